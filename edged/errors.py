@@ -1,0 +1,255 @@
+"""Every error that leaves edged, by who is at fault.
+
+One class of this module is one stable code. The same code appears in the log line, in the JSON of an HTTP
+error body and in the metric, and its `exit_status` (sysexits.h numbers) is what a command ends with.
+An error carries what is wrong (`message`) and one sentence about what to do (`remedy`).
+
+Theory of operation: code raises the class that names the fault; nobody catches broadly except the two places
+where a fault ends: the CLI (`edged.cli`), which prints message and remedy, and the request path
+(`edged.triggers.http`), which answers with `http_status` and logs. Foreign exceptions (OSError, WasmtimeError)
+become one of ours in the module that calls the foreign thing.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EdgedError(Exception):
+    """Base of all. Never raised itself.
+
+    Attributes:
+        code: stable, dotted, lower-case; part of the public interface.
+        http_status: answer to a request that meets this error.
+        exit_status: status of a command that ends with this error (sysexits.h).
+        remedy: one sentence that says what to do.
+    """
+
+    code: ClassVar[str] = "internal"
+    http_status: ClassVar[int] = 500
+    exit_status: ClassVar[int] = 70
+    default_remedy: ClassVar[str] = "Report this with the log lines around it."
+
+    def __init__(self, message: str, *, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = self.default_remedy if remedy is None else remedy
+
+    def __str__(self) -> str:
+        return self.message
+
+    def as_json(self) -> dict[str, str]:
+        """The one shape of every JSON error: `code`, `message`, `remedy`."""
+        return {"code": self.code, "message": self.message, "remedy": self.remedy}
+
+
+# --- the operator or developer who typed a command or wrote a file -----------------------------------------
+
+
+class UsageError(EdgedError):
+    """A command line that cannot mean anything."""
+
+    code = "usage"
+    exit_status = 64
+    default_remedy = "See the command's --help."
+
+
+class ManifestError(EdgedError):
+    """A spin.toml that is not one. The message starts with `file:line:`."""
+
+    code = "manifest.invalid"
+    exit_status = 78
+    default_remedy = "Correct the manifest."
+
+
+class ManifestMissing(EdgedError):
+    code = "manifest.missing"
+    exit_status = 66
+    default_remedy = "Run the command in a folder with a spin.toml, or name one."
+
+
+class Unsupported(EdgedError):
+    """Something that Spin has and this edged does not yet: a trigger, an interface, a source."""
+
+    code = "app.unsupported"
+    exit_status = 69
+    default_remedy = "Remove it from the app, or use an edged that has it."
+
+
+class VariableError(EdgedError):
+    code = "app.variable"
+    exit_status = 78
+    default_remedy = "Give the variable with --variable NAME=VALUE or a default in the manifest."
+
+
+class SourceMissing(EdgedError):
+    """A component source or a mounted file that is not there."""
+
+    code = "source.missing"
+    exit_status = 66
+    default_remedy = "Build the app (edged up --build), or correct the path in the manifest."
+
+
+class DigestMismatch(EdgedError):
+    code = "source.digest-mismatch"
+    exit_status = 65
+    default_remedy = "Correct the digest in the manifest, or find out who changed the source."
+
+
+class SourceUnavailable(EdgedError):
+    """A component source that could not be fetched."""
+
+    code = "source.unavailable"
+    exit_status = 69
+    default_remedy = "Check the address and the network, then try again."
+
+
+class BuildFailed(EdgedError):
+    code = "build.failed"
+    exit_status = 65
+    default_remedy = "See the build's own output above."
+
+
+class ListenError(EdgedError):
+    code = "listen.failed"
+    exit_status = 71
+    default_remedy = "Choose another --listen address, or pass --find-free-port."
+
+
+class TlsError(EdgedError):
+    code = "tls.invalid"
+    exit_status = 78
+    default_remedy = "Give a PEM certificate chain with --tls-cert and its key with --tls-key."
+
+
+# --- the publisher: a component that cannot be run ----------------------------------------------------------
+
+
+class ComponentInvalid(EdgedError):
+    """Bytes that are not a WebAssembly component, or one that does not validate."""
+
+    code = "component.invalid"
+    exit_status = 65
+    default_remedy = "Rebuild the component with its SDK."
+
+
+class ComponentTooLarge(EdgedError):
+    code = "component.too-large"
+    exit_status = 65
+    default_remedy = "Make the component smaller, or raise the limit."
+
+
+class CompileFailed(EdgedError):
+    """The compile child ended without an artefact: memory or CPU limit, or a crash."""
+
+    code = "component.compile-failed"
+    exit_status = 65
+    default_remedy = "Make the component smaller, or raise the compile limits."
+
+
+class ComponentUnsupported(EdgedError):
+    """A valid component that edged cannot run: a WASI 0.3 handler, an unknown import, no handler."""
+
+    code = "component.unsupported"
+    exit_status = 69
+    default_remedy = "Build the component for the WASI 0.2 http world."
+
+
+# --- the guest, while it runs -------------------------------------------------------------------------------
+
+
+class GuestError(EdgedError):
+    """A guest that ended its own request."""
+
+    code = "guest.failed"
+    default_remedy = "See the application's log for this request id."
+
+
+class GuestTrap(GuestError):
+    code = "guest.trap"
+
+
+class GuestExit(GuestError):
+    """The guest called wasi:cli/exit."""
+
+    code = "guest.exit"
+
+
+class GuestNoResponse(GuestError):
+    code = "guest.no-response"
+    default_remedy = "The handler returned without setting a response."
+
+
+class GuestResponseInvalid(GuestError):
+    """The response breaks HTTP: more or fewer bytes than its content-length, a bad header."""
+
+    code = "guest.response-invalid"
+
+
+class GuestRefused(GuestError):
+    """The guest called an interface that is not provided."""
+
+    code = "guest.refused"
+    default_remedy = "The interface is not provided; the log names it."
+
+
+class GuestMemoryExhausted(GuestError):
+    code = "guest.memory-exhausted"
+    default_remedy = "Use less memory, or have the operator raise the app's limit."
+
+
+class GuestStackExhausted(GuestError):
+    code = "guest.stack-exhausted"
+    default_remedy = "Recurse less deeply."
+
+
+class GuestCpuExhausted(GuestError):
+    """The guest ran longer than its CPU time: as far as anyone can tell, an endless loop."""
+
+    code = "guest.cpu-exhausted"
+    http_status = 508
+    default_remedy = "Do less in one request, or have the operator raise the app's limit."
+
+
+class GuestTimeout(GuestError):
+    code = "guest.timeout"
+    http_status = 504
+    default_remedy = "Answer sooner, or have the operator raise the app's limit."
+
+
+class GuestBudgetExhausted(GuestError):
+    """Too many host calls, resource handles or bytes asked of the host in one request."""
+
+    code = "guest.budget-exhausted"
+    default_remedy = "Call the host less in one request, or have the operator raise the app's limit."
+
+
+# --- the node -----------------------------------------------------------------------------------------------
+
+
+class Overloaded(EdgedError):
+    """No instance is free and the queue is full. The client should try again."""
+
+    code = "node.overloaded"
+    http_status = 503
+    default_remedy = "Try again in a second."
+
+
+class HostFailed(EdgedError):
+    """A host function of ours raised: our fault, not the guest's."""
+
+    code = "host.failed"
+
+
+class CacheError(EdgedError):
+    code = "cache.unusable"
+    exit_status = 73
+    default_remedy = "Make the cache folder private to you (mode 0700), or choose another."
+
+
+class EngineMismatch(EdgedError):
+    """The installed wasmtime is not the one whose raw interface edged was written for."""
+
+    code = "engine.mismatch"
+    exit_status = 70
+    default_remedy = "Install the wasmtime version that edged pins."

@@ -1,0 +1,22 @@
+"""What one invocation may still ask of the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edged.errors import GuestBudgetExhausted
+from edged.limits import LOG_BYTES_MAX, RANDOM_BYTES_MAX
+
+
+@dataclass(slots=True)
+class Budget:
+    """Counters that only go down. Host-call and handle counts live in the engine, which sees every call."""
+
+    log_bytes: int = LOG_BYTES_MAX
+    random_bytes: int = RANDOM_BYTES_MAX
+
+    def spend_random(self, count_bytes: int) -> None:
+        """Take `count_bytes` of random bytes, or end the request with `guest.budget-exhausted`."""
+        self.random_bytes -= count_bytes
+        if self.random_bytes < 0:
+            raise GuestBudgetExhausted("the guest asked for too many random bytes in one request")

@@ -1,0 +1,67 @@
+"""Every limit, with its unit and the reason for its value.
+
+Two kinds. Constants are the same for all apps. `GuestLimits` are defaults that the operator may override per app.
+A test at the limit and one over it stands in tests/ for each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KiB = 1024
+MiB = 1024 * KiB
+
+# --- a request from a client (edged.http) -------------------------------------------------------------------
+
+REQUEST_LINE_BYTES_MAX = 8 * KiB  # what nginx and most proxies in front of an app let through
+HEADER_BYTES_MAX = 64 * KiB  # all header fields of one message, names and values
+HEADER_COUNT_MAX = 128  # more is a hash-flooding attempt, not a browser
+HEADER_TIMEOUT_S = 10.0  # from the first byte of a request to its blank line: slowloris ends here
+IDLE_TIMEOUT_S = 75.0  # a kept-alive connection without a request; browsers keep theirs 60 to 115 s
+BODY_TIMEOUT_S = 30.0  # between two pieces of a request body
+WRITE_TIMEOUT_S = 30.0  # a client that takes nothing for this long is gone
+CONNECTION_COUNT_MAX = 10_000  # per worker; a trio task with buffers is about 30 KiB
+CONNECTION_PER_ADDRESS_MAX = 1_000  # one address may be a whole office behind NAT, but not the whole worker
+REQUEST_PER_CONNECTION_MAX = 100_000  # then the connection is closed politely, so that load can move
+READ_CHUNK_BYTES = 64 * KiB  # one recv; also how much of a body is read ahead of the guest
+WRITE_BUFFER_BYTES = 64 * KiB  # response bytes gathered before they are sent to the socket
+SHUTDOWN_GRACE_S = 10.0  # requests under way may finish for this long, then they are cut
+
+# --- a component, before it runs (edged.wasm) ---------------------------------------------------------------
+
+COMPONENT_BYTES_MAX = 64 * MiB  # a Spin Python SDK app has 37 MB; compile time and memory grow with it
+COMPILE_MEMORY_BYTES_MAX = 4096 * MiB  # RLIMIT_AS of the compile child; a 37 MB component needs 1.3 GB of address space
+COMPILE_CPU_S_MAX = 120  # RLIMIT_CPU; 37 MB take 10 s on one slow core
+COMPILE_TIMEOUT_S = 180.0  # wall time, should the child hang instead of computing
+
+# --- an engine, per worker (edged.wasm) ---------------------------------------------------------------------
+
+EPOCH_TICK_S = 0.001  # a busy guest yields to the loop after one to two ticks
+STACK_WASM_BYTES_MAX = 512 * KiB  # wasmtime's own default: deep recursion traps here
+STACK_ASYNC_BYTES = 2 * MiB  # a guest's fiber; host callbacks run Python on it above the wasm stack
+
+# --- what goes into our logs ---------------------------------------------------------------------------------
+
+LOG_LINE_BYTES_MAX = 4 * KiB  # longer guest lines are cut and marked
+LOG_BYTES_MAX = 256 * KiB  # per request; then output is dropped and one line says so
+RANDOM_BYTES_MAX = 16 * MiB  # per request; more is a generator's work, not the kernel's
+
+
+@dataclass(frozen=True, slots=True)
+class GuestLimits:
+    """What one request of one app may use. The operator overrides these per app."""
+
+    memory_bytes_max: int = 256 * MiB  # each linear memory; Spin's clouds allow 128
+    memory_count_max: int = 16  # a componentized app has one per core module that owns one
+    table_count_max: int = 64
+    table_elements_max: int = 100_000  # componentize-py needs about 20 000
+    instance_count_max: int = 128  # core instances in one component instance; Python guests have 14
+    wall_s_max: float = 30.0  # from the request's head to the end of the response, waiting included
+    cpu_s_max: float = 10.0  # time inside the guest and its host calls
+    host_calls_max: int = 1_000_000  # a 64 MiB echo in 4 KiB pieces makes 33 000
+    handles_max: int = 4_096  # resource handles alive at once
+    request_body_bytes_max: int = 1024 * MiB  # streamed, never held
+    response_body_bytes_max: int = 1024 * MiB
+    concurrent_max: int = 1_000  # instances of one app alive at once in one worker
+    queue_max: int = 1_000  # requests that wait for an instance; one more is answered 503
+    instances_ahead: int = 0  # instances made before a request asks for them
