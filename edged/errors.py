@@ -122,7 +122,7 @@ class TlsError(EdgedError):
     default_remedy = "Give a PEM certificate chain with --tls-cert and its key with --tls-key."
 
 
-# --- the publisher: a component that cannot be run ----------------------------------------------------------
+# --- the publisher: a component that cannot be run ---
 
 
 class ComponentInvalid(EdgedError):
@@ -155,7 +155,7 @@ class ComponentUnsupported(EdgedError):
     default_remedy = "Build the component for the WASI 0.2 http world."
 
 
-# --- the guest, while it runs -------------------------------------------------------------------------------
+# --- the guest, while it runs ---
 
 
 class GuestError(EdgedError):
@@ -224,7 +224,7 @@ class GuestBudgetExhausted(GuestError):
     default_remedy = "Call the host less in one request, or have the operator raise the app's limit."
 
 
-# --- the node -----------------------------------------------------------------------------------------------
+# --- the node ---
 
 
 class Overloaded(EdgedError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 KiB = 1024
 MiB = 1024 * KiB
 
-# --- a request from a client (edged.http) -------------------------------------------------------------------
+# --- a request from a client (edged.http) ---
 
 REQUEST_LINE_BYTES_MAX = 8 * KiB  # what nginx and most proxies in front of an app let through
 HEADER_BYTES_MAX = 64 * KiB  # all header fields of one message, names and values
@@ -27,20 +27,22 @@ READ_CHUNK_BYTES = 64 * KiB  # one recv; also how much of a body is read ahead o
 WRITE_BUFFER_BYTES = 64 * KiB  # response bytes gathered before they are sent to the socket
 SHUTDOWN_GRACE_S = 10.0  # requests under way may finish for this long, then they are cut
 
-# --- a component, before it runs (edged.wasm) ---------------------------------------------------------------
+# --- a component, before it runs (edged.wasm) ---
 
 COMPONENT_BYTES_MAX = 64 * MiB  # a Spin Python SDK app has 37 MB; compile time and memory grow with it
-COMPILE_MEMORY_BYTES_MAX = 4096 * MiB  # RLIMIT_AS of the compile child; a 37 MB component needs 1.3 GB of address space
+COMPILE_MEMORY_BYTES_MAX = (
+    4096 * MiB
+)  # RLIMIT_AS of the compile child; a 37 MB component needs 1.3 GB of address space
 COMPILE_CPU_S_MAX = 120  # RLIMIT_CPU; 37 MB take 10 s on one slow core
 COMPILE_TIMEOUT_S = 180.0  # wall time, should the child hang instead of computing
 
-# --- an engine, per worker (edged.wasm) ---------------------------------------------------------------------
+# --- an engine, per worker (edged.wasm) ---
 
 EPOCH_TICK_S = 0.001  # a busy guest yields to the loop after one to two ticks
 STACK_WASM_BYTES_MAX = 512 * KiB  # wasmtime's own default: deep recursion traps here
 STACK_ASYNC_BYTES = 2 * MiB  # a guest's fiber; host callbacks run Python on it above the wasm stack
 
-# --- what goes into our logs ---------------------------------------------------------------------------------
+# --- what goes into our logs ---
 
 LOG_LINE_BYTES_MAX = 4 * KiB  # longer guest lines are cut and marked
 LOG_BYTES_MAX = 256 * KiB  # per request; then output is dropped and one line says so

@@ -39,7 +39,7 @@ from edged.host.budget import Budget
 from edged.host.output import OutputSink
 
 
-class Err(Exception):  # noqa: N818 - it is the err case of a result, and only sometimes raised
+class Err(Exception):
     """The err case of a WIT result: raised to answer with it, or a plain value inside other values."""
 
     __slots__ = ("value",)

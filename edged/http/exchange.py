@@ -15,7 +15,7 @@ Header = tuple[bytes, bytes]
 """Name in lower case, value as received or as sent (no CR, LF, NUL)."""
 
 
-class ClientGone(Exception):  # noqa: N818 - an event the handler may expect, not a fault
+class ClientGone(Exception):
     """The client closed or reset the connection. The handler stops; there is nobody to answer."""
 
 
