@@ -30,9 +30,7 @@ SHUTDOWN_GRACE_S = 10.0  # requests under way may finish for this long, then the
 # --- a component, before it runs (edged.wasm) ---
 
 COMPONENT_BYTES_MAX = 64 * MiB  # a Spin Python SDK app has 37 MB; compile time and memory grow with it
-COMPILE_MEMORY_BYTES_MAX = (
-    4096 * MiB
-)  # RLIMIT_AS of the compile child; a 37 MB component needs 1.3 GB of address space
+COMPILE_MEMORY_BYTES_MAX = 4096 * MiB  # RLIMIT_AS of the compile child; 37 MB of wasm need 1.3 GB
 COMPILE_CPU_S_MAX = 120  # RLIMIT_CPU; 37 MB take 10 s on one slow core
 COMPILE_TIMEOUT_S = 180.0  # wall time, should the child hang instead of computing
 
