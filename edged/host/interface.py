@@ -11,8 +11,9 @@ reads the component's own imports, finds the Interface of the same name, and bin
 | `m: func(a: A)` of `r`       | `m(self, a)` of the class that `resources` names for `r`          |
 | drop of an own handle of `r` | `drop(self)` of that class, also at the end of the request        |
 
-Kebab-case becomes snake_case. A `def` answers at once; an `async def` may suspend the guest, and runs as part
-of the request's own trio task. Values:
+Kebab-case becomes snake_case. A `def` answers at once; an `async def` suspends the guest and runs as part of the
+request's own trio task. A suspension costs about 10 us, so a method that mostly can answer at once is a `def` marked
+`@may_suspend`: it returns the value, or a coroutine that the guest is then suspended on. Values:
 
 | WIT                  | Python                                                                            |
 |----------------------|-----------------------------------------------------------------------------------|
@@ -31,9 +32,9 @@ except the errors of `edged.errors.GuestError`, which end it as themselves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from edged.host.budget import Budget
 from edged.host.output import OutputSink
@@ -67,6 +68,15 @@ class Some:
     """An option that is there, where its payload is itself an option."""
 
     value: Any
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def may_suspend(method: F) -> F:
+    """Mark a host method that returns either its value or a coroutine for it."""
+    method.may_suspend = True  # type: ignore[attr-defined]
+    return method
 
 
 class Resource:
