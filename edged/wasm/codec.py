@@ -1,0 +1,414 @@
+"""Typed codecs between Python values and the C API's component values, compiled once per type.
+
+A component value is 32 bytes: a tag byte at 0 and a union at 8 (`ffi.VAL_SIZE`). For each WIT type `compile_codec`
+returns two closures:
+
+    load(guest, address) -> value     reads the value at an address; the memory stays wasmtime's
+    store(guest, address, value)      writes a value; what it points to comes from wasmtime's own allocators
+
+`guest` is whoever owns the handle table (`HandleOwner`). Which Python value stands for which WIT type is written in
+`edged.host.interface`.
+
+Why closures on raw addresses: wasmtime-py's own conversion re-reads the function type on every call and costs 18 us;
+these cost one to three. Why the tag byte is written last: if a store fails half-way (a host function returned
+nonsense), wasmtime frees what the tag says is there, and until then it says `bool`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import struct
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from edged.host.interface import Err, Ok, Some
+from edged.wasm import types as wit
+from edged.wasm.ffi import KIND, NAME_SIZE, RECORD_ENTRY_SIZE, VAL_SIZE, check, lib, memmove, string_at
+
+
+class HandleOwner(Protocol):
+    """Whose handles a value refers to: one instance of a component."""
+
+    context: int
+    handles: dict[int, Any]
+
+    def add_handle(self, value: Any) -> int: ...
+
+
+Load = Callable[[Any, int], Any]
+Store = Callable[[Any, int, Any], None]
+
+
+class Codec(NamedTuple):
+    load: Load
+    store: Store
+
+
+_U64 = struct.Struct("<Q")
+_PAIR = struct.Struct("<QQ")
+_unpack_u64 = _U64.unpack
+_unpack_pair = _PAIR.unpack
+_pack_u64 = _U64.pack
+_NULL = bytes(8)
+_TAG = {name: bytes([number]) for name, number in KIND.items()}
+
+_FORMATS = {
+    "BOOL": "?",
+    "S8": "b",
+    "U8": "B",
+    "S16": "h",
+    "U16": "H",
+    "S32": "i",
+    "U32": "I",
+    "S64": "q",
+    "U64": "Q",
+    "F32": "f",
+    "F64": "d",
+}
+
+
+@functools.cache
+def compile_codec(ty: wit.WitType) -> Codec:
+    """The codec of one type. Equal types share one."""
+    match ty:
+        case wit.Primitive("STRING"):
+            return _string()
+        case wit.Primitive("CHAR"):
+            return _char()
+        case wit.Primitive(kind):
+            return _number(kind)
+        case wit.List(wit.Primitive("U8")):
+            return _bytes()
+        case wit.List(element):
+            return _list(compile_codec(element))
+        case wit.Tuple(elements):
+            return _tuple([compile_codec(element) for element in elements])
+        case wit.Record(fields):
+            return _record([(name.encode(), compile_codec(inner)) for name, inner in fields])
+        case wit.Variant(cases):
+            return _variant({name: None if inner is None else compile_codec(inner) for name, inner in cases})
+        case wit.Enum(names):
+            return _enum(names)
+        case wit.Flags(names):
+            return _flags(names)
+        case wit.Option(payload):
+            return _option(compile_codec(payload), nested=isinstance(payload, wit.Option))
+        case wit.Result():
+            return _result(ty)
+        case wit.Handle(resource, owned):
+            return _handle(resource, owned)
+
+
+def compile_result(ty: wit.Result) -> tuple[Store, Store]:
+    """The two ways a function with this result type answers: store the ok value, store the err value."""
+    return _arm(ty.ok, True), _arm(ty.err, False)
+
+
+def _number(kind: str) -> Codec:
+    letter = _FORMATS[kind]
+    payload = struct.Struct(f"<{letter}")
+    whole = struct.Struct(f"<B7x{letter}")
+    tag, size, payload_size = KIND[kind], whole.size, payload.size
+    unpack, pack = payload.unpack, whole.pack
+
+    def load(_guest: Any, address: int) -> Any:
+        return unpack(string_at(address + 8, payload_size))[0]
+
+    def store(_guest: Any, address: int, value: Any) -> None:
+        memmove(address, pack(tag, value), size)
+
+    return Codec(load, store)
+
+
+def _char() -> Codec:
+    scalar = struct.Struct("<B7xI")
+    tag = KIND["CHAR"]
+
+    def load(_guest: Any, address: int) -> str:
+        return chr(int.from_bytes(string_at(address + 8, 4), "little"))
+
+    def store(_guest: Any, address: int, value: str) -> None:
+        memmove(address, scalar.pack(tag, ord(value)), scalar.size)
+
+    return Codec(load, store)
+
+
+def _string() -> Codec:
+    tag = _TAG["STRING"]
+    new = lib.wasm_byte_vec_new
+
+    def load(_guest: Any, address: int) -> str:
+        size, pointer = _unpack_pair(string_at(address + 8, 16))
+        return string_at(pointer, size).decode() if size else ""
+
+    def store(_guest: Any, address: int, value: str) -> None:
+        data = value.encode()
+        new(address + 8, len(data), data)
+        memmove(address, tag, 1)
+
+    return Codec(load, store)
+
+
+def _bytes() -> Codec:
+    """`list<u8>`: 32 bytes a byte in the C API, so never byte by byte: one slice out, two slices in."""
+    tag = _TAG["LIST"]
+    new = lib.wasmtime_component_vallist_new_uninit
+    u8 = KIND["U8"]
+
+    def load(_guest: Any, address: int) -> bytes:
+        size, pointer = _unpack_pair(string_at(address + 8, 16))
+        return string_at(pointer, VAL_SIZE * size)[8::VAL_SIZE] if size else b""
+
+    def store(_guest: Any, address: int, value: bytes) -> None:
+        size = len(value)
+        new(address + 8, size)
+        if size:
+            values = bytearray(VAL_SIZE * size)
+            values[::VAL_SIZE] = bytes((u8,)) * size
+            values[8::VAL_SIZE] = value
+            memmove(_unpack_u64(string_at(address + 16, 8))[0], bytes(values), VAL_SIZE * size)
+        memmove(address, tag, 1)
+
+    return Codec(load, store)
+
+
+def _list(element: Codec) -> Codec:
+    tag = _TAG["LIST"]
+    new = lib.wasmtime_component_vallist_new_uninit
+    load_element, store_element = element
+
+    def load(guest: Any, address: int) -> list[Any]:
+        size, pointer = _unpack_pair(string_at(address + 8, 16))
+        return [load_element(guest, pointer + VAL_SIZE * index) for index in range(size)]
+
+    def store(guest: Any, address: int, value: Any) -> None:
+        size = len(value)
+        new(address + 8, size)
+        if size:
+            pointer = _unpack_u64(string_at(address + 16, 8))[0]
+            for item in value:
+                store_element(guest, pointer, item)
+                pointer += VAL_SIZE
+        memmove(address, tag, 1)
+
+    return Codec(load, store)
+
+
+def _tuple(elements: list[Codec]) -> Codec:
+    tag, size = _TAG["TUPLE"], len(elements)
+    new = lib.wasmtime_component_valtuple_new_uninit
+    loads = [(VAL_SIZE * index, codec.load) for index, codec in enumerate(elements)]
+    stores = [(VAL_SIZE * index, codec.store) for index, codec in enumerate(elements)]
+
+    def load(guest: Any, address: int) -> tuple[Any, ...]:
+        pointer = _unpack_u64(string_at(address + 16, 8))[0]
+        return tuple([load_element(guest, pointer + offset) for offset, load_element in loads])
+
+    def store(guest: Any, address: int, value: Any) -> None:
+        new(address + 8, size)
+        pointer = _unpack_u64(string_at(address + 16, 8))[0]
+        for (offset, store_element), item in zip(stores, value, strict=True):
+            store_element(guest, pointer + offset, item)
+        memmove(address, tag, 1)
+
+    return Codec(load, store)
+
+
+def _record(fields: list[tuple[bytes, Codec]]) -> Codec:
+    tag, size = _TAG["RECORD"], len(fields)
+    new, new_name = lib.wasmtime_component_valrecord_new_uninit, lib.wasm_byte_vec_new
+    loads = [(RECORD_ENTRY_SIZE * index + NAME_SIZE, codec.load) for index, (_, codec) in enumerate(fields)]
+    stores = [(RECORD_ENTRY_SIZE * index, name, codec.store) for index, (name, codec) in enumerate(fields)]
+
+    def load(guest: Any, address: int) -> tuple[Any, ...]:
+        pointer = _unpack_u64(string_at(address + 16, 8))[0]
+        return tuple([load_field(guest, pointer + offset) for offset, load_field in loads])
+
+    def store(guest: Any, address: int, value: Any) -> None:
+        new(address + 8, size)
+        pointer = _unpack_u64(string_at(address + 16, 8))[0]
+        for (offset, name, store_field), item in zip(stores, value, strict=True):
+            new_name(pointer + offset, len(name), name)
+            store_field(guest, pointer + offset + NAME_SIZE, item)
+        memmove(address, tag, 1)
+
+    return Codec(load, store)
+
+
+def _boxer() -> Callable[[Store, Any, Any], int]:
+    """A function that stores a value in a box of wasmtime's and returns its address. Each has its own scratch."""
+    scratch = ctypes.create_string_buffer(VAL_SIZE)
+    scratch_address = ctypes.addressof(scratch)
+    new = lib.wasmtime_component_val_new
+
+    def box(store: Store, guest: Any, value: Any) -> int:
+        store(guest, scratch_address, value)
+        return int(new(scratch_address))
+
+    box.scratch = scratch  # type: ignore[attr-defined] # keeps the buffer alive as long as the closure
+    return box
+
+
+def _variant(cases: dict[str, Codec | None]) -> Codec:
+    tag = _TAG["VARIANT"]
+    new_name, box = lib.wasm_byte_vec_new, _boxer()
+    loads = {name.encode(): (name, codec and codec.load) for name, codec in cases.items()}
+    stores = {name: (name.encode(), codec and codec.store) for name, codec in cases.items()}
+
+    def load(guest: Any, address: int) -> Any:
+        size, pointer, payload = struct.unpack("<QQQ", string_at(address + 8, 24))
+        name, load_payload = loads[string_at(pointer, size)]
+        return name if load_payload is None else (name, load_payload(guest, payload))
+
+    def store(guest: Any, address: int, value: Any) -> None:
+        case, payload = (value, None) if isinstance(value, str) else value
+        name, store_payload = stores[case]
+        if store_payload is None:
+            memmove(address + 24, _NULL, 8)
+        else:
+            memmove(address + 24, _pack_u64(box(store_payload, guest, payload)), 8)
+        new_name(address + 8, len(name), name)
+        memmove(address, tag, 1)
+
+    return Codec(load, store)
+
+
+def _enum(names: tuple[str, ...]) -> Codec:
+    tag = _TAG["ENUM"]
+    new_name = lib.wasm_byte_vec_new
+    encoded = {name: name.encode() for name in names}
+
+    def load(_guest: Any, address: int) -> str:
+        size, pointer = _unpack_pair(string_at(address + 8, 16))
+        return string_at(pointer, size).decode()
+
+    def store(_guest: Any, address: int, value: str) -> None:
+        name = encoded[value]
+        new_name(address + 8, len(name), name)
+        memmove(address, tag, 1)
+
+    return Codec(load, store)
+
+
+def _flags(names: tuple[str, ...]) -> Codec:
+    tag = _TAG["FLAGS"]
+    new, new_name = lib.wasmtime_component_valflags_new_uninit, lib.wasm_byte_vec_new
+    encoded = {name: name.encode() for name in names}
+
+    def load(_guest: Any, address: int) -> frozenset[str]:
+        count, pointer = _unpack_pair(string_at(address + 8, 16))
+        pairs = [_unpack_pair(string_at(pointer + NAME_SIZE * index, 16)) for index in range(count)]
+        return frozenset(string_at(start, size).decode() for size, start in pairs)
+
+    def store(_guest: Any, address: int, value: frozenset[str]) -> None:
+        chosen = [encoded[name] for name in value]
+        new(address + 8, len(chosen))
+        if chosen:
+            pointer = _unpack_u64(string_at(address + 16, 8))[0]
+            for index, name in enumerate(chosen):
+                new_name(pointer + NAME_SIZE * index, len(name), name)
+        memmove(address, tag, 1)
+
+    return Codec(load, store)
+
+
+def _option(payload: Codec, nested: bool) -> Codec:
+    tag, box = _TAG["OPTION"], _boxer()
+    load_payload, store_payload = payload
+
+    def load(guest: Any, address: int) -> Any:
+        pointer = _unpack_u64(string_at(address + 8, 8))[0]
+        if not pointer:
+            return None
+        value = load_payload(guest, pointer)
+        return Some(value) if nested else value
+
+    def store(guest: Any, address: int, value: Any) -> None:
+        if value is None:
+            memmove(address + 8, _NULL, 8)
+        else:
+            inner = value.value if nested else value
+            memmove(address + 8, _pack_u64(box(store_payload, guest, inner)), 8)
+        memmove(address, tag, 1)
+
+    return Codec(load, store)
+
+
+_RESULT = struct.Struct("<B7x?7xQ")
+
+
+def _arm(ty: wit.WitType | None, is_ok: bool) -> Store:
+    """Store one arm of a result, given the arm's value."""
+    tag = KIND["RESULT"]
+    if ty is None:
+        empty = _RESULT.pack(tag, is_ok, 0)
+
+        def store_empty(_guest: Any, address: int, _value: Any) -> None:
+            memmove(address, empty, 24)
+
+        return store_empty
+    store_payload, box, pack = compile_codec(ty).store, _boxer(), _RESULT.pack
+
+    def store(guest: Any, address: int, value: Any) -> None:
+        memmove(address, pack(tag, is_ok, box(store_payload, guest, value)), 24)
+
+    return store
+
+
+def _result(ty: wit.Result) -> Codec:
+    store_ok, store_err = compile_result(ty)
+    load_ok = None if ty.ok is None else compile_codec(ty.ok).load
+    load_err = None if ty.err is None else compile_codec(ty.err).load
+    layout = struct.Struct("<?7xQ")
+
+    def load(guest: Any, address: int) -> Ok | Err:
+        is_ok, pointer = layout.unpack(string_at(address + 8, 16))
+        load_payload = load_ok if is_ok else load_err
+        value = None if load_payload is None else load_payload(guest, pointer)
+        return Ok(value) if is_ok else Err(value)
+
+    def store(guest: Any, address: int, value: Ok | Err) -> None:
+        (store_ok if isinstance(value, Ok) else store_err)(guest, address, value.value)
+
+    return Codec(load, store)
+
+
+def _handle(resource: int, owned: bool) -> Codec:
+    """Handles carry a number of ours (`rep`) that names a Python object in the guest's own table.
+
+    wasmtime has checked the handle's resource type before we see it, so a guest cannot name another type's object,
+    and the table is the instance's own, so it cannot name another guest's.
+    """
+    tag = _TAG["RESOURCE"]
+    out = ctypes.c_void_p()
+    out_address = ctypes.addressof(out)
+    to_host, host_rep, host_delete = (
+        lib.wasmtime_component_resource_any_to_host,
+        lib.wasmtime_component_resource_host_rep,
+        lib.wasmtime_component_resource_host_delete,
+    )
+    host_new, to_any = lib.wasmtime_component_resource_host_new, lib.wasmtime_component_resource_host_to_any
+
+    def load(guest: Any, address: int) -> Any:
+        check(to_host(guest.context, _unpack_u64(string_at(address + 8, 8))[0], out_address))
+        handle = out.value
+        rep = host_rep(handle)
+        host_delete(handle)
+        return guest.handles.pop(rep) if owned else guest.handles[rep]
+
+    def store(guest: Any, address: int, value: Any) -> None:
+        handle = host_new(True, guest.add_handle(value), resource)
+        error = to_any(guest.context, handle, out_address)
+        host_delete(handle)
+        check(error)
+        memmove(address + 8, _pack_u64(out.value), 8)
+        memmove(address, tag, 1)
+
+    if owned:
+        return Codec(load, store)
+
+    def store_refused(_guest: Any, _address: int, _value: Any) -> None:
+        raise AssertionError("a host function cannot return a borrow")
+
+    return Codec(load, store_refused)

@@ -1,0 +1,39 @@
+"""What wasmtime's error texts mean.
+
+The C API gives component errors as text only. The parts looked for here are wasmtime's own trap and limiter messages;
+tests/wasm/test_limits.py meets each with a real guest, so a change of wording in a new wasmtime is seen.
+"""
+
+from __future__ import annotations
+
+from edged.errors import GuestBudgetExhausted, GuestError, GuestMemoryExhausted, GuestStackExhausted, GuestTrap
+
+_MEANINGS: tuple[tuple[str, type[GuestError], str], ...] = (
+    ("call stack exhausted", GuestStackExhausted, "the guest's call stack is exhausted"),
+    ("memory minimum size", GuestMemoryExhausted, "the guest needs more memory at its start than it may use"),
+    ("memory count too high", GuestMemoryExhausted, "the guest has more linear memories than it may have"),
+    ("table minimum size", GuestMemoryExhausted, "the guest needs larger tables than it may use"),
+    ("table count too high", GuestMemoryExhausted, "the guest has more tables than it may have"),
+    ("instance count too high", GuestMemoryExhausted, "the guest has more core instances than it may have"),
+    ("maximum concurrent", GuestMemoryExhausted, "the worker has no free slot for this guest"),
+    ("too many", GuestBudgetExhausted, ""),
+    ("hostcall", GuestBudgetExhausted, "the guest handed the host too much data in one call"),
+)
+
+
+def guest_error(text: str) -> GuestError:
+    """The error for a text of wasmtime's. The backtrace in it is kept for the log, after the first line."""
+    for part, error, message in _MEANINGS:
+        if part in text:
+            return error(message or _cause(text))
+    return GuestTrap(_cause(text))
+
+
+def _cause(text: str) -> str:
+    """The innermost cause: `wasm trap: wasm unreachable instruction executed`."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    causes = [line.partition(": ")[2] if line[:1].isdigit() else line for line in lines]
+    for line in reversed(causes):
+        if line.startswith("wasm trap:"):
+            return line
+    return causes[-1] if causes else "the guest trapped"

@@ -1,0 +1,229 @@
+"""WIT types as plain values, and how they are read off a compiled component.
+
+Codecs are compiled from these, never from wasmtime's own type objects, so that a second codec (on linear memory) can
+be compiled from the same. All are frozen and hashable: one codec per distinct type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from wasmtime import Engine, component
+
+from edged.errors import ComponentUnsupported
+
+
+@dataclass(frozen=True, slots=True)
+class Primitive:
+    """`bool`, integers, floats, `char`, `string`; the name is the C API's kind (`U32`)."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    element: WitType
+
+
+@dataclass(frozen=True, slots=True)
+class Tuple:
+    elements: tuple[WitType, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    fields: tuple[tuple[str, WitType], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    cases: tuple[tuple[str, WitType | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Enum:
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    payload: WitType
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    ok: WitType | None
+    err: WitType | None
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """`own<r>` or `borrow<r>`; `resource` numbers the component's distinct imported resource types from 1."""
+
+    resource: int
+    owned: bool
+
+
+WitType = Primitive | List | Tuple | Record | Variant | Enum | Flags | Option | Result | Handle
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    params: tuple[WitType, ...]
+    result: WitType | None
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceType:
+    """An imported or exported interface: its functions, and its resources by their number."""
+
+    functions: Mapping[str, Function] = field(default_factory=dict)
+    resources: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentType:
+    """What a component imports and exports. Keys are full names: `wasi:io/streams@0.2.0`.
+
+    Attributes:
+        resource_names: number - 1 -> the first import that has this resource: `("wasi:io/poll@0.2.0", "pollable")`.
+    """
+
+    imports: Mapping[str, InstanceType]
+    exports: Mapping[str, InstanceType]
+    resource_names: tuple[tuple[str, str], ...]
+
+
+class _Resources:
+    """Numbers resource types. Interfaces `use` each other's: the same type under another name is equal."""
+
+    def __init__(self) -> None:
+        self._types: list[component.ResourceType] = []
+        self.names: list[tuple[str, str]] = []
+
+    def find(self, resource: component.ResourceType) -> int | None:
+        for index, known in enumerate(self._types):
+            if known == resource:
+                return index + 1
+        return None
+
+    def add(self, resource: component.ResourceType, interface: str, name: str) -> int:
+        found = self.find(resource)
+        if found is not None:
+            return found
+        self._types.append(resource)
+        self.names.append((interface, name))
+        return len(self._types)
+
+
+def describe(compiled: component.Component, engine: Engine) -> ComponentType:
+    """Read a component's imports and exports.
+
+    Raises:
+        ComponentUnsupported: an import that is not an interface (a bare function, a core module), or a type that
+            the C API has no values for: streams and futures of WASI 0.3.
+    """
+    resources = _Resources()
+    component_type = compiled.type
+    imports = {
+        name: _instance(name, _item(extern), engine, resources)
+        for name, extern in component_type.imports(engine).items()
+    }
+    exports = {}
+    for name, extern in component_type.exports(engine).items():
+        item = _item(extern)
+        # SDKs export extra items (`init`, types) beside the handler: only interfaces matter to us.
+        if isinstance(item, component.ComponentInstanceType):
+            exports[name] = _instance(name, item, engine, resources)
+    return ComponentType(imports, exports, tuple(resources.names))
+
+
+def _item(extern: Any) -> Any:
+    """The type inside an extern; wasmtime-py has it as a method on some classes and a property on others."""
+    inner = extern.ty
+    return inner() if callable(inner) else inner
+
+
+def _instance(name: str, item: Any, engine: Engine, resources: _Resources) -> InstanceType:
+    if not isinstance(item, component.ComponentInstanceType):
+        raise ComponentUnsupported(
+            f"the component imports {name!r}, which is not an interface",
+            remedy="Build the component for a world that imports interfaces only (wasi:http/proxy).",
+        )
+    items = [(inner, _item(extern)) for inner, extern in item.exports(engine).items()]
+    numbers = {inner: resources.add(ty, name, inner) for inner, ty in items if isinstance(ty, component.ResourceType)}
+    functions = {
+        inner: _function(f"{name}#{inner}", ty, resources) for inner, ty in items if isinstance(ty, component.FuncType)
+    }
+    return InstanceType(functions, numbers)
+
+
+def _function(name: str, ty: component.FuncType, resources: _Resources) -> Function:
+    result = ty.result
+    return Function(
+        tuple(_convert(name, inner, resources) for _, inner in ty.params),
+        None if result is None else _convert(name, result, resources),
+    )
+
+
+_PRIMITIVES = {
+    component.Bool: "BOOL",
+    component.S8: "S8",
+    component.U8: "U8",
+    component.S16: "S16",
+    component.U16: "U16",
+    component.S32: "S32",
+    component.U32: "U32",
+    component.S64: "S64",
+    component.U64: "U64",
+    component.F32: "F32",
+    component.F64: "F64",
+    component.Char: "CHAR",
+    component.String: "STRING",
+}
+
+
+def _convert(name: str, ty: Any, resources: _Resources) -> WitType:
+    def inner(other: Any) -> WitType:
+        return _convert(name, other, resources)
+
+    def maybe(other: Any) -> WitType | None:
+        return None if other is None else inner(other)
+
+    match ty:
+        case component.ListType():
+            return List(inner(ty.element))
+        case component.TupleType():
+            return Tuple(tuple(inner(element) for element in ty.elements))
+        case component.RecordType():
+            return Record(tuple((key, inner(value)) for key, value in ty.fields))
+        case component.VariantType():
+            return Variant(tuple((key, maybe(value)) for key, value in ty.cases))
+        case component.EnumType():
+            return Enum(tuple(ty.names))
+        case component.FlagsType():
+            return Flags(tuple(ty.names))
+        case component.OptionType():
+            return Option(inner(ty.payload))
+        case component.ResultType():
+            return Result(maybe(ty.ok), maybe(ty.err))
+        case component.OwnType() | component.BorrowType():
+            number = resources.find(ty.ty)
+            if number is None:
+                break_name = name.partition("#")[0]
+                raise ComponentUnsupported(f"{name} uses a resource that no import of {break_name} defines")
+            return Handle(number, isinstance(ty, component.OwnType))
+    kind = _PRIMITIVES.get(type(ty))
+    if kind is None:
+        raise ComponentUnsupported(
+            f"{name} uses a {type(ty).__name__}, which only WASI 0.3 components have",
+            remedy="Build the component for the WASI 0.2 http world (wasi:http/incoming-handler).",
+        )
+    return Primitive(kind)
