@@ -40,6 +40,17 @@ EPOCH_TICK_S = 0.001  # a busy guest yields to the loop after one to two ticks
 STACK_WASM_BYTES_MAX = 512 * KiB  # wasmtime's own default: deep recursion traps here
 STACK_ASYNC_BYTES = 2 * MiB  # a guest's fiber; host callbacks run Python on it above the wasm stack
 
+# --- a manifest and what it names (edged.manifest) ---
+
+MANIFEST_BYTES_MAX = 256 * KiB  # the largest in public use are some 20 KiB
+MANIFEST_DEPTH_MAX = 32  # tables and arrays inside each other; a real one has 6
+MANIFEST_DOTS_PER_LINE_MAX = 1_000  # tomllib takes quadratic time over a dotted key: this many cost it 13 ms
+MANIFEST_PROBLEM_COUNT_MAX = 20  # a screenful; after these the rest are often consequences
+MOUNT_FILE_COUNT_MAX = 50_000  # files of one component; a glob that swallows node_modules ends here
+SOURCE_TIMEOUT_S = 300.0  # a whole component download; 64 MiB at 2 Mbit/s
+SOURCE_READ_TIMEOUT_S = 30.0  # between two pieces of it, and for the connection
+SOURCE_REDIRECT_COUNT_MAX = 5  # a release page needs two
+
 # --- what goes into our logs ---
 
 LOG_LINE_BYTES_MAX = 4 * KiB  # longer guest lines are cut and marked
