@@ -224,6 +224,77 @@ class GuestBudgetExhausted(GuestError):
     default_remedy = "Call the host less in one request, or have the operator raise the app's limit."
 
 
+# --- the client: a request that is refused before any guest sees it ---
+
+
+class RequestRefused(EdgedError):
+    """Base of what a client can do wrong. The connection closes after the answer. Never raised itself."""
+
+    code = "http.bad-request"
+    http_status = 400
+    default_remedy = "Send a request that follows RFC 9110 and RFC 9112."
+
+
+class BadRequest(RequestRefused):
+    """A request that is malformed, ambiguous about its length or host, or whose path leaves its root."""
+
+
+class RequestTimeout(RequestRefused):
+    """A head or a piece of a body that did not come in time."""
+
+    code = "http.request-timeout"
+    http_status = 408
+    default_remedy = "Send the request without pauses."
+
+
+class BodyTooLarge(RequestRefused):
+    code = "http.body-too-large"
+    http_status = 413
+    default_remedy = "Send less, or have the operator raise the app's limit."
+
+
+class UriTooLong(RequestRefused):
+    code = "http.uri-too-long"
+    http_status = 414
+    default_remedy = "Move what the URL carries into the request body."
+
+
+class ExpectationFailed(RequestRefused):
+    """An Expect header that asks for something other than 100-continue."""
+
+    code = "http.expectation-failed"
+    http_status = 417
+    default_remedy = "Send no Expect header, or 100-continue."
+
+
+class HeadersTooLarge(RequestRefused):
+    code = "http.headers-too-large"
+    http_status = 431
+    default_remedy = "Send fewer or smaller header fields; cookies are the usual cause."
+
+
+class NotImplementedByServer(RequestRefused):
+    """A method (CONNECT, TRACE, unknown ones) or a transfer coding that edged does not speak."""
+
+    code = "http.not-implemented"
+    http_status = 501
+    default_remedy = "Use another method, or send the body plain or chunked."
+
+
+class VersionUnsupported(RequestRefused):
+    code = "http.version-unsupported"
+    http_status = 505
+    default_remedy = "Use HTTP/1.1 here; HTTP/2 and HTTP/3 need TLS."
+
+
+class TooManyConnections(RequestRefused):
+    """The listener, or one client address, holds as many connections as it may."""
+
+    code = "http.too-many-connections"
+    http_status = 503
+    default_remedy = "Reuse connections, or try again in a second."
+
+
 # --- the node ---
 
 
@@ -253,3 +324,23 @@ class EngineMismatch(EdgedError):
     code = "engine.mismatch"
     exit_status = 70
     default_remedy = "Install the wasmtime version that edged pins."
+
+
+def _subclasses(cls: type[EdgedError]) -> list[type[EdgedError]]:
+    return [cls, *(leaf for child in cls.__subclasses__() for leaf in _subclasses(child))]
+
+
+def from_json(value: dict[str, str]) -> EdgedError:
+    """The error that `as_json` described, as a child process reports one to its parent.
+
+    Raises:
+        ValueError: not the shape of an error.
+    """
+    try:
+        code, message, remedy = value["code"], value["message"], value["remedy"]
+    except (KeyError, TypeError) as error:
+        raise ValueError("not an error of ours") from error
+    for cls in _subclasses(EdgedError):
+        if cls.code == code:
+            return cls(message, remedy=remedy)
+    raise ValueError(f"unknown error code {code!r}")

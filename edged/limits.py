@@ -26,12 +26,26 @@ REQUEST_PER_CONNECTION_MAX = 100_000  # then the connection is closed politely, 
 READ_CHUNK_BYTES = 64 * KiB  # one recv; also how much of a body is read ahead of the guest
 WRITE_BUFFER_BYTES = 64 * KiB  # response bytes gathered before they are sent to the socket
 SHUTDOWN_GRACE_S = 10.0  # requests under way may finish for this long, then they are cut
+AUTHORITY_BYTES_MAX = 261  # a Host header: a DNS name of 255, a colon, a port of 5
+CHUNK_LINE_BYTES_MAX = 256  # a chunk's size and its extensions, which nobody sends but attackers
+CHUNK_COUNT_PER_READ = 256  # chunks decoded before others run: one-byte chunks would hold the loop for ms
+DRAIN_BYTES_MAX = 256 * KiB  # of a body its handler left unread, swallowed to keep the connection
+DRAIN_TIMEOUT_S = 2.0  # and for how long
+LINGER_BYTES_MAX = 1 * MiB  # taken from a client after our last byte, so that it reads our answer before a reset
+LINGER_TIMEOUT_S = 2.0  # and for how long
+SWEEP_INTERVAL_S = 0.25  # how late a header or idle timeout, or a client's reset, may be noticed
+LISTEN_BACKLOG = 1024  # connections the kernel holds for us while the loop is busy
+LISTEN_PORT_TRIES_MAX = 10  # --find-free-port: as many as Spin tries
+ACCEPT_PAUSE_S = 0.1  # after an accept that failed for want of descriptors or memory
+REFUSAL_COUNT_MAX = 128  # connections over the cap that still get a 503; more are closed unanswered
+TLS_HANDSHAKE_TIMEOUT_S = 10.0
 
 # --- a component, before it runs (edged.wasm) ---
 
 COMPONENT_BYTES_MAX = 64 * MiB  # a Spin Python SDK app has 37 MB; compile time and memory grow with it
 COMPILE_MEMORY_BYTES_MAX = 4096 * MiB  # RLIMIT_AS of the compile child; 37 MB of wasm need 1.3 GB
 COMPILE_CPU_S_MAX = 120  # RLIMIT_CPU; 37 MB take 10 s on one slow core
+CACHE_BYTES_MAX = 4096 * MiB  # compiled artefacts on disk; the ones longest unused go first
 COMPILE_TIMEOUT_S = 180.0  # wall time, should the child hang instead of computing
 
 # --- an engine, per worker (edged.wasm) ---
