@@ -170,14 +170,28 @@ class GuestTrap(GuestError):
 
 
 class GuestExit(GuestError):
-    """The guest called wasi:cli/exit."""
+    """The guest called wasi:cli/exit.
+
+    Attributes:
+        status: its exit status; 0 is success.
+    """
 
     code = "guest.exit"
+
+    def __init__(self, message: str, *, remedy: str | None = None, status: int = 1) -> None:
+        super().__init__(message, remedy=remedy)
+        self.status = status
 
 
 class GuestNoResponse(GuestError):
     code = "guest.no-response"
     default_remedy = "The handler returned without setting a response."
+
+
+class GuestErrorResponse(GuestError):
+    """The guest answered with one of wasi:http's error codes instead of a response."""
+
+    code = "guest.error-response"
 
 
 class GuestResponseInvalid(GuestError):

@@ -61,6 +61,7 @@ MANIFEST_DEPTH_MAX = 32  # tables and arrays inside each other; a real one has 6
 MANIFEST_DOTS_PER_LINE_MAX = 1_000  # tomllib takes quadratic time over a dotted key: this many cost it 13 ms
 MANIFEST_PROBLEM_COUNT_MAX = 20  # a screenful; after these the rest are often consequences
 MOUNT_FILE_COUNT_MAX = 50_000  # files of one component; a glob that swallows node_modules ends here
+MOUNT_ENTRY_COUNT_MAX = 500_000  # files and folders looked at for that; about a second
 SOURCE_TIMEOUT_S = 300.0  # a whole component download; 64 MiB at 2 Mbit/s
 SOURCE_READ_TIMEOUT_S = 30.0  # between two pieces of it, and for the connection
 SOURCE_REDIRECT_COUNT_MAX = 5  # a release page needs two
@@ -70,6 +71,19 @@ SOURCE_REDIRECT_COUNT_MAX = 5  # a release page needs two
 LOG_LINE_BYTES_MAX = 4 * KiB  # longer guest lines are cut and marked
 LOG_BYTES_MAX = 256 * KiB  # per request; then output is dropped and one line says so
 RANDOM_BYTES_MAX = 16 * MiB  # per request; more is a generator's work, not the kernel's
+LOG_LINE_OVERHEAD_BYTES = 64  # what a line costs besides its text, or empty lines would be free
+
+# --- what one host call of a guest moves (edged.host) ---
+
+BLOCKING_WRITE_BYTES_MAX = 4 * KiB  # wasi:io's own number for blocking-write-and-flush; more traps
+BODY_WRITE_BYTES_MAX = 1 * MiB  # one write to a body, and what waits for response-outparam.set; JS guests rely on it
+FIELDS_BYTES_MAX = 128 * KiB  # one `fields`, overhead included
+FIELD_OVERHEAD_BYTES = 32  # what a field costs besides its name and value, or empty ones would be free
+RANDOM_CALL_BYTES_MAX = 1 * MiB  # a list<u8> takes 32 bytes a byte on its way into a guest
+FILE_READ_BYTES_MAX = 64 * KiB  # one read; it is not interrupted, so it must be short
+FILES_OPEN_MAX = 64  # file descriptors of one request, of which a worker has some thousand in all
+PATH_BYTES_MAX = 4 * KiB  # PATH_MAX of Linux
+PATH_COMPONENT_BYTES_MAX = 255  # NAME_MAX of Linux
 
 
 @dataclass(frozen=True, slots=True)

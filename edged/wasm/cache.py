@@ -1,0 +1,138 @@
+"""The node's own folder of compiled artefacts.
+
+Loading an artefact runs native code, so nothing is loaded that this node did not write itself: the folder is private
+(0700, ours), and each artefact has a MAC under a key that lives in the folder. A file that is corrupt, foreign or made
+for another engine is removed and compiled again. The name of an entry is a hash of the component's digest and of all
+that code generation depends on (`edged.wasm.engine.fingerprint`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+from pathlib import Path
+
+import structlog
+
+from edged.errors import CacheError
+from edged.limits import CACHE_BYTES_MAX
+
+log = structlog.get_logger()
+
+_KEY_BYTES = 32
+
+
+class AotCache:
+    """Artefacts by component digest, for one engine configuration.
+
+    Args:
+        folder: made with mode 0700 if it is not there.
+        fingerprint: of the engine.
+
+    Raises:
+        CacheError: the folder is not ours alone, or cannot be made.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str, *, bytes_max: int = CACHE_BYTES_MAX) -> None:
+        self._folder = folder
+        self._fingerprint = fingerprint
+        self._bytes_max = bytes_max
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found = folder.lstat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+                raise CacheError(f"the cache folder {folder} is not a folder of yours with mode 0700")
+            self._key = self._read_key()
+        except OSError as error:
+            raise CacheError(f"the cache folder {folder} cannot be used: {error.strerror}") from error
+
+    def find(self, digest: str) -> Path | None:
+        """The artefact of the component with this sha256, verified; None if it must be compiled."""
+        path = self._path(digest)
+        if not path.exists():
+            return None
+        if not self._verified(path):
+            log.warning("cache.entry-rejected", path=str(path), remedy="none needed: it is compiled again")
+            self.remove(digest)
+            return None
+        os.utime(path)  # the age that pruning goes by
+        return path
+
+    def reserve(self, digest: str) -> Path:
+        """Where the compiler may write the artefact before `add` takes it in."""
+        return self._path(digest).with_suffix(f".{os.getpid()}.{secrets.token_hex(4)}.tmp")
+
+    def add(self, digest: str, written: Path) -> Path:
+        """Take in what the compiler wrote: durable first, then visible. Returns the artefact's place."""
+        path = self._path(digest)
+        try:
+            with written.open("rb") as file:
+                os.fsync(file.fileno())
+            self._write(path.with_suffix(".mac"), self._mac(written))
+            written.replace(path)
+        except OSError as error:
+            raise CacheError(f"the cache folder {self._folder} cannot be written: {error.strerror}") from error
+        self._prune(keep=path)
+        return path
+
+    def remove(self, digest: str) -> None:
+        path = self._path(digest)
+        path.unlink(missing_ok=True)
+        path.with_suffix(".mac").unlink(missing_ok=True)
+
+    def _path(self, digest: str) -> Path:
+        name = hashlib.sha256(f"{digest}\n{self._fingerprint}".encode()).hexdigest()
+        return self._folder / f"{name}.cwasm"
+
+    def _verified(self, path: Path) -> bool:
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+            return False
+        try:
+            expected = path.with_suffix(".mac").read_bytes()
+        except OSError:
+            return False
+        return hmac.compare_digest(expected, self._mac(path))
+
+    def _mac(self, path: Path) -> bytes:
+        mac = hmac.new(self._key, digestmod=hashlib.sha256)
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                mac.update(piece)
+        return mac.digest()
+
+    def _read_key(self) -> bytes:
+        path = self._folder / "key"
+        if not path.exists():
+            self._write(path, secrets.token_bytes(_KEY_BYTES))
+        key = path.read_bytes()
+        if len(key) != _KEY_BYTES:
+            path.unlink()
+            return self._read_key()
+        return key
+
+    def _write(self, path: Path, data: bytes) -> None:
+        temporary = path.with_suffix(f".{os.getpid()}.{secrets.token_hex(4)}.tmp")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+    def _prune(self, keep: Path) -> None:
+        """Remove the artefacts longest unused until the folder is inside its limit."""
+        entries = sorted((path.stat().st_mtime, path) for path in self._folder.glob("*.cwasm"))
+        total = sum(path.stat().st_size for _, path in entries)
+        for _, path in entries:
+            if total <= self._bytes_max:
+                return
+            if path != keep:
+                total -= path.stat().st_size
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                    path.with_suffix(".mac").unlink()

@@ -1,0 +1,112 @@
+"""Compiling a component to native code, in a child with limits.
+
+Compiling is the cheapest bomb there is: 6 MB of valid wasm can take seconds and gigabytes. So the size is checked
+first, and the compiler runs in a child of its own (`edged compile`) under RLIMIT_AS and RLIMIT_CPU. The child answers
+with an artefact file, or with one JSON error on its stdout.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import resource
+import signal
+import subprocess
+from pathlib import Path
+
+import trio
+import wasmtime
+from wasmtime import component
+
+from edged import child
+from edged.errors import CompileFailed, ComponentInvalid, ComponentUnsupported, DigestMismatch, EdgedError, from_json
+from edged.limits import COMPILE_CPU_S_MAX, COMPILE_MEMORY_BYTES_MAX, COMPILE_TIMEOUT_S, MiB
+from edged.wasm.engine import Engine
+
+_MAGIC = b"\0asm"
+_LAYER_MODULE = b"\x01\x00\x00\x00"
+
+
+async def compile_in_child(
+    source: Path,
+    digest: str,
+    output: Path,
+    *,
+    memory_bytes_max: int = COMPILE_MEMORY_BYTES_MAX,
+    cpu_s_max: int = COMPILE_CPU_S_MAX,
+) -> None:
+    """Compile `source` (wasm or wat), whose sha256 is `digest`, to the artefact `output`.
+
+    Raises:
+        DigestMismatch: the file changed since it was hashed.
+        ComponentInvalid, ComponentUnsupported: as the child says.
+        CompileFailed: the child met a limit or crashed.
+    """
+    limits = ["--memory-max", str(memory_bytes_max), "--cpu-max", str(cpu_s_max)]
+    with trio.move_on_after(COMPILE_TIMEOUT_S) as timeout:
+        done = await trio.run_process(
+            child.command("compile", str(source), digest, str(output), *limits),
+            stdin=b"",
+            capture_stdout=True,
+            capture_stderr=True,
+            check=False,
+        )
+    if timeout.cancelled_caught:
+        raise CompileFailed(f"compiling {source.name} did not end within {COMPILE_TIMEOUT_S:g} s")
+    if done.returncode:
+        raise _failure(source.name, done, memory_bytes_max, cpu_s_max)
+
+
+def _failure(name: str, done: subprocess.CompletedProcess[bytes], memory_bytes_max: int, cpu_s_max: int) -> EdgedError:
+    try:
+        return from_json(json.loads(done.stdout))
+    except ValueError:
+        pass
+    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        return CompileFailed(f"compiling {name} took more than {cpu_s_max} s of CPU time")
+    stderr = done.stderr.decode("utf-8", "replace").strip()
+    if "memory" in stderr.lower() or done.returncode == -signal.SIGABRT:
+        return CompileFailed(f"compiling {name} took more than {memory_bytes_max // MiB} MiB of memory")
+    last_line = stderr.splitlines()[-1] if stderr else "no message"
+    return CompileFailed(f"the compiler ended with status {done.returncode} on {name}: {last_line}")
+
+
+def compile_here(source: Path, digest: str, output: Path, memory_bytes_max: int, cpu_s_max: int) -> None:
+    """The child's side: limit this process, then compile. Errors as in `compile_in_child`."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s_max, cpu_s_max + 1))
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes_max, memory_bytes_max))
+    try:
+        compiled = component.Component(Engine().wasmtime, _binary(source, digest))
+    except wasmtime.WasmtimeError as error:
+        raise ComponentInvalid(f"{source.name} is not a valid component: {_reason(str(error))}") from None
+    output.write_bytes(compiled.serialize())
+
+
+def _binary(source: Path, digest: str) -> bytes:
+    data = source.read_bytes()
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise DigestMismatch(f"{source.name} changed while it was being compiled", remedy="Try again.")
+    if not data.startswith(_MAGIC):
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            raise ComponentInvalid(f"{source.name} is neither a WebAssembly binary nor text") from None
+        try:
+            data = bytes(wasmtime.wat2wasm(text))
+        except wasmtime.WasmtimeError as error:
+            raise ComponentInvalid(
+                f"{source.name} is neither a WebAssembly binary nor valid WAT text: {_reason(str(error))}"
+            ) from None
+    if data[4:8] == _LAYER_MODULE:
+        raise ComponentUnsupported(
+            f"{source.name} is a core module, not a component",
+            remedy="Build it as a component (cargo build --target wasm32-wasip2, or componentize it).",
+        )
+    return data
+
+
+def _reason(text: str) -> str:
+    """wasmtime's causes, outermost first, on one line."""
+    lines = (line.strip() for line in text.splitlines())
+    return "; ".join(line for line in lines if line and line != "Caused by:")

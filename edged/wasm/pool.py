@@ -1,0 +1,117 @@
+"""Instances of one program: how many at once, who waits, and which are made ahead of need.
+
+Every request gets a fresh instance, so that nothing leaks from one to the next. Making one costs 12 us for a small
+guest and half a millisecond for a Python guest; with `instances_ahead` that is paid before the request comes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import trio
+
+from edged.errors import GuestError, Overloaded
+from edged.host.interface import Invocation
+from edged.wasm.instance import Instance
+from edged.wasm.linker import Program
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatistics:
+    """`alive`: instances that serve a request now; `ahead`: made and unused; `waiting`: requests without one."""
+
+    alive: int
+    ahead: int
+    waiting: int
+    refused: int
+
+
+class InstancePool:
+    """Hands out instances of one program, inside `limits.concurrent_max` and `limits.queue_max`."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._alive = 0
+        self._refused = 0
+        self._spares: deque[Instance] = deque()
+        self._spare_wanted = trio.Event()
+        self._queue = trio.lowlevel.ParkingLot()
+
+    async def acquire(
+        self, invocation: Invocation, before_wait: Callable[[], Awaitable[None]] | None = None
+    ) -> Instance:
+        """An instantiated instance for one request. Give it back with `release`, whatever happens.
+
+        Raises:
+            Overloaded: as many requests wait as may.
+            GuestError: the component cannot be instantiated.
+        """
+        limits = self.program.limits
+        if self._alive >= limits.concurrent_max:
+            if len(self._queue) >= limits.queue_max:
+                self._refused += 1
+                raise Overloaded(f"{limits.concurrent_max} requests of this app are under way and more wait than may")
+            await self._queue.park()  # whoever releases hands over its place, so `_alive` stays as it is
+        else:
+            self._alive += 1
+        if self._spares:
+            instance = self._spares.popleft()
+            instance.invocation = invocation
+            instance.before_wait = before_wait
+            self._spare_wanted.set()
+            return instance
+        instance = Instance(self.program, invocation, before_wait)
+        try:
+            await instance.instantiate()
+        except BaseException:
+            self.release(instance)
+            raise
+        return instance
+
+    def release(self, instance: Instance) -> None:
+        """Free an instance and let the next request in."""
+        try:
+            instance.close()
+        finally:
+            if self._queue:
+                self._queue.unpark()
+            else:
+                self._alive -= 1
+
+    async def keep_ahead(self, invocation: Invocation) -> None:
+        """Make instances ahead of need, for ever. Returns if the component does not lend itself to it.
+
+        Args:
+            invocation: what start functions see. An instance that called the host at its start may hold on to what it
+                was told then, so such a component is always instantiated for its request.
+        """
+        try:
+            while True:
+                while len(self._spares) < self.program.limits.instances_ahead:
+                    instance = Instance(self.program, invocation)
+                    try:
+                        await instance.instantiate()
+                        keep = instance.statistics().host_calls == 0
+                    except BaseException:
+                        instance.close()
+                        raise
+                    if not keep:
+                        instance.close()
+                        return
+                    self._spares.append(instance)
+                await self._spare_wanted.wait()
+                self._spare_wanted = trio.Event()
+        except GuestError:
+            return  # the next request meets the same error, and reports it
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Free the instances made ahead."""
+        while self._spares:
+            self._spares.pop().close()
+
+    def statistics(self) -> PoolStatistics:
+        return PoolStatistics(self._alive, len(self._spares), len(self._queue), self._refused)
