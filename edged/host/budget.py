@@ -5,15 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edged.errors import GuestBudgetExhausted
-from edged.limits import LOG_BYTES_MAX, RANDOM_BYTES_MAX
+from edged.limits import FILES_OPEN_MAX, LOG_BYTES_MAX, RANDOM_BYTES_MAX
 
 
 @dataclass(slots=True)
 class Budget:
-    """Counters that only go down. Host-call and handle counts live in the engine, which sees every call."""
+    """What is left of each. Host-call and handle counts live in the engine, which sees every call.
+
+    Attributes:
+        log_bytes: of stdout and stderr together; negative once a log line has said that output is dropped.
+        random_bytes: never given back.
+        files: file descriptors; given back when the guest closes one.
+    """
 
     log_bytes: int = LOG_BYTES_MAX
     random_bytes: int = RANDOM_BYTES_MAX
+    files: int = FILES_OPEN_MAX
 
     def spend_random(self, count_bytes: int) -> None:
         """Take `count_bytes` of random bytes, or end the request with `guest.budget-exhausted`."""

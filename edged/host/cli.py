@@ -1,0 +1,170 @@
+"""`wasi:cli`: environment, exit, stdio, and terminals that are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NoReturn
+
+import trio
+
+from edged.errors import GuestExit
+from edged.host.interface import Err, Interface, Invocation, Ok, Resource
+from edged.host.output import OutputSink
+from edged.host.streams import CLOSED, InputStream, OutputStream
+from edged.limits import WRITE_BUFFER_BYTES
+
+
+class Environment(Interface):
+    """`wasi:cli/environment` of one component.
+
+    Args:
+        environment: names and values, from the component's manifest only: nothing of the node's own environment.
+        arguments: argv; empty for a component that is not a command.
+        initial_cwd: a guest path, or None.
+    """
+
+    wit: ClassVar[str] = "wasi:cli/environment"
+
+    def __init__(self, environment: Mapping[str, str], arguments: Sequence[str] = (), initial_cwd: str | None = None):
+        self._environment = tuple(environment.items())
+        self._arguments = tuple(arguments)
+        self._initial_cwd = initial_cwd
+
+    def get_environment(self, _invocation: Invocation) -> Sequence[tuple[str, str]]:
+        return self._environment
+
+    def get_arguments(self, _invocation: Invocation) -> Sequence[str]:
+        return self._arguments
+
+    def initial_cwd(self, _invocation: Invocation) -> str | None:
+        return self._initial_cwd
+
+
+class Exit(Interface):
+    """`wasi:cli/exit`. Both functions end the request with `GuestExit`."""
+
+    wit: ClassVar[str] = "wasi:cli/exit"
+
+    def exit(self, invocation: Invocation, status: Ok | Err) -> NoReturn:
+        self.exit_with_code(invocation, 0 if isinstance(status, Ok) else 1)
+
+    def exit_with_code(self, _invocation: Invocation, status_code: int) -> NoReturn:
+        raise GuestExit(f"the guest exited with status {status_code}", status=status_code)
+
+
+class _AtEnd:
+    """The source of stdin: nothing ever comes."""
+
+    __slots__ = ()
+
+    def ready(self) -> bool:
+        return True
+
+    async def wait(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    def read(self, bytes_max: int) -> bytes:  # noqa: ARG002 - the Source protocol
+        raise Err(CLOSED)
+
+    def close(self) -> None:
+        pass
+
+
+class _ToOutput:
+    """The sink of stdout and stderr. An `OutputSink` bounds itself, so the guest never waits for it."""
+
+    __slots__ = ("_output",)
+
+    def __init__(self, output: OutputSink) -> None:
+        self._output = output
+
+    def ready(self) -> bool:
+        return True
+
+    async def wait(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    def capacity(self) -> int:
+        return WRITE_BUFFER_BYTES
+
+    def write(self, data: bytes) -> None:
+        self._output.write(data)
+
+    def close(self) -> None:
+        """The output outlives the stream: a guest may ask for stdout again."""
+
+
+class Stdin(Interface):
+    """`wasi:cli/stdin`."""
+
+    wit: ClassVar[str] = "wasi:cli/stdin"
+
+    def get_stdin(self, _invocation: Invocation) -> InputStream:
+        return InputStream(_AtEnd())
+
+
+class Stdout(Interface):
+    """`wasi:cli/stdout`."""
+
+    wit: ClassVar[str] = "wasi:cli/stdout"
+
+    def get_stdout(self, invocation: Invocation) -> OutputStream:
+        return OutputStream(_ToOutput(invocation.stdout))
+
+
+class Stderr(Interface):
+    """`wasi:cli/stderr`."""
+
+    wit: ClassVar[str] = "wasi:cli/stderr"
+
+    def get_stderr(self, invocation: Invocation) -> OutputStream:
+        return OutputStream(_ToOutput(invocation.stderr))
+
+
+class TerminalInputHandle(Resource):
+    """`resource terminal-input`. There is never one."""
+
+
+class TerminalOutputHandle(Resource):
+    """`resource terminal-output`. There is never one."""
+
+
+class TerminalInput(Interface):
+    """`wasi:cli/terminal-input`."""
+
+    wit: ClassVar[str] = "wasi:cli/terminal-input"
+    resources: ClassVar[Mapping[str, type[Resource]]] = {"terminal-input": TerminalInputHandle}
+
+
+class TerminalOutput(Interface):
+    """`wasi:cli/terminal-output`."""
+
+    wit: ClassVar[str] = "wasi:cli/terminal-output"
+    resources: ClassVar[Mapping[str, type[Resource]]] = {"terminal-output": TerminalOutputHandle}
+
+
+class TerminalStdin(Interface):
+    """`wasi:cli/terminal-stdin`."""
+
+    wit: ClassVar[str] = "wasi:cli/terminal-stdin"
+
+    def get_terminal_stdin(self, _invocation: Invocation) -> TerminalInputHandle | None:
+        return None
+
+
+class TerminalStdout(Interface):
+    """`wasi:cli/terminal-stdout`."""
+
+    wit: ClassVar[str] = "wasi:cli/terminal-stdout"
+
+    def get_terminal_stdout(self, _invocation: Invocation) -> TerminalOutputHandle | None:
+        return None
+
+
+class TerminalStderr(Interface):
+    """`wasi:cli/terminal-stderr`."""
+
+    wit: ClassVar[str] = "wasi:cli/terminal-stderr"
+
+    def get_terminal_stderr(self, _invocation: Invocation) -> TerminalOutputHandle | None:
+        return None

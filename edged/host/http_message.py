@@ -1,0 +1,283 @@
+"""Requests and responses of `wasi:http/types`, incoming and outgoing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import trio
+
+from edged.host.fields import Fields, content_length
+from edged.host.incoming_body import BodySource, IncomingBody
+from edged.host.interface import Err, Ok, Resource
+from edged.host.outgoing_body import BodySink, OutgoingBody
+from edged.host.poll import Pollable
+from edged.http.exchange import Exchange, Header
+
+Method = str | tuple[str, str]
+"""`variant method`: `"get"`, or `("other", "PURGE")`."""
+
+Scheme = str | tuple[str, str]
+"""`variant scheme`: `"HTTP"`, `"HTTPS"`, or `("other", "ftp")`."""
+
+METHODS = {
+    name.upper(): name for name in ("get", "head", "post", "put", "delete", "connect", "options", "trace", "patch")
+}
+"""Method as sent -> case of `variant method`."""
+
+_is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+_is_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*").fullmatch
+# Visible ASCII without what RFC 3986 keeps out of URIs. Quotes, braces and bars stay: JSON in a query is real.
+_is_path_with_query = re.compile(r"\*|([/?][!-~]*)?").fullmatch
+_find_not_in_path = re.compile(r"[#<>\\^`]").search
+# RFC 3986 3.2 without userinfo, which RFC 9110 4.2.4 tells recipients of http(s) URIs to treat as an error. A port
+# alone is allowed: it is how the Python SDK writes a relative URL.
+_match_authority = re.compile(
+    r"(?!$)(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::([0-9]{1,5}))?"
+).fullmatch
+
+
+class IncomingRequest(Resource):
+    """`resource incoming-request`, over an exchange.
+
+    Args:
+        extra_headers: added after the client's (`spin-*`).
+        body_bytes_max: more of a body is a stream error.
+    """
+
+    __slots__ = ("_body_bytes_max", "_consumed", "_exchange", "_extra_headers")
+
+    def __init__(self, exchange: Exchange, extra_headers: Sequence[Header], body_bytes_max: int) -> None:
+        self._exchange = exchange
+        self._extra_headers = extra_headers
+        self._body_bytes_max = body_bytes_max
+        self._consumed = False
+
+    def method(self) -> Method:
+        method = self._exchange.request.method
+        return METHODS.get(method) or ("other", method)
+
+    def path_with_query(self) -> str | None:
+        return self._exchange.request.target
+
+    def scheme(self) -> Scheme | None:
+        return self._exchange.request.scheme.upper()
+
+    def authority(self) -> str | None:
+        return self._exchange.request.authority
+
+    def headers(self) -> Fields:
+        return Fields.received([*self._exchange.request.headers, *self._extra_headers])
+
+    def consume(self) -> IncomingBody:
+        """Raises Err the second time."""
+        if self._consumed:
+            raise Err
+        self._consumed = True
+        exchange = self._exchange
+        source = BodySource(exchange, self._body_bytes_max, ("HTTP-request-body-size", self._body_bytes_max))
+        return IncomingBody(source, exchange.request_trailers)
+
+
+class IncomingResponse(Resource):
+    """`resource incoming-response`: the answer to a request that the guest sent."""
+
+    __slots__ = ("_body", "_headers", "_status")
+
+    def __init__(self, status: int, headers: Fields, body: IncomingBody) -> None:
+        self._status = status
+        self._headers = headers
+        self._body: IncomingBody | None = body
+
+    def status(self) -> int:
+        return self._status
+
+    def headers(self) -> Fields:
+        return self._headers.view()
+
+    def consume(self) -> IncomingBody:
+        """Raises Err the second time."""
+        body, self._body = self._body, None
+        if body is None:
+            raise Err
+        return body
+
+
+class OutgoingResponse(Resource):
+    """`resource outgoing-response`. Consumes its headers, which cannot change any more."""
+
+    __slots__ = ("_bytes_max", "_headers", "sink", "status")
+
+    def __init__(self, headers: Fields, bytes_max: int) -> None:
+        headers.mutable = False
+        self._headers = headers
+        self._bytes_max = bytes_max
+        self.status = 200
+        self.sink: BodySink | None = None
+        """Of the body that the guest took; without one the body is empty."""
+
+    def status_code(self) -> int:
+        return self.status
+
+    def set_status_code(self, status_code: int) -> None:
+        """Raises Err for what is no status code (RFC 9110 15: three digits)."""
+        if not 100 <= status_code <= 999:
+            raise Err
+        self.status = status_code
+
+    def headers(self) -> Fields:
+        return self._headers.view()
+
+    def body(self) -> OutgoingBody:
+        """Raises Err the second time, and where content-length is not one number."""
+        if self.sink is not None:
+            raise Err
+        self.sink = _sink(self._headers, self._bytes_max, "HTTP-response-body-size")
+        return OutgoingBody(self.sink)
+
+
+class OutgoingRequest(Resource):
+    """`resource outgoing-request`. Consumes its headers, which cannot change any more."""
+
+    __slots__ = ("_authority", "_bytes_max", "_headers", "_method", "_path_with_query", "_scheme", "sink")
+
+    def __init__(self, headers: Fields, bytes_max: int) -> None:
+        headers.mutable = False
+        self._headers = headers
+        self._bytes_max = bytes_max
+        self._method: Method = "get"
+        self._path_with_query: str | None = None
+        self._scheme: Scheme | None = None
+        self._authority: str | None = None
+        self.sink: BodySink | None = None
+        """Of the body that the guest took; without one the body is empty."""
+
+    def body(self) -> OutgoingBody:
+        """Raises Err the second time, and where content-length is not one number."""
+        if self.sink is not None:
+            raise Err
+        self.sink = _sink(self._headers, self._bytes_max, "HTTP-request-body-size")
+        return OutgoingBody(self.sink)
+
+    def method(self) -> Method:
+        return self._method
+
+    def set_method(self, method: Method) -> None:
+        """Raises Err for an `other` that is no token."""
+        if isinstance(method, tuple) and not _is_token(method[1]):
+            raise Err
+        self._method = method
+
+    def path_with_query(self) -> str | None:
+        return self._path_with_query
+
+    def set_path_with_query(self, path_with_query: str | None) -> None:
+        """Raises Err for what is no path and query."""
+        if path_with_query is not None and (
+            not _is_path_with_query(path_with_query) or _find_not_in_path(path_with_query)
+        ):
+            raise Err
+        self._path_with_query = path_with_query
+
+    def scheme(self) -> Scheme | None:
+        return self._scheme
+
+    def set_scheme(self, scheme: Scheme | None) -> None:
+        """Raises Err for an `other` that is no scheme."""
+        if isinstance(scheme, tuple) and not _is_scheme(scheme[1]):
+            raise Err
+        self._scheme = scheme
+
+    def authority(self) -> str | None:
+        return self._authority
+
+    def set_authority(self, authority: str | None) -> None:
+        """Raises Err for what is no host with an optional port."""
+        if authority is not None:
+            match = _match_authority(authority)
+            if match is None or int(match[1] or 0) > 0xFFFF:
+                raise Err
+        self._authority = authority
+
+    def headers(self) -> Fields:
+        return self._headers.view()
+
+
+class RequestOptions(Resource):
+    """`resource request-options`. Durations are nanoseconds; None leaves the choice to the host."""
+
+    __slots__ = ("_between_bytes", "_connect", "_first_byte")
+
+    def __init__(self) -> None:
+        self._connect: int | None = None
+        self._first_byte: int | None = None
+        self._between_bytes: int | None = None
+
+    def connect_timeout(self) -> int | None:
+        return self._connect
+
+    def set_connect_timeout(self, duration: int | None) -> None:
+        self._connect = duration
+
+    def first_byte_timeout(self) -> int | None:
+        return self._first_byte
+
+    def set_first_byte_timeout(self, duration: int | None) -> None:
+        self._first_byte = duration
+
+    def between_bytes_timeout(self) -> int | None:
+        return self._between_bytes
+
+    def set_between_bytes_timeout(self, duration: int | None) -> None:
+        self._between_bytes = duration
+
+
+class FutureIncomingResponse(Resource):
+    """`resource future-incoming-response`. Whoever sends the request calls `resolve` once.
+
+    Args:
+        on_drop: called when the guest is no longer interested, so that the sender can stop.
+    """
+
+    __slots__ = ("_consumed", "_on_drop", "_resolved", "_result")
+
+    def __init__(self, on_drop: Callable[[], None] | None = None) -> None:
+        self._on_drop = on_drop
+        self._resolved = trio.Event()
+        self._result: Ok | Err | None = None
+        self._consumed = False
+
+    def resolve(self, result: Ok | Err) -> None:
+        """`Ok(IncomingResponse)`, or `Err` of an error-code."""
+        assert self._result is None
+        self._result = result
+        self._resolved.set()
+
+    def ready(self) -> bool:
+        return self._result is not None
+
+    async def wait(self) -> None:
+        await self._resolved.wait()
+
+    def subscribe(self) -> Pollable:
+        return Pollable(self)
+
+    def get(self) -> Ok | Err | None:
+        """`option<result<result<incoming-response, error-code>>>`: the answer once, an error from then on."""
+        if self._result is None:
+            return None
+        if self._consumed:
+            return Err()
+        self._consumed = True
+        return Ok(self._result)
+
+    def drop(self) -> None:
+        if self._on_drop is not None:
+            self._on_drop()
+
+
+def _sink(headers: Fields, bytes_max: int, size_case: str) -> BodySink:
+    try:
+        return BodySink(content_length(headers), bytes_max, size_case)
+    except ValueError:
+        raise Err from None

@@ -1,0 +1,192 @@
+"""Incoming bodies of `wasi:http/types`: incoming-body and future-trailers.
+
+    client -> BodyReader -> BodySource -> input-stream    -> guest
+                                       -> future-trailers -> guest
+
+The guest reads the stream, or has given it up and waits for the trailers; never both at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from edged.errors import GuestTrap
+from edged.host.fields import Fields
+from edged.host.http_error import ErrorCode, HttpFailure, code_of
+from edged.host.interface import Err, Ok, Resource
+from edged.host.poll import Pollable
+from edged.host.streams import CLOSED, InputStream, operation_failed
+from edged.http.exchange import BodyError, ClientGone, Header
+from edged.limits import READ_CHUNK_BYTES
+
+
+class BodyReader(Protocol):
+    """Where a body comes from. See `Exchange` for the contract. Cancelling `receive` must not lose bytes."""
+
+    async def receive(self, bytes_max: int) -> bytes: ...
+
+    def receive_nowait(self, bytes_max: int) -> bytes | None: ...
+
+
+class BodySource:
+    """The source of an incoming body's stream.
+
+    Args:
+        bytes_max: more bytes than this end the body with the error `too_large`.
+    """
+
+    __slots__ = ("_ahead", "_left", "_reader", "_reported", "_too_large", "ended", "error_code", "streaming")
+
+    def __init__(self, reader: BodyReader, bytes_max: int, too_large: ErrorCode) -> None:
+        self._reader = reader
+        self._left = bytes_max
+        self._too_large = too_large
+        self._ahead = memoryview(b"")
+        self._reported = False
+        self.ended = False
+        """No more bytes come from the reader."""
+        self.error_code: ErrorCode | None = None
+        """Why the body ended before its end."""
+        self.streaming = False
+        """The guest holds a stream of this source. A pollable that outlives the stream is ready."""
+
+    # --- the stream ---
+
+    def ready(self) -> bool:
+        return not self.streaming or self._filled()
+
+    async def wait(self) -> None:
+        if not self.ready():
+            await self._fill()
+
+    def read(self, bytes_max: int) -> bytes:
+        if not bytes_max and (not self._filled() or self._ahead):
+            return b""
+        ahead = self._ahead
+        if ahead:
+            self._ahead = ahead[bytes_max:]
+            return bytes(ahead[:bytes_max])
+        if not self.ended:
+            data = self._pull(bytes_max)
+            if not self.ended:
+                return data
+        if self.error_code is not None and not self._reported:
+            self._reported = True
+            raise operation_failed(HttpFailure(self.error_code))
+        raise Err(CLOSED)
+
+    def close(self) -> None:
+        self.streaming = False
+
+    # --- the trailers ---
+
+    def discard(self) -> bool:
+        """Throw away what is there now, on the way to the end. True when that is reached."""
+        while self._filled() and not self.ended:
+            self._ahead = memoryview(b"")
+        return self.ended
+
+    async def wait_ended(self) -> None:
+        while not self.discard():
+            await self._fill()
+
+    # --- inside ---
+
+    def _filled(self) -> bool:
+        """Something is there to read, or the end is known."""
+        if not self._ahead and not self.ended:
+            self._ahead = memoryview(self._pull(READ_CHUNK_BYTES))
+        return self.ended or bool(self._ahead)
+
+    async def _fill(self) -> None:
+        try:
+            self._ahead = memoryview(self._take(await self._reader.receive(READ_CHUNK_BYTES)))
+        except (BodyError, ClientGone) as error:
+            self._fail(code_of(error))
+
+    def _pull(self, bytes_max: int) -> bytes:
+        """What is there now: empty when nothing is, or when that was the end."""
+        try:
+            data = self._reader.receive_nowait(bytes_max)
+        except (BodyError, ClientGone) as error:
+            self._fail(code_of(error))
+            return b""
+        return b"" if data is None else self._take(data)
+
+    def _take(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        if self._left < 0:
+            self._fail(self._too_large)
+            return b""
+        if not data:
+            self.ended = True
+        return data
+
+    def _fail(self, code: ErrorCode) -> None:
+        self.ended = True
+        self.error_code = code
+
+
+class FutureTrailers(Resource):
+    """`resource future-trailers`. Reading it to the end throws away what is left of the body."""
+
+    __slots__ = ("_consumed", "_source", "_trailers")
+
+    def __init__(self, source: BodySource, trailers: Callable[[], Sequence[Header]]) -> None:
+        self._source = source
+        self._trailers = trailers
+        self._consumed = False
+
+    def ready(self) -> bool:
+        return self._source.discard()
+
+    async def wait(self) -> None:
+        await self._source.wait_ended()
+
+    def subscribe(self) -> Pollable:
+        return Pollable(self)
+
+    def get(self) -> Ok | Err | None:
+        """`option<result<result<option<trailers>, error-code>>>`: the answer once, an error from then on."""
+        if self._consumed:
+            return Err()
+        if not self.ready():
+            return None
+        self._consumed = True
+        if self._source.error_code is not None:
+            return Ok(Err(self._source.error_code))
+        trailers = Fields.received(self._trailers())
+        return Ok(Ok(trailers if trailers.entries() else None))
+
+
+class IncomingBody(Resource):
+    """`resource incoming-body`.
+
+    Args:
+        trailers: gives the trailer fields once the reader is at its end.
+    """
+
+    __slots__ = ("_source", "_streamed", "_trailers")
+
+    def __init__(self, source: BodySource, trailers: Callable[[], Sequence[Header]]) -> None:
+        self._source = source
+        self._trailers = trailers
+        self._streamed = False
+
+    def stream(self) -> InputStream:
+        """Raises Err the second time."""
+        if self._streamed:
+            raise Err
+        self._streamed = self._source.streaming = True
+        return InputStream(self._source)
+
+    def finish(self) -> FutureTrailers:
+        """The static `finish`, which consumes the body.
+
+        Raises:
+            GuestTrap: the body's stream is still open.
+        """
+        if self._source.streaming:
+            raise GuestTrap("incoming-body.finish was called while the body's stream was open")
+        return FutureTrailers(self._source, self._trailers)

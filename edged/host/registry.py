@@ -1,0 +1,83 @@
+"""Which interfaces a component gets, and which are known but not provided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edged.host import cli, clocks, filesystem, http_types, poll, random, sockets, streams
+from edged.host.interface import Interface
+from edged.host.tree import build_tree
+from edged.limits import GuestLimits
+
+REFUSED: Mapping[str, str] = {
+    "fermyon:spin/": "Spin's own interfaces",
+    "spin:": "Spin's own interfaces",
+    "wasi:config/": "configuration",
+    "wasi:http/outgoing-handler": "outbound HTTP requests",
+    "wasi:keyvalue/": "key-value stores",
+    "wasi:otel/": "telemetry of the guest's own",
+}
+"""Prefix of an imported interface's name -> what it is, for interfaces that Spin has and edged does not yet.
+
+A component that imports one is loaded, since SDKs import more than an app uses; calling one ends the request.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class HostConfig:
+    """What one component gets from its manifest and from the operator.
+
+    Attributes:
+        environment: variables, names to values.
+        arguments: argv, for commands.
+        initial_cwd: a guest path.
+        files: guest path -> host file. Read once; a file that appears later is not seen.
+        limits: of the app.
+    """
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    arguments: Sequence[str] = ()
+    initial_cwd: str | None = None
+    files: Mapping[str, Path] = field(default_factory=dict)
+    limits: GuestLimits = field(default_factory=GuestLimits)
+
+
+def wasi_interfaces(config: HostConfig) -> list[Interface]:
+    """All of WASI 0.2 for one component. Stateless between requests, so made once.
+
+    Raises:
+        ManifestError: `files` do not form a tree.
+    """
+    return [
+        cli.Environment(config.environment, config.arguments, config.initial_cwd),
+        cli.Exit(),
+        cli.Stderr(),
+        cli.Stdin(),
+        cli.Stdout(),
+        cli.TerminalInput(),
+        cli.TerminalOutput(),
+        cli.TerminalStderr(),
+        cli.TerminalStdin(),
+        cli.TerminalStdout(),
+        clocks.MonotonicClock(),
+        clocks.Timezone(),
+        clocks.WallClock(),
+        filesystem.FilesystemTypes(),
+        filesystem.Preopens(build_tree(config.files) if config.files else None),
+        http_types.HttpTypes(config.limits),
+        poll.Poll(),
+        random.Insecure(),
+        random.InsecureSeed(),
+        random.Random(),
+        sockets.InstanceNetwork(),
+        sockets.IpNameLookup(),
+        sockets.NetworkTypes(),
+        sockets.Tcp(),
+        sockets.TcpCreateSocket(),
+        sockets.Udp(),
+        sockets.UdpCreateSocket(),
+        streams.IoErrors(),
+        streams.Streams(),
+    ]
