@@ -1,0 +1,46 @@
+"""The commands. Each is thin: parse, call, render. What they call knows nothing of click or of terminals."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.metadata import version
+
+import click
+
+from edged.cli.failure import show_failure
+from edged.errors import EdgedError
+
+# Command -> module with a click command of the same name. Imported when used: `edged --version` must be quick.
+_COMMANDS = {"up": "edged.cli.up", "compile": "edged.cli.compile"}
+
+
+class _Commands(click.Group):
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        module = _COMMANDS.get(name)
+        return None if module is None else getattr(import_module(module), name)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("edged"), prog_name="edged")
+def _edged() -> None:
+    """Spin applications on bare-metal nodes, close to every user."""
+
+
+def main() -> None:
+    """The console script. Ends the process with the exit status of the error, if any (docs/errors.md)."""
+    try:
+        _edged.main(standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(64)
+    except EdgedError as error:
+        show_failure(error)
+        sys.exit(error.exit_status)

@@ -122,7 +122,7 @@ def bind_suspending(engine: Engine, function: HostFunction, ty: wit.Function, co
     name, call, takes_invocation, _ = function
     loads = _loads(ty.params)
     store_ok, store_err = _stores(ty.result)
-    done, waiting, memmove = continuations.done, continuations.waiting, ffi.memmove
+    done, waiting, memory = continuations.done, continuations.waiting, ffi.memory_view
 
     def callback(
         _data: int,
@@ -137,7 +137,7 @@ def bind_suspending(engine: Engine, function: HostFunction, ty: wit.Function, co
     ) -> None:
         guest = engine.guest
         try:
-            memmove(continuation, done, 24)
+            memory[continuation : continuation + 24] = done
             guest.host_calls_left -= 1
             if guest.host_calls_left < 0:
                 raise _budget_exhausted(name)
@@ -146,7 +146,7 @@ def bind_suspending(engine: Engine, function: HostFunction, ty: wit.Function, co
                 value = call(guest.invocation, *values) if takes_invocation else call(*values)
                 if value.__class__ is CoroutineType:
                     guest.pending = Pending(value, store_ok, store_err, results, error)
-                    memmove(continuation, waiting, 24)
+                    memory[continuation : continuation + 24] = waiting
                 else:
                     store_ok(guest, results, value)
             except Err as err:
@@ -154,7 +154,7 @@ def bind_suspending(engine: Engine, function: HostFunction, ty: wit.Function, co
                     raise
                 store_err(guest, results, err.value)
         except BaseException as exc:
-            memmove(error, struct.pack("<Q", guest.fail(name, exc)), 8)
+            struct.pack_into("<Q", ffi.memory, error, guest.fail(name, exc))
 
     return ffi.HostAsyncCallback(callback)
 

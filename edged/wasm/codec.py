@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, Protocol
 
 from edged.host.interface import Err, Ok, Some
 from edged.wasm import types as wit
-from edged.wasm.ffi import KIND, NAME_SIZE, RECORD_ENTRY_SIZE, VAL_SIZE, check, lib, memmove, string_at
+from edged.wasm.ffi import KIND, NAME_SIZE, RECORD_ENTRY_SIZE, VAL_SIZE, check, lib, memory, memory_view
 
 
 class HandleOwner(Protocol):
@@ -45,13 +45,10 @@ class Codec(NamedTuple):
     store: Store
 
 
-_U64 = struct.Struct("<Q")
-_PAIR = struct.Struct("<QQ")
-_unpack_u64 = _U64.unpack
-_unpack_pair = _PAIR.unpack
-_pack_u64 = _U64.pack
-_NULL = bytes(8)
-_TAG = {name: bytes([number]) for name, number in KIND.items()}
+_read_u64 = struct.Struct("<Q").unpack_from
+_read_pair = struct.Struct("<QQ").unpack_from
+_read_triple = struct.Struct("<QQQ").unpack_from
+_write_u64 = struct.Struct("<Q").pack_into
 
 _FORMATS = {
     "BOOL": "?",
@@ -106,132 +103,131 @@ def compile_result(ty: wit.Result) -> tuple[Store, Store]:
 
 
 def _number(kind: str) -> Codec:
-    letter = _FORMATS[kind]
-    payload = struct.Struct(f"<{letter}")
-    whole = struct.Struct(f"<B7x{letter}")
-    tag, size, payload_size = KIND[kind], whole.size, payload.size
-    unpack, pack = payload.unpack, whole.pack
+    tag, letter = KIND[kind], _FORMATS[kind]
+    read = struct.Struct(f"<{letter}").unpack_from
+    write = struct.Struct(f"<B7x{letter}").pack_into
 
     def load(_guest: Any, address: int) -> Any:
-        return unpack(string_at(address + 8, payload_size))[0]
+        return read(memory, address + 8)[0]
 
     def store(_guest: Any, address: int, value: Any) -> None:
-        memmove(address, pack(tag, value), size)
+        write(memory, address, tag, value)
 
     return Codec(load, store)
 
 
 def _char() -> Codec:
-    scalar = struct.Struct("<B7xI")
+    load_scalar, store_scalar = _number("U32")
     tag = KIND["CHAR"]
 
-    def load(_guest: Any, address: int) -> str:
-        return chr(int.from_bytes(string_at(address + 8, 4), "little"))
+    def load(guest: Any, address: int) -> str:
+        return chr(load_scalar(guest, address))
 
-    def store(_guest: Any, address: int, value: str) -> None:
-        memmove(address, scalar.pack(tag, ord(value)), scalar.size)
+    def store(guest: Any, address: int, value: str) -> None:
+        store_scalar(guest, address, ord(value))
+        memory_view[address] = tag
 
     return Codec(load, store)
 
 
 def _string() -> Codec:
-    tag = _TAG["STRING"]
+    tag = KIND["STRING"]
     new = lib.wasm_byte_vec_new
 
     def load(_guest: Any, address: int) -> str:
-        size, pointer = _unpack_pair(string_at(address + 8, 16))
-        return string_at(pointer, size).decode() if size else ""
+        size, pointer = _read_pair(memory, address + 8)
+        return memory[pointer : pointer + size].decode() if size else ""
 
     def store(_guest: Any, address: int, value: str) -> None:
         data = value.encode()
         new(address + 8, len(data), data)
-        memmove(address, tag, 1)
+        memory_view[address] = tag
 
     return Codec(load, store)
 
 
 def _bytes() -> Codec:
     """`list<u8>`: 32 bytes a byte in the C API, so never byte by byte: one slice out, two slices in."""
-    tag = _TAG["LIST"]
+    tag = KIND["LIST"]
     new = lib.wasmtime_component_vallist_new_uninit
-    u8 = KIND["U8"]
+    u8 = bytes([KIND["U8"]])
 
     def load(_guest: Any, address: int) -> bytes:
-        size, pointer = _unpack_pair(string_at(address + 8, 16))
-        return string_at(pointer, VAL_SIZE * size)[8::VAL_SIZE] if size else b""
+        size, pointer = _read_pair(memory, address + 8)
+        return memory[pointer + 8 : pointer + VAL_SIZE * size : VAL_SIZE] if size else b""
 
     def store(_guest: Any, address: int, value: bytes) -> None:
         size = len(value)
         new(address + 8, size)
         if size:
-            values = bytearray(VAL_SIZE * size)
-            values[::VAL_SIZE] = bytes((u8,)) * size
-            values[8::VAL_SIZE] = value
-            memmove(_unpack_u64(string_at(address + 16, 8))[0], bytes(values), VAL_SIZE * size)
-        memmove(address, tag, 1)
+            start = _read_u64(memory, address + 16)[0]
+            end = start + VAL_SIZE * size
+            memory_view[start:end:VAL_SIZE] = u8 * size
+            memory_view[start + 8 : end : VAL_SIZE] = value
+        memory_view[address] = tag
 
     return Codec(load, store)
 
 
 def _list(element: Codec) -> Codec:
-    tag = _TAG["LIST"]
+    tag = KIND["LIST"]
     new = lib.wasmtime_component_vallist_new_uninit
     load_element, store_element = element
 
     def load(guest: Any, address: int) -> list[Any]:
-        size, pointer = _unpack_pair(string_at(address + 8, 16))
+        size, pointer = _read_pair(memory, address + 8)
         return [load_element(guest, pointer + VAL_SIZE * index) for index in range(size)]
 
     def store(guest: Any, address: int, value: Any) -> None:
         size = len(value)
         new(address + 8, size)
         if size:
-            pointer = _unpack_u64(string_at(address + 16, 8))[0]
+            pointer = _read_u64(memory, address + 16)[0]
             for item in value:
                 store_element(guest, pointer, item)
                 pointer += VAL_SIZE
-        memmove(address, tag, 1)
+        memory_view[address] = tag
 
     return Codec(load, store)
 
 
 def _tuple(elements: list[Codec]) -> Codec:
-    tag, size = _TAG["TUPLE"], len(elements)
+    tag, size = KIND["TUPLE"], len(elements)
     new = lib.wasmtime_component_valtuple_new_uninit
     loads = [(VAL_SIZE * index, codec.load) for index, codec in enumerate(elements)]
     stores = [(VAL_SIZE * index, codec.store) for index, codec in enumerate(elements)]
 
     def load(guest: Any, address: int) -> tuple[Any, ...]:
-        pointer = _unpack_u64(string_at(address + 16, 8))[0]
+        pointer = _read_u64(memory, address + 16)[0]
         return tuple([load_element(guest, pointer + offset) for offset, load_element in loads])
 
     def store(guest: Any, address: int, value: Any) -> None:
         new(address + 8, size)
-        pointer = _unpack_u64(string_at(address + 16, 8))[0]
+        pointer = _read_u64(memory, address + 16)[0]
         for (offset, store_element), item in zip(stores, value, strict=True):
             store_element(guest, pointer + offset, item)
-        memmove(address, tag, 1)
+        memory_view[address] = tag
 
     return Codec(load, store)
 
 
 def _record(fields: list[tuple[bytes, Codec]]) -> Codec:
-    tag, size = _TAG["RECORD"], len(fields)
+    tag, size = KIND["RECORD"], len(fields)
     new, new_name = lib.wasmtime_component_valrecord_new_uninit, lib.wasm_byte_vec_new
     loads = [(RECORD_ENTRY_SIZE * index + NAME_SIZE, codec.load) for index, (_, codec) in enumerate(fields)]
     stores = [(RECORD_ENTRY_SIZE * index, name, codec.store) for index, (name, codec) in enumerate(fields)]
 
     def load(guest: Any, address: int) -> tuple[Any, ...]:
-        pointer = _unpack_u64(string_at(address + 16, 8))[0]
+        pointer = _read_u64(memory, address + 16)[0]
         return tuple([load_field(guest, pointer + offset) for offset, load_field in loads])
 
     def store(guest: Any, address: int, value: Any) -> None:
         new(address + 8, size)
-        pointer = _unpack_u64(string_at(address + 16, 8))[0]
+        pointer = _read_u64(memory, address + 16)[0]
         for (offset, name, store_field), item in zip(stores, value, strict=True):
             new_name(pointer + offset, len(name), name)
             store_field(guest, pointer + offset + NAME_SIZE, item)
-        memmove(address, tag, 1)
+        memory_view[address] = tag
 
     return Codec(load, store)
 
@@ -251,74 +247,74 @@ def _boxer() -> Callable[[Store, Any, Any], int]:
 
 
 def _variant(cases: dict[str, Codec | None]) -> Codec:
-    tag = _TAG["VARIANT"]
+    tag = KIND["VARIANT"]
     new_name, box = lib.wasm_byte_vec_new, _boxer()
     loads = {name.encode(): (name, codec and codec.load) for name, codec in cases.items()}
     stores = {name: (name.encode(), codec and codec.store) for name, codec in cases.items()}
 
     def load(guest: Any, address: int) -> Any:
-        size, pointer, payload = struct.unpack("<QQQ", string_at(address + 8, 24))
-        name, load_payload = loads[string_at(pointer, size)]
+        size, pointer, payload = _read_triple(memory, address + 8)
+        name, load_payload = loads[memory[pointer : pointer + size]]
         return name if load_payload is None else (name, load_payload(guest, payload))
 
     def store(guest: Any, address: int, value: Any) -> None:
         case, payload = (value, None) if isinstance(value, str) else value
         name, store_payload = stores[case]
         if store_payload is None:
-            memmove(address + 24, _NULL, 8)
+            _write_u64(memory, address + 24, 0)
         else:
-            memmove(address + 24, _pack_u64(box(store_payload, guest, payload)), 8)
+            _write_u64(memory, address + 24, box(store_payload, guest, payload))
         new_name(address + 8, len(name), name)
-        memmove(address, tag, 1)
+        memory_view[address] = tag
 
     return Codec(load, store)
 
 
 def _enum(names: tuple[str, ...]) -> Codec:
-    tag = _TAG["ENUM"]
+    tag = KIND["ENUM"]
     new_name = lib.wasm_byte_vec_new
     encoded = {name: name.encode() for name in names}
 
     def load(_guest: Any, address: int) -> str:
-        size, pointer = _unpack_pair(string_at(address + 8, 16))
-        return string_at(pointer, size).decode()
+        size, pointer = _read_pair(memory, address + 8)
+        return memory[pointer : pointer + size].decode()  # type: ignore[no-any-return]
 
     def store(_guest: Any, address: int, value: str) -> None:
         name = encoded[value]
         new_name(address + 8, len(name), name)
-        memmove(address, tag, 1)
+        memory_view[address] = tag
 
     return Codec(load, store)
 
 
 def _flags(names: tuple[str, ...]) -> Codec:
-    tag = _TAG["FLAGS"]
+    tag = KIND["FLAGS"]
     new, new_name = lib.wasmtime_component_valflags_new_uninit, lib.wasm_byte_vec_new
     encoded = {name: name.encode() for name in names}
 
     def load(_guest: Any, address: int) -> frozenset[str]:
-        count, pointer = _unpack_pair(string_at(address + 8, 16))
-        pairs = [_unpack_pair(string_at(pointer + NAME_SIZE * index, 16)) for index in range(count)]
-        return frozenset(string_at(start, size).decode() for size, start in pairs)
+        count, pointer = _read_pair(memory, address + 8)
+        pairs = [_read_pair(memory, pointer + NAME_SIZE * index) for index in range(count)]
+        return frozenset(memory[start : start + size].decode() for size, start in pairs)
 
     def store(_guest: Any, address: int, value: frozenset[str]) -> None:
         chosen = [encoded[name] for name in value]
         new(address + 8, len(chosen))
         if chosen:
-            pointer = _unpack_u64(string_at(address + 16, 8))[0]
+            pointer = _read_u64(memory, address + 16)[0]
             for index, name in enumerate(chosen):
                 new_name(pointer + NAME_SIZE * index, len(name), name)
-        memmove(address, tag, 1)
+        memory_view[address] = tag
 
     return Codec(load, store)
 
 
 def _option(payload: Codec, nested: bool) -> Codec:
-    tag, box = _TAG["OPTION"], _boxer()
+    tag, box = KIND["OPTION"], _boxer()
     load_payload, store_payload = payload
 
     def load(guest: Any, address: int) -> Any:
-        pointer = _unpack_u64(string_at(address + 8, 8))[0]
+        pointer = _read_u64(memory, address + 8)[0]
         if not pointer:
             return None
         value = load_payload(guest, pointer)
@@ -326,32 +322,32 @@ def _option(payload: Codec, nested: bool) -> Codec:
 
     def store(guest: Any, address: int, value: Any) -> None:
         if value is None:
-            memmove(address + 8, _NULL, 8)
+            _write_u64(memory, address + 8, 0)
         else:
             inner = value.value if nested else value
-            memmove(address + 8, _pack_u64(box(store_payload, guest, inner)), 8)
-        memmove(address, tag, 1)
+            _write_u64(memory, address + 8, box(store_payload, guest, inner))
+        memory_view[address] = tag
 
     return Codec(load, store)
 
 
-_RESULT = struct.Struct("<B7x?7xQ")
+_read_result = struct.Struct("<?7xQ").unpack_from
+_write_result = struct.Struct("<B7x?7xQ").pack_into
 
 
 def _arm(ty: wit.WitType | None, is_ok: bool) -> Store:
     """Store one arm of a result, given the arm's value."""
     tag = KIND["RESULT"]
     if ty is None:
-        empty = _RESULT.pack(tag, is_ok, 0)
 
         def store_empty(_guest: Any, address: int, _value: Any) -> None:
-            memmove(address, empty, 24)
+            _write_result(memory, address, tag, is_ok, 0)
 
         return store_empty
-    store_payload, box, pack = compile_codec(ty).store, _boxer(), _RESULT.pack
+    store_payload, box = compile_codec(ty).store, _boxer()
 
     def store(guest: Any, address: int, value: Any) -> None:
-        memmove(address, pack(tag, is_ok, box(store_payload, guest, value)), 24)
+        _write_result(memory, address, tag, is_ok, box(store_payload, guest, value))
 
     return store
 
@@ -360,10 +356,9 @@ def _result(ty: wit.Result) -> Codec:
     store_ok, store_err = compile_result(ty)
     load_ok = None if ty.ok is None else compile_codec(ty.ok).load
     load_err = None if ty.err is None else compile_codec(ty.err).load
-    layout = struct.Struct("<?7xQ")
 
     def load(guest: Any, address: int) -> Ok | Err:
-        is_ok, pointer = layout.unpack(string_at(address + 8, 16))
+        is_ok, pointer = _read_result(memory, address + 8)
         load_payload = load_ok if is_ok else load_err
         value = None if load_payload is None else load_payload(guest, pointer)
         return Ok(value) if is_ok else Err(value)
@@ -380,7 +375,7 @@ def _handle(resource: int, owned: bool) -> Codec:
     wasmtime has checked the handle's resource type before we see it, so a guest cannot name another type's object,
     and the table is the instance's own, so it cannot name another guest's.
     """
-    tag = _TAG["RESOURCE"]
+    tag = KIND["RESOURCE"]
     out = ctypes.c_void_p()
     out_address = ctypes.addressof(out)
     to_host, host_rep, host_delete = (
@@ -391,7 +386,7 @@ def _handle(resource: int, owned: bool) -> Codec:
     host_new, to_any = lib.wasmtime_component_resource_host_new, lib.wasmtime_component_resource_host_to_any
 
     def load(guest: Any, address: int) -> Any:
-        check(to_host(guest.context, _unpack_u64(string_at(address + 8, 8))[0], out_address))
+        check(to_host(guest.context, _read_u64(memory, address + 8)[0], out_address))
         handle = out.value
         rep = host_rep(handle)
         host_delete(handle)
@@ -402,8 +397,8 @@ def _handle(resource: int, owned: bool) -> Codec:
         error = to_any(guest.context, handle, out_address)
         host_delete(handle)
         check(error)
-        memmove(address + 8, _pack_u64(out.value), 8)
-        memmove(address, tag, 1)
+        _write_u64(memory, address + 8, out.value)
+        memory_view[address] = tag
 
     if owned:
         return Codec(load, store)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import resource
 import signal
 import subprocess
@@ -96,7 +97,7 @@ def _binary(source: Path, digest: str) -> bytes:
             data = bytes(wasmtime.wat2wasm(text))
         except wasmtime.WasmtimeError as error:
             raise ComponentInvalid(
-                f"{source.name} is neither a WebAssembly binary nor valid WAT text: {_reason(str(error))}"
+                f"{source.name} is neither a WebAssembly binary nor valid WAT text: {_place(str(error))}"
             ) from None
     if data[4:8] == _LAYER_MODULE:
         raise ComponentUnsupported(
@@ -110,3 +111,10 @@ def _reason(text: str) -> str:
     """wasmtime's causes, outermost first, on one line."""
     lines = (line.strip() for line in text.splitlines())
     return "; ".join(line for line in lines if line and line != "Caused by:")
+
+
+def _place(text: str) -> str:
+    """What is wrong in WAT text, and the line and column of it; wasmtime draws the place over several lines."""
+    what, _, drawing = text.strip().partition("\n")
+    place = re.search(r"<anon>:(\d+):(\d+)", drawing)
+    return f"{what} (line {place[1]}, column {place[2]})" if place else what

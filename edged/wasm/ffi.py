@@ -166,8 +166,13 @@ def _check() -> ctypes.CDLL:
 
 
 lib: Any = _check()
-string_at = ctypes.string_at
-memmove = ctypes.memmove
+
+memory: Any = (ctypes.c_char * (1 << 47)).from_address(0)
+"""The process's own memory, by address: `memory[a:b]` reads bytes, `struct.unpack_from(memory, a)` reads fields.
+
+Nothing is touched by making it. A read costs 0.13 us, or 0.6 us through `ctypes.string_at`: host calls live on it."""
+memory_view = memoryview(memory).cast("B")
+"""The same for writing bytes, also with a stride."""
 
 
 def address(pointer: Any) -> int:
@@ -181,10 +186,11 @@ def error_text(error: int) -> str:
     """Take a `wasmtime_error_t*`: its message; the error is freed."""
     vector = (c_size_t * 2)()
     lib.wasmtime_error_message(error, ctypes.addressof(vector))
-    text = string_at(vector[1], vector[0]).decode("utf-8", "replace")
+    start: int = vector[1]
+    text: bytes = memory[start : start + vector[0]]
     lib.wasm_byte_vec_delete(ctypes.addressof(vector))
     lib.wasmtime_error_delete(error)
-    return text
+    return text.decode("utf-8", "replace")
 
 
 def check(error: int | None) -> None:

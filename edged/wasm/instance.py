@@ -251,7 +251,7 @@ class Instance:
                     raise
                 store_err(self, results, err.value)
         except Exception as exc:
-            ffi.memmove(error, struct.pack("<Q", self.fail(coroutine.__qualname__, exc)), 8)
+            struct.pack_into("<Q", ffi.memory, error, self.fail(coroutine.__qualname__, exc))
         self.pending = None
         # The epoch went on while the guest waited; without this it would yield at once.
         ffi.lib.wasmtime_context_set_epoch_deadline(self.context, _EPOCH_TICKS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar
 
 import trio
 
@@ -39,7 +39,7 @@ class Api(Interface):
     """`test:host/api`. Set `on_note` to do something in the middle of a guest."""
 
     wit = "test:host/api"
-    resources = {"thing": Thing}
+    resources: ClassVar = {"thing": Thing}
 
     def __init__(self) -> None:
         self.things = 0

@@ -137,7 +137,7 @@ async def test_a_trap_names_itself(run: Run) -> None:
 
 
 async def test_a_refused_function_names_itself(run: Run) -> None:
-    with pytest.raises(GuestRefused, match="test:host/absent@0.2.0#nothing"):
+    with pytest.raises(GuestRefused, match=r"test:host/absent@0\.2\.0#nothing"):
         await run("nothing")
 
 

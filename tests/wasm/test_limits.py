@@ -33,7 +33,9 @@ async def test_memory_over_a_pool_slot_is_refused_too(run: Run) -> None:
     assert await run("grow", 5_000, memory_bytes_max=10_000 * PAGE) == -1
 
 
-@pytest.mark.parametrize(("limit", "needed"), [("memory_count_max", 1), ("table_count_max", 1), ("instance_count_max", 2)])
+@pytest.mark.parametrize(
+    ("limit", "needed"), [("memory_count_max", 1), ("table_count_max", 1), ("instance_count_max", 2)]
+)
 async def test_counts(link: Link, limit: str, needed: int) -> None:
     async with instance_of(link(**{limit: needed})):
         pass
