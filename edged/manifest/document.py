@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -101,19 +101,21 @@ def _too_deep() -> Invalid:
     return Invalid(Problem(1, f"the manifest is nested deeper than {MANIFEST_DEPTH_MAX} levels"))
 
 
-def _check_depth(values: object) -> None:
+def _check_depth(values: dict[str, object]) -> None:
     # A loop, not a recursion: this is what makes the recursions over the tree safe.
-    level = [values]
-    for _ in range(MANIFEST_DEPTH_MAX + 1):
-        level = [
-            child
-            for value in level
-            if isinstance(value, dict | list)
-            for child in (value.values() if isinstance(value, dict) else value)
-        ]
+    level: list[object] = [values]
+    for _ in range(MANIFEST_DEPTH_MAX):
+        children = (child for value in level for child in _children(value))
+        level = [child for child in children if isinstance(child, dict | list)]
         if not level:
             return
     raise _too_deep()
+
+
+def _children(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 class _Builder:

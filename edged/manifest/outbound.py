@@ -186,7 +186,7 @@ def _parse_host_pattern(host: str) -> HostPattern:
     domain = host.removeprefix("*.")
     if "*" in domain:
         raise ValueError("has a `*` elsewhere than alone or before the first dot")
-    parsed = _normal(host.removeprefix("*."))
+    parsed = _normal(domain)
     if isinstance(parsed, str) and not _LABELS.fullmatch(parsed):
         raise ValueError("has no valid host name")
     if domain == host:
@@ -203,8 +203,8 @@ def _normal(host: str) -> str | IPv4Address | IPv6Address:
         return ip_address(bare)
     except ValueError:
         pass
-    name = bare.lower().removesuffix(".")
-    if name.isascii() or bare != host:
+    name = host.lower().removesuffix(".")
+    if name.isascii():
         return name
     try:
         return name.encode("idna").decode("ascii")

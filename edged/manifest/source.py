@@ -119,12 +119,19 @@ async def _fetch(source: UrlSource, file: Path, transport: httpx.AsyncBaseTransp
         async with client, client.stream("GET", source.url) as response, await trio.open_file(file, "wb") as stream:
             if not response.is_success:
                 raise SourceUnavailable(f"{source.url} answered {response.status_code}")
-            async for chunk in response.aiter_raw():
-                size_bytes += len(chunk)
-                if size_bytes > COMPONENT_BYTES_MAX:
-                    raise ComponentTooLarge(f"{source.url} has more than {COMPONENT_BYTES_MAX} bytes")
-                digest.update(chunk)
-                await stream.write(chunk)
+            # The generators inside httpx are ended only by what is raised in them, so nothing else may end this loop:
+            # being too large cancels the next read, and a cancellation waits until a chunk is written.
+            with trio.CancelScope() as too_large:
+                async for chunk in response.aiter_raw():
+                    size_bytes += len(chunk)
+                    if size_bytes > COMPONENT_BYTES_MAX:
+                        too_large.cancel()
+                        continue
+                    digest.update(chunk)
+                    with trio.CancelScope(shield=True):
+                        await stream.write(chunk)
+            if too_large.cancel_called:
+                raise ComponentTooLarge(f"{source.url} has more than {COMPONENT_BYTES_MAX} bytes")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = str(error) or type(error).__name__
         raise SourceUnavailable(f"{source.url} could not be fetched: {reason}") from error
