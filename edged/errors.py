@@ -23,6 +23,7 @@ class EdgedError(Exception):
         http_status: answer to a request that meets this error.
         exit_status: status of a command that ends with this error (sysexits.h).
         remedy: one sentence that says what to do.
+        request_id: of the request that met the error, once that is known.
     """
 
     code: ClassVar[str] = "internal"
@@ -34,13 +35,15 @@ class EdgedError(Exception):
         super().__init__(message)
         self.message = message
         self.remedy = self.default_remedy if remedy is None else remedy
+        self.request_id: str | None = None
 
     def __str__(self) -> str:
         return self.message
 
     def as_json(self) -> dict[str, str]:
-        """The one shape of every JSON error: `code`, `message`, `remedy`."""
-        return {"code": self.code, "message": self.message, "remedy": self.remedy}
+        """The one shape of every JSON error: `code`, `message`, `remedy`, and `request_id` where there is one."""
+        shape = {"code": self.code, "message": self.message, "remedy": self.remedy}
+        return shape if self.request_id is None else shape | {"request_id": self.request_id}
 
 
 # --- the operator or developer who typed a command or wrote a file -----------------------------------------
@@ -316,6 +319,14 @@ class Overloaded(EdgedError):
     """No instance is free and the queue is full. The client should try again."""
 
     code = "node.overloaded"
+    http_status = 503
+    default_remedy = "Try again in a second."
+
+
+class NotReady(EdgedError):
+    """The node listens, but has no app to serve yet."""
+
+    code = "node.not-ready"
     http_status = 503
     default_remedy = "Try again in a second."
 

@@ -131,17 +131,19 @@ def describe(compiled: component.Component, engine: Engine) -> ComponentType:
             the C API has no values for: streams and futures of WASI 0.3.
     """
     resources = _Resources()
-    component_type = compiled.type
-    imports = {
-        name: _instance(name, _item(extern), engine, resources)
-        for name, extern in component_type.imports(engine).items()
+    # SDKs export extra items (`init`, types) beside the handler: only interfaces matter to us.
+    exported = {
+        name: item
+        for name, extern in compiled.type.exports(engine).items()
+        if isinstance(item := _item(extern), component.ComponentInstanceType)
     }
-    exports = {}
-    for name, extern in component_type.exports(engine).items():
-        item = _item(extern)
-        # SDKs export extra items (`init`, types) beside the handler: only interfaces matter to us.
-        if isinstance(item, component.ComponentInstanceType):
-            exports[name] = _instance(name, item, engine, resources)
+    imported = {name: _item(extern) for name, extern in compiled.type.imports(engine).items()}
+    try:
+        imports = {name: _instance(name, item, engine, resources) for name, item in imported.items()}
+        exports = {name: _instance(name, item, engine, resources) for name, item in exported.items()}
+    except ComponentUnsupported as error:
+        message = f"the component exports {', '.join(exported) or 'nothing'}; {error.message}"
+        raise ComponentUnsupported(message, remedy=error.remedy) from None
     return ComponentType(imports, exports, tuple(resources.names))
 
 
@@ -217,13 +219,12 @@ def _convert(name: str, ty: Any, resources: _Resources) -> WitType:
         case component.OwnType() | component.BorrowType():
             number = resources.find(ty.ty)
             if number is None:
-                break_name = name.partition("#")[0]
-                raise ComponentUnsupported(f"{name} uses a resource that no import of {break_name} defines")
+                raise ComponentUnsupported(f"{name} uses a resource that no interface defines")
             return Handle(number, isinstance(ty, component.OwnType))
     kind = _PRIMITIVES.get(type(ty))
     if kind is None:
         raise ComponentUnsupported(
-            f"{name} uses a {type(ty).__name__}, which only WASI 0.3 components have",
-            remedy="Build the component for the WASI 0.2 http world (wasi:http/incoming-handler).",
+            f"{name} uses a {type(ty).__name__.removesuffix('Type').lower()}, which is WASI 0.3",
+            remedy="Build it for the WASI 0.2 http world, with an SDK that exports wasi:http/incoming-handler.",
         )
     return Primitive(kind)

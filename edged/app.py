@@ -1,0 +1,188 @@
+"""An application, loaded: every component compiled, linked and tried, every route in place.
+
+`load_app` does all that can fail before the first request; what it returns can be swapped in for another by whoever
+holds the handler (`edged.worker`), and `close` is called when its last request has ended.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import trio
+
+from edged import manifest
+from edged.errors import ComponentUnsupported, EdgedError, ManifestError, Unsupported
+from edged.host.budget import Budget
+from edged.host.guest_log import GuestLog
+from edged.host.interface import Invocation
+from edged.host.registry import REFUSED, HostConfig, wasi_interfaces
+from edged.limits import GuestLimits
+from edged.manifest.model import App, Component, StaticResponse
+from edged.manifest.source import local_file
+from edged.triggers.http import HANDLER, HttpComponent, HttpTrigger
+from edged.wasm.cache import AotCache
+from edged.wasm.engine import Engine
+from edged.wasm.instance import Instance
+from edged.wasm.linker import Program
+from edged.wasm.loader import load_component
+from edged.wasm.pool import InstancePool
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedComponent:
+    """What loading one component came to.
+
+    Attributes:
+        seconds: from source to linked.
+        refusals: imports that are refused when called.
+    """
+
+    id: str
+    digest: str
+    compiled: bool
+    seconds: float
+    refusals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """What the operator or developer adds to the manifest.
+
+    Attributes:
+        environment: variables that every component gets, over its own.
+        variables: values of application variables.
+        log_folder: also write guests' output to files there.
+        limits: of every guest of the app.
+        sources: cache folder for sources fetched by URL.
+        on_compile: told a component's id when it has to be compiled, which takes seconds.
+        on_loaded: told what became of each component.
+    """
+
+    sources: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    log_folder: Path | None = None
+    limits: GuestLimits = field(default_factory=GuestLimits)
+    on_compile: Callable[[str], None] = lambda _component: None
+    on_loaded: Callable[[LoadedComponent], None] = lambda _component: None
+
+
+class LoadedApp:
+    """An app that can serve. Made by `load_app`."""
+
+    def __init__(self, model: App, components: Mapping[str, HttpComponent]) -> None:
+        self.model = model
+        self.components = components
+        targets: list[tuple[str, HttpComponent | StaticResponse]] = []
+        for trigger in model.http_triggers:
+            if trigger.route is not None:
+                target = trigger.static_response or components[trigger.component or ""]
+                targets.append((trigger.route, target))
+        self.http = HttpTrigger(model, targets)
+
+    async def keep_ahead(self) -> None:
+        """Keep instances ready where the limits ask for it. Runs until cancelled."""
+        async with trio.open_nursery() as nursery:
+            for component in self.components.values():
+                if component.pool.program.limits.instances_ahead:
+                    nursery.start_soon(component.pool.keep_ahead, _start_invocation(component.log))
+
+    def close(self) -> None:
+        """Free what is kept between requests. Call it when no request is under way."""
+        for component in self.components.values():
+            component.pool.close()
+            component.log.close()
+
+
+async def load_app(model: App, engine: Engine, cache: AotCache, options: LoadOptions) -> LoadedApp:
+    """Load an app.
+
+    Raises:
+        Unsupported: the app asks for something that edged does not have.
+        ManifestError, VariableError, SourceMissing, SourceUnavailable, DigestMismatch: the app's own files.
+        ComponentInvalid, ComponentTooLarge, ComponentUnsupported, CompileFailed, GuestError: a component.
+    """
+    missing = manifest.unsupported(model)
+    if missing:
+        raise Unsupported("\n".join(missing))
+    # Resolved now, so that a missing variable is an error at load and not of the first request that reads it.
+    manifest.resolve(model, options.variables)
+    used = {trigger.component for trigger in model.http_triggers}
+    components: dict[str, HttpComponent] = {}
+    try:
+        for component in model.components.values():
+            if component.id in used:
+                components[component.id] = await _load_component(model, component, engine, cache, options)
+        return LoadedApp(model, components)
+    except BaseException:
+        for loaded in components.values():
+            loaded.log.close()
+        raise
+
+
+async def _load_component(
+    model: App, component: Component, engine: Engine, cache: AotCache, options: LoadOptions
+) -> HttpComponent:
+    started = time.perf_counter()
+    source = await local_file(component.source, cache=options.sources)
+    loaded = await load_component(engine, cache, source, on_compile=lambda: options.on_compile(component.id))
+    files = await trio.to_thread.run_sync(manifest.mount, model, component)
+    host = HostConfig(
+        environment={**component.environment, **options.environment},
+        files=files,
+        limits=options.limits,
+    )
+    try:
+        program = Program(engine, loaded.compiled, wasi_interfaces(host), tuple(REFUSED), options.limits)
+        handler = program.export(*HANDLER)
+        if handler is None:
+            raise _no_handler(program)
+    except EdgedError as error:
+        raise _named(error, component.id) from error.__cause__
+    log = _open_log(model, component.id, options.log_folder)
+    instance = Instance(program, _start_invocation(log))
+    try:
+        await instance.instantiate()
+    except EdgedError as error:
+        log.close()
+        raise _named(error, component.id) from error.__cause__
+    finally:
+        instance.close()
+    seconds = time.perf_counter() - started
+    options.on_loaded(
+        LoadedComponent(component.id, loaded.digest, not loaded.from_cache, seconds, tuple(program.refusals))
+    )
+    return HttpComponent(component.id, InstancePool(program), handler, log)
+
+
+def _no_handler(program: Program) -> ComponentUnsupported:
+    exports = ", ".join(program.type.exports) or "nothing"
+    return ComponentUnsupported(
+        f"the component exports {exports}, but no {HANDLER[0]} handler",
+        remedy="Build the component for Spin's http trigger, or for the wasi:http/proxy world.",
+    )
+
+
+def _named(error: EdgedError, component: str) -> EdgedError:
+    """The same error, saying which component it is about."""
+    return type(error)(f"component `{component}`: {error.message}", remedy=error.remedy)
+
+
+def _start_invocation(log: GuestLog) -> Invocation:
+    """What a component's start functions see, before there is a request."""
+    budget = Budget()
+    return Invocation("start", log.output("stdout", "start", budget), log.output("stderr", "start", budget), budget)
+
+
+def _open_log(model: App, component: str, folder: Path | None) -> GuestLog:
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        return GuestLog(model.name, component, folder=folder)
+    except OSError as error:
+        raise ManifestError(
+            f"the log folder {folder} cannot be written: {error.strerror}", remedy="Choose another --log-dir."
+        ) from error
