@@ -65,6 +65,14 @@ class ManifestError(EdgedError):
     default_remedy = "Correct the manifest."
 
 
+class RouteInvalid(EdgedError):
+    """An HTTP route that is not one: a nameless parameter, a wildcard before the end."""
+
+    code = "manifest.route"
+    exit_status = 78
+    default_remedy = "Write a route as /a/:name/b or /a/..."
+
+
 class ManifestMissing(EdgedError):
     code = "manifest.missing"
     exit_status = 66

@@ -64,6 +64,8 @@ class Exchange(Protocol):
     """One request, one response. Not to be shared between tasks."""
 
     request: RequestHead
+    request_body_bytes_max: int
+    """More than this of a request body is a `BodyError` 413. The handler may set it, before it first receives."""
 
     @property
     def responded(self) -> bool:
@@ -72,13 +74,18 @@ class Exchange(Protocol):
     async def receive(self, bytes_max: int) -> bytes:
         """Next piece of the request body, at most `bytes_max` bytes; `b""` at its end.
 
+        Does not yield where bytes are there already.
+
         Raises:
             BodyError: the body is malformed, too large or too slow.
             ClientGone: the connection broke before the body ended.
         """
 
     def receive_nowait(self, bytes_max: int) -> bytes | None:
-        """What `receive` would give at once, or None where it would wait. Same errors."""
+        """What `receive` would give at once, or None where it would wait. Same errors.
+
+        Only `receive` asks a client for a body that waits for `100 Continue`.
+        """
 
     def request_trailers(self) -> Sequence[Header]:
         """Trailer fields; complete only after `receive` gave `b""`."""
@@ -86,15 +93,18 @@ class Exchange(Protocol):
     def respond(self, status: int, headers: Sequence[Header]) -> None:
         """Set status and headers. Nothing is sent before `flush`, a full buffer or `finish`.
 
-        Framing headers (`transfer-encoding`, `connection`) are the exchange's own and must not be given; a
+        Framing headers (`transfer-encoding`, `connection`) are the exchange's own: given ones are dropped. A
         `content-length` is kept and enforced. May be called once; later calls are our mistake.
+
+        Raises:
+            edged.errors.GuestResponseInvalid: a status outside 200 to 999, a field that HTTP cannot carry.
         """
 
     def write_capacity(self) -> int:
         """How many bytes `write` takes now without growing past the buffer's limit; 0 means flush first."""
 
     def write(self, data: bytes) -> None:
-        """Add to the response body. Gathers; `flush` sends.
+        """Add to the response body. Gathers; `flush` sends. Ignored where HTTP sends no body (HEAD, 204, 304).
 
         Raises:
             edged.errors.GuestResponseInvalid: more bytes than content-length announced.
@@ -108,10 +118,11 @@ class Exchange(Protocol):
         """
 
     async def finish(self, trailers: Sequence[Header] = ()) -> None:
-        """End the response body and send everything.
+        """End the response body and send everything. Trailers are dropped where the framing cannot carry them.
 
         Raises:
-            edged.errors.GuestResponseInvalid: fewer bytes than content-length announced; the connection is cut.
+            edged.errors.GuestResponseInvalid: fewer bytes than content-length announced. If anything was sent, the
+                connection is cut; else the handler's caller answers with the error.
             ClientGone: as for `flush`.
         """
 
@@ -120,4 +131,9 @@ class Exchange(Protocol):
 
 
 Handler = Callable[[Exchange], Awaitable[None]]
-"""What a listener calls for each exchange. When it returns or raises without having responded, that is a 500."""
+"""What a listener calls for each exchange.
+
+It should handle its own errors. What leaves it all the same: `ClientGone` ends the connection; `BodyError` and
+`EdgedError` are answered with their status and JSON, anything else with a 500, if nothing was sent yet; if something
+was, the connection is cut. Returning without `respond` and `finish` is such an error too.
+"""
