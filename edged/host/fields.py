@@ -175,11 +175,11 @@ def content_length(fields: Fields) -> int | None:
     """The one content-length of a message, in bytes, or None.
 
     Raises:
-        ValueError: there are several, or it is not a number.
+        ValueError: there are different ones, or it is not a number.
     """
     values = fields.get("content-length")
     if not values:
         return None
-    if len(values) > 1 or not _is_length(values[0]):
+    if len({*values}) > 1 or not _is_length(values[0]):
         raise ValueError("content-length is not one decimal number")
     return int(values[0])

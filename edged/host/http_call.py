@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from edged.errors import GuestErrorResponse, GuestNoResponse, GuestResponseInvalid, GuestTrap
-from edged.host.fields import Fields, content_length
+from edged.host.fields import Fields
 from edged.host.http_error import ErrorCode, describe
 from edged.host.http_message import IncomingRequest, OutgoingResponse
 from edged.host.interface import Err, Ok, Resource
@@ -44,10 +44,11 @@ class HttpCall:
     __slots__ = ("_concluded", "_exchange", "_sink", "error_code", "request", "status")
 
     def __init__(self, exchange: Exchange, extra_headers: Sequence[Header], limits: GuestLimits) -> None:
+        exchange.request_body_bytes_max = limits.request_body_bytes_max
         self._exchange = exchange
         self._sink: BodySink | None = None
         self._concluded = False
-        self.request = IncomingRequest(exchange, extra_headers, limits.request_body_bytes_max)
+        self.request = IncomingRequest(exchange, extra_headers)
         self.status: int | None = None
         self.error_code: ErrorCode | None = None
 
@@ -69,7 +70,7 @@ class HttpCall:
 
         Raises:
             GuestTrap: it had been set before.
-            GuestResponseInvalid: the response cannot be sent: a 1xx status, or a content-length that is no number.
+            GuestResponseInvalid: the response cannot be sent, as one with a 1xx status.
         """
         if self.state != "unset":
             raise GuestTrap("response-outparam.set was called twice")
@@ -77,18 +78,11 @@ class HttpCall:
             self.error_code = result.value
             return
         response: OutgoingResponse = result.value
-        headers = response.headers()
-        if response.status < 200:
-            raise GuestResponseInvalid(f"status {response.status} is not a final response")
-        try:
-            content_length(headers)
-        except ValueError as error:
-            raise GuestResponseInvalid(str(error)) from error
-        self._exchange.respond(response.status, headers.headers())
+        self._exchange.respond(response.status, response.headers().headers())
         self.status = response.status
         self._sink = sink = response.sink
         if sink is not None:
-            sink.may_be_absent = response.status == 304 or self._exchange.request.method == "HEAD"
+            sink.may_be_absent = response.status in {204, 304} or self._exchange.request.method == "HEAD"
             sink.attach(self._exchange)
 
     async def settle(self) -> None:
@@ -106,8 +100,6 @@ class HttpCall:
             await self._exchange.finish()
             return
         if sink.aborted:
-            self._concluded = True
-            self._exchange.abort()
             return
         # A finished body goes out with the end of the response, in one send, unless it is too large for that.
         if sink.held or (sink.dirty and not sink.finished):
@@ -122,9 +114,10 @@ class HttpCall:
         """The guest has returned: send the rest of the response.
 
         Raises:
-            GuestNoResponse: it set none. Nothing was sent; the caller may still answer.
-            GuestErrorResponse: it set an error code. Nothing was sent; the caller may still answer.
-            GuestResponseInvalid: the body is incomplete. The client sees that, by a cut connection.
+            GuestNoResponse: it set none.
+            GuestErrorResponse: it set an error code instead.
+            GuestResponseInvalid: the body is incomplete. Left to the exchange's owner, who cuts the connection so that
+                the client sees it, or answers with the error if nothing was sent yet.
             ClientGone: nobody takes it.
         """
         match self.state:
@@ -138,9 +131,6 @@ class HttpCall:
             case _:
                 sink = self._sink
                 assert sink is not None
-                if not self._concluded:
-                    self._concluded = True
-                    self._exchange.abort()
                 if sink.gone:
                     raise ClientGone
                 if sink.error_code is not None:

@@ -42,15 +42,13 @@ class IncomingRequest(Resource):
 
     Args:
         extra_headers: added after the client's (`spin-*`).
-        body_bytes_max: more of a body is a stream error.
     """
 
-    __slots__ = ("_body_bytes_max", "_consumed", "_exchange", "_extra_headers")
+    __slots__ = ("_consumed", "_exchange", "_extra_headers")
 
-    def __init__(self, exchange: Exchange, extra_headers: Sequence[Header], body_bytes_max: int) -> None:
+    def __init__(self, exchange: Exchange, extra_headers: Sequence[Header]) -> None:
         self._exchange = exchange
         self._extra_headers = extra_headers
-        self._body_bytes_max = body_bytes_max
         self._consumed = False
 
     def method(self) -> Method:
@@ -75,8 +73,7 @@ class IncomingRequest(Resource):
             raise Err
         self._consumed = True
         exchange = self._exchange
-        source = BodySource(exchange, self._body_bytes_max, ("HTTP-request-body-size", self._body_bytes_max))
-        return IncomingBody(source, exchange.request_trailers)
+        return IncomingBody(BodySource(exchange), exchange.request_trailers)
 
 
 class IncomingResponse(Resource):

@@ -30,18 +30,12 @@ class BodyReader(Protocol):
 
 
 class BodySource:
-    """The source of an incoming body's stream.
+    """The source of an incoming body's stream. How large a body may be is the reader's affair."""
 
-    Args:
-        bytes_max: more bytes than this end the body with the error `too_large`.
-    """
+    __slots__ = ("_ahead", "_reader", "_reported", "ended", "error_code", "streaming")
 
-    __slots__ = ("_ahead", "_left", "_reader", "_reported", "_too_large", "ended", "error_code", "streaming")
-
-    def __init__(self, reader: BodyReader, bytes_max: int, too_large: ErrorCode) -> None:
+    def __init__(self, reader: BodyReader) -> None:
         self._reader = reader
-        self._left = bytes_max
-        self._too_large = too_large
         self._ahead = memoryview(b"")
         self._reported = False
         self.ended = False
@@ -115,10 +109,6 @@ class BodySource:
         return b"" if data is None else self._take(data)
 
     def _take(self, data: bytes) -> bytes:
-        self._left -= len(data)
-        if self._left < 0:
-            self._fail(self._too_large)
-            return b""
         if not data:
             self.ended = True
         return data

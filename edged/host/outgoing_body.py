@@ -24,7 +24,11 @@ from edged.limits import BODY_WRITE_BYTES_MAX
 
 
 class BodyWriter(Protocol):
-    """Where a body goes. See `Exchange` for the contract. Cancelling `flush` must not lose bytes."""
+    """Where a body goes. See `Exchange` for the contract.
+
+    A cancelled `flush` may lose bytes. Only the end of the request cancels one: before a guest waits for anything its
+    output was sent (`HttpCall.settle`), so that a sink with a writer is ready and `poll` never races its flush.
+    """
 
     def write_capacity(self) -> int: ...
 

@@ -6,6 +6,7 @@ anywhere else: a name that is not in the tree does not exist. Only leaves are op
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ class HostFile:
         """Raises OSError. What has become something else than a regular file is gone for a guest."""
         status = os.stat(self.host_path, follow_symlinks=False)
         if not stat.S_ISREG(status.st_mode):
-            raise FileNotFoundError(self.host_path)
+            raise FileNotFoundError(errno.ENOENT, "no longer a regular file", self.host_path)
         return status
 
     def open(self) -> int:
@@ -45,7 +46,7 @@ class HostFile:
             raise
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise FileNotFoundError(self.host_path)
+            raise FileNotFoundError(errno.ENOENT, "no longer a regular file", self.host_path)
         return descriptor
 
 
