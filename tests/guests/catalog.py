@@ -1,0 +1,116 @@
+"""Every guest that a tool builds: its sources, its tools, what it does. Guests of WebAssembly text are in wat.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.guests.cache import REPOSITORY
+from tests.guests.tools import NodeModules, Venv
+
+EXAMPLES = REPOSITORY / "examples"
+SOURCES = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A component that `make` builds as `app.wasm`.
+
+    Attributes:
+        files: place in the build folder -> source. One of them is the Makefile.
+        venv: the Python environment that the Makefile calls `VENV`.
+        modules: what the Makefile finds in `node_modules`.
+        handler: the interface that it exports for the HTTP trigger, with its version.
+    """
+
+    name: str
+    does: str
+    files: dict[str, Path]
+    handler: str
+    venv: Venv | None = None
+    modules: NodeModules | None = None
+
+
+PYTHON_SDK = Venv("tool-python-sdk", EXAMPLES / "hello-python" / "requirements.txt")
+PYTHON_SDK_WASI3 = Venv("tool-python-sdk-wasi3", SOURCES / "python" / "requirements.txt")
+ZIG = Venv("tool-zig", EXAMPLES / "streaming-c" / "requirements.txt")
+JS_SDK = NodeModules("tool-js-sdk", SOURCES / "js")
+"""Of all examples too: their package.json pin the same versions, which a test makes sure of."""
+
+
+def _example(name: str, *files: str) -> dict[str, Path]:
+    return {file: EXAMPLES / name / file for file in ("Makefile", *files)}
+
+
+def _js(source: str) -> dict[str, Path]:
+    """An app of one file, built as the example is."""
+    return {
+        **_example("hello-js", "build.mjs"),
+        "package.json": SOURCES / "js" / "package.json",
+        "src/index.js": SOURCES / "js" / source,
+    }
+
+
+GUESTS = {
+    guest.name: guest
+    for guest in (
+        Guest(
+            "streaming-c",
+            "C without an SDK: /shout, /echo and /splice stream the request body back",
+            _example("streaming-c", "main.c", "wasi.h", "world.wit"),
+            handler="wasi:http/incoming-handler@0.2.3",
+            venv=ZIG,
+            modules=JS_SDK,
+        ),
+        Guest(
+            "hello-js",
+            "JavaScript SDK with itty-router: /, /hello/:name, /headers",
+            _example("hello-js", "build.mjs", "package.json", "src/index.js"),
+            handler="wasi:http/incoming-handler@0.2.3",
+            modules=JS_SDK,
+        ),
+        Guest(
+            "js-features",
+            "JavaScript SDK: /, /echo, /capitals, /count, /headers, /log, /random, /throw, /time, /timer",
+            _js("features.js"),
+            handler="wasi:http/incoming-handler@0.2.3",
+            modules=JS_SDK,
+        ),
+        Guest(
+            "js-hono",
+            "JavaScript SDK with hono: /, /hello/:name, /json, /stream",
+            _js("hono.js"),
+            handler="wasi:http/incoming-handler@0.2.3",
+            modules=JS_SDK,
+        ),
+        Guest(
+            "hello-python",
+            "Python SDK: / (HTML), /hello/:name (by the header of the manifest's route)",
+            _example("hello-python", "app.py"),
+            handler="wasi:http/incoming-handler@0.2.0",
+            venv=PYTHON_SDK,
+        ),
+        Guest(
+            "python-features",
+            "Python SDK: /, /argv, /capitals, /count, /echo, /env/NAME, /fail, /headers, /list/DIR, /log/TEXT, "
+            "/random, /read/FILE, /size/FILE, /time, /write/FILE",
+            {**_example("hello-python"), "app.py": SOURCES / "python" / "features" / "app.py"},
+            handler="wasi:http/incoming-handler@0.2.0",
+            venv=PYTHON_SDK,
+        ),
+        Guest(
+            "python-plain",
+            "componentize-py without an SDK, in the world wasi:http/proxy: says hello",
+            {file: SOURCES / "python" / "plain" / file for file in ("Makefile", "app.py")},
+            handler="wasi:http/incoming-handler@0.2.6",
+            venv=PYTHON_SDK_WASI3,
+        ),
+        Guest(
+            "python-wasi3",
+            "Python SDK 5, which builds for WASI 0.3: to be refused",
+            {file: SOURCES / "python" / "wasi3" / file for file in ("Makefile", "app.py")},
+            handler="wasi:http/handler@0.3.0",
+            venv=PYTHON_SDK_WASI3,
+        ),
+    )
+}
