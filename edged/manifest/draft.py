@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -40,11 +41,13 @@ def assemble(draft: AppDraft, profile: str | None) -> tuple[tuple[Trigger, ...],
     """
     ids = _trigger_ids(draft.triggers)
     components = dict(draft.components)
-    triggers = tuple(_place(trigger, id_, components) for trigger, id_ in zip(draft.triggers, ids, strict=True))
+    numbered = _numbered("inline-component")
+    placed = (_place(trigger, id_, components, numbered) for trigger, id_ in zip(draft.triggers, ids, strict=True))
+    triggers = tuple(placed)
     return triggers, MappingProxyType({key: with_profile(value, profile) for key, value in components.items()})
 
 
-def _trigger_ids(drafts: Iterable[Draft]) -> list[str]:
+def _trigger_ids(drafts: tuple[Draft, ...]) -> list[str]:
     """Ids in order: the manifest's own, else by component, else by number."""
     problems = Problems()
     taken: dict[str, int] = {}
@@ -56,25 +59,27 @@ def _trigger_ids(drafts: Iterable[Draft]) -> list[str]:
             taken[id_] = line
     problems.check()
     ids = []
+    numbered: dict[str, Iterator[str]] = {}
     for draft in drafts:
         id_ = draft.trigger.id
         if not id_ and isinstance(draft.component, str):
             id_ = f"{draft.component}-{draft.type}-trigger"
             id_ = "" if id_ in taken else id_
-        id_ = id_ or _free(f"{draft.type}-trigger", taken)
+        id_ = id_ or _free(numbered.setdefault(draft.type, _numbered(f"{draft.type}-trigger")), taken)
         taken[id_] = draft.trigger.line
         ids.append(id_)
     return ids
 
 
-def _free(stem: str, taken: Mapping[str, object]) -> str:
-    number = 1
-    while f"{stem}{number}" in taken:
-        number += 1
-    return f"{stem}{number}"
+def _numbered(stem: str) -> Iterator[str]:
+    return (f"{stem}{number}" for number in itertools.count(1))
 
 
-def _place(draft: Draft, trigger_id: str, components: dict[str, Component]) -> Trigger:
+def _free(candidates: Iterator[str], taken: Container[str]) -> str:
+    return next(candidate for candidate in candidates if candidate not in taken)
+
+
+def _place(draft: Draft, trigger_id: str, components: dict[str, Component], numbered: Iterator[str]) -> Trigger:
     """The trigger with its inline components moved to `components`."""
     is_only = not draft.components
 
@@ -83,7 +88,7 @@ def _place(draft: Draft, trigger_id: str, components: dict[str, Component]) -> T
             return component
         id_ = f"{trigger_id}-component"
         if not is_only or id_ in components or kebab_problem(id_):
-            id_ = _free("inline-component", components)
+            id_ = _free(numbered, components)
         components[id_] = replace(component, id=id_)
         return id_
 

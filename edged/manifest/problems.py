@@ -9,15 +9,14 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from edged.errors import ManifestError
-from edged.limits import MANIFEST_PROBLEM_COUNT_MAX
+from edged.limits import MANIFEST_GUESS_COUNT_MAX, MANIFEST_PROBLEM_COUNT_MAX, MANIFEST_SHOWN_CHARS_MAX
 
 A = TypeVar("A")
 T = TypeVar("T")
-
-_SHOWN_CHARS_MAX = 120
 
 
 class Problem(NamedTuple):
@@ -73,11 +72,13 @@ def shown(text: str) -> str:
 
     Escape sequences in a key must not reach the terminal of whoever reads the error.
     """
-    short = text if len(text) <= _SHOWN_CHARS_MAX else text[:_SHOWN_CHARS_MAX] + "..."
+    short = text if len(text) <= MANIFEST_SHOWN_CHARS_MAX else text[:MANIFEST_SHOWN_CHARS_MAX] + "..."
     return f"`{short}`" if short.isprintable() else f"`{json.dumps(short)[1:-1]}`"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """`, did you mean X?` for the known word closest to this one, or nothing."""
-    close = difflib.get_close_matches(word[:_SHOWN_CHARS_MAX], list(known), n=1)
+    close = difflib.get_close_matches(
+        word[:MANIFEST_SHOWN_CHARS_MAX], list(islice(known, MANIFEST_GUESS_COUNT_MAX)), n=1
+    )
     return f", did you mean {shown(close[0])}?" if close else ""

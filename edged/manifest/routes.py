@@ -1,11 +1,10 @@
-"""The grammar of a route; matching paths against routes is `edged.http.router`."""
+"""The grammar of a route; matching paths against routes is `edged.http.router`, which takes all that passes here."""
 
 from __future__ import annotations
 
 import re
 
 _PARAMETER = re.compile(r":[A-Za-z0-9_-]+")
-_WILDCARDS = ("...", "*")
 
 
 def route_problem(route: str) -> str | None:
@@ -15,11 +14,12 @@ def route_problem(route: str) -> str | None:
     """
     if any(c <= " " or c in "?#\x7f" for c in route):
         return "must not hold blanks, control characters, `?` or `#`: it is matched with the path alone"
-    *above, last = route.strip("/").split("/")
-    for segment in above if last in _WILDCARDS else (*above, last):
-        if segment == "..." or segment.startswith("*"):
-            return "may have `...` or `*` only as its whole last segment"
+    *above, last = route.split("/")
+    for segment in above if last in ("...", "*") else (*above, last):
         # A dot ends a parameter's name: `/:name.json`.
-        if segment.startswith(":") and not _PARAMETER.fullmatch(segment.partition(".")[0]):
+        pieces = segment.split(".")
+        if segment == "..." or any(piece.startswith("*") for piece in pieces):
+            return "may have `...` or `*` only at its very end, as a whole segment"
+        if any(piece.startswith(":") and not _PARAMETER.fullmatch(piece) for piece in pieces):
             return "has a parameter whose name is not letters, digits, `_` and `-`"
     return None

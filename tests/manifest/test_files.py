@@ -50,7 +50,10 @@ Mounted = Callable[[str], dict[str, str]]
         ('files = ["nothing/*"]', []),
         ('files = ["*.none"]', []),
         ('files = ["static/**/*"]\nexclude_files = ["static/js/*"]', ["static/.hidden", "static/index.html"]),
-        ('files = ["static/**/*", "a.txt"]\nexclude_files = ["**/*.js", "a.txt"]', ["static/.hidden", "static/index.html"]),
+        (
+            'files = ["static/**/*", "a.txt"]\nexclude_files = ["**/*.js", "a.txt"]',
+            ["static/.hidden", "static/index.html"],
+        ),
     ],
 )
 def test_patterns_keep_their_paths(mounted: Mounted, fields: str, expected: list[str]) -> None:

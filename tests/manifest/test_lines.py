@@ -103,9 +103,21 @@ def paths(value: object, where: Path = ()) -> list[Path]:
 
 keys = st.sampled_from(["a", "b-1", "_", '"q.q"', "'l\"'", '"\\""', "0"])
 scalars = st.sampled_from(
-    ["1", "-0.5e3", "true", '"s#,]}"', "'l]'", '"\\\\"', '""', '"""\n]#\n"""', "'''\n'\n'''", '"""a\\\n  b"""""', "07:32:00"]
+    [
+        "1",
+        "-0.5e3",
+        "true",
+        '"s#,]}"',
+        "'l]'",
+        '"\\\\"',
+        '""',
+        '"""\n]#\n"""',
+        "'''\n'\n'''",
+        '"""a\\\n  b"""""',
+        "07:32:00",
+    ]
 )
-gaps = st.sampled_from(["", " ", "\n", " # ]\"\n", "\n\n\t"])
+gaps = st.sampled_from(["", " ", "\n", ' # ]"\n', "\n\n\t"])
 
 
 @st.composite

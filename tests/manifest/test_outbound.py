@@ -184,7 +184,10 @@ def test_a_value_that_is_not_a_host_is_not_told() -> None:
         (["a.com"], ("http://a.com", "https://a.com")),
         (["http://a.com"], ("http://a.com", "https://a.com")),
         (["https://a.com/"], ("http://a.com", "https://a.com")),
-        (["localhost:3001", "b.com"], ("http://localhost:3001", "https://localhost:3001", "http://b.com", "https://b.com")),
+        (
+            ["localhost:3001", "b.com"],
+            ("http://localhost:3001", "https://localhost:3001", "http://b.com", "https://b.com"),
+        ),
         (["[::1]:8001"], ("http://[::1]:8001", "https://[::1]:8001")),
     ],
 )
@@ -194,7 +197,8 @@ def test_http_hosts(hosts: list[str], entries: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["http://a.com/a", "a.com/a", "ftp://a.com", "a.com?x", "a.com#x", "", "user@a.com", "a.com:99999", "http://[x"]
+    "host",
+    ["http://a.com/a", "a.com/a", "ftp://a.com", "a.com?x", "a.com#x", "", "user@a.com", "a.com:99999", "http://[x"],
 )
 def test_http_hosts_refused(host: str) -> None:
     with pytest.raises(ValueError, match="host"):

@@ -1,8 +1,8 @@
-from edged.errors import ManifestError
-from edged.limits import MANIFEST_PROBLEM_COUNT_MAX
-from edged.manifest.problems import Invalid, Problem, Problems, manifest_error, nearest, shown
-
 import pytest
+
+from edged.errors import ManifestError
+from edged.limits import MANIFEST_GUESS_COUNT_MAX, MANIFEST_PROBLEM_COUNT_MAX, MANIFEST_SHOWN_CHARS_MAX
+from edged.manifest.problems import Invalid, Problem, Problems, manifest_error, nearest, shown
 
 
 def fail(number: int) -> int:
@@ -47,8 +47,8 @@ def test_one_more_problem_is_counted_only() -> None:
         ("route", "`route`"),
         ("\x1b[31mred", "`\\u001b[31mred`"),
         ("a\nb", "`a\\nb`"),
-        ("x" * 120, f"`{'x' * 120}`"),
-        ("x" * 121, f"`{'x' * 120}...`"),
+        ("x" * MANIFEST_SHOWN_CHARS_MAX, f"`{'x' * MANIFEST_SHOWN_CHARS_MAX}`"),
+        ("x" * (MANIFEST_SHOWN_CHARS_MAX + 1), f"`{'x' * MANIFEST_SHOWN_CHARS_MAX}...`"),
     ],
 )
 def test_shown_text_is_safe_for_a_terminal(text: str, expected: str) -> None:
@@ -58,3 +58,9 @@ def test_shown_text_is_safe_for_a_terminal(text: str, expected: str) -> None:
 def test_nearest_names_only_what_is_near() -> None:
     assert nearest("rout", ["route", "id"]) == ", did you mean `route`?"
     assert nearest("zzz", ["route", "id"]) == ""
+
+
+def test_guesses_at_the_limit_and_over() -> None:
+    far = [f"{number:09}" for number in range(MANIFEST_GUESS_COUNT_MAX - 1)]
+    assert nearest("rout", [*far, "route"]) == ", did you mean `route`?"
+    assert nearest("rout", [*far, "000000000", "route"]) == ""
