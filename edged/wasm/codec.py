@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, Protocol
 
 from edged.host.interface import Err, Ok, Some
 from edged.wasm import types as wit
-from edged.wasm.ffi import KIND, NAME_SIZE, RECORD_ENTRY_SIZE, VAL_SIZE, check, lib, memory, memory_view
+from edged.wasm.ffi import HOST_REP, KIND, NAME_SIZE, RECORD_ENTRY_SIZE, VAL_SIZE, check, lib, memory, memory_view
 
 
 class HandleOwner(Protocol):
@@ -48,6 +48,8 @@ class Codec(NamedTuple):
 _read_u64 = struct.Struct("<Q").unpack_from
 _read_pair = struct.Struct("<QQ").unpack_from
 _read_triple = struct.Struct("<QQQ").unpack_from
+_read_u32 = struct.Struct("<I").unpack_from
+_write_host = struct.Struct("<QI").pack_into
 _write_u64 = struct.Struct("<Q").pack_into
 
 _FORMATS = {
@@ -378,25 +380,22 @@ def _handle(resource: int, owned: bool) -> Codec:
     tag = KIND["RESOURCE"]
     out = ctypes.c_void_p()
     out_address = ctypes.addressof(out)
-    to_host, host_rep, host_delete = (
-        lib.wasmtime_component_resource_any_to_host,
-        lib.wasmtime_component_resource_host_rep,
-        lib.wasmtime_component_resource_host_delete,
-    )
-    host_new, to_any = lib.wasmtime_component_resource_host_new, lib.wasmtime_component_resource_host_to_any
+    to_host, host_delete = lib.wasmtime_component_resource_any_to_host, lib.wasmtime_component_resource_host_delete
+    to_any = lib.wasmtime_component_resource_host_to_any
+    # One host handle per type, filled anew for each value: making and freeing one costs more than all the rest here.
+    mine = lib.wasmtime_component_resource_host_new(True, 0, resource)
+    fresh = _read_u64(memory, mine)[0]
 
     def load(guest: Any, address: int) -> Any:
         check(to_host(guest.context, _read_u64(memory, address + 8)[0], out_address))
-        handle = out.value
-        rep = host_rep(handle)
+        handle = out.value or 0
+        rep = _read_u32(memory, handle + HOST_REP)[0]
         host_delete(handle)
         return guest.handles.pop(rep) if owned else guest.handles[rep]
 
     def store(guest: Any, address: int, value: Any) -> None:
-        handle = host_new(True, guest.add_handle(value), resource)
-        error = to_any(guest.context, handle, out_address)
-        host_delete(handle)
-        check(error)
+        _write_host(memory, mine, fresh, guest.add_handle(value))
+        check(to_any(guest.context, mine, out_address))
         _write_u64(memory, address + 8, out.value)
         memory_view[address] = tag
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.metadata
+import struct
 from ctypes import c_bool, c_char_p, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
 from typing import Any
 
@@ -35,7 +36,6 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "wasmtime_component_resource_type_new_host": (c_void_p, (c_uint32,)),
     "wasmtime_component_resource_type_delete": (None, (c_void_p,)),
     "wasmtime_component_resource_host_new": (c_void_p, (c_bool, c_uint32, c_uint32)),
-    "wasmtime_component_resource_host_rep": (c_uint32, (c_void_p,)),
     "wasmtime_component_resource_host_delete": (None, (c_void_p,)),
     "wasmtime_component_resource_any_to_host": (c_void_p, (c_void_p, c_void_p, c_void_p)),
     "wasmtime_component_resource_host_to_any": (c_void_p, (c_void_p, c_void_p, c_void_p)),
@@ -104,6 +104,10 @@ RECORD_ENTRY_SIZE = 48
 """`wasmtime_component_valrecord_entry_t`: name (16), value (32)."""
 NAME_SIZE = 16
 """`wasm_name_t`: size, pointer."""
+HOST_REP = 8
+"""Where `wasmtime_component_resource_host_t` keeps its rep (u32): behind its table state (u64), before its type (u32).
+
+No header says so; `_check` tries it out."""
 INSTANCE_SIZE = 16
 FUNC_SIZE = 32
 
@@ -162,6 +166,11 @@ def _check() -> ctypes.CDLL:
         if not isinstance(constant, c_uint8):
             raise EngineMismatch(f"wasmtime {VERSION} has no value kind {name}")
         KIND[name] = constant.value
+    rep, resource = 0x01020304, 0x05060708
+    handle = library.wasmtime_component_resource_host_new(True, rep, resource)
+    if ctypes.string_at(handle + HOST_REP, 8) != struct.pack("<II", rep, resource):
+        raise EngineMismatch(f"wasmtime {VERSION} keeps host resources in another layout than edged was written for")
+    library.wasmtime_component_resource_host_delete(handle)
     return library
 
 

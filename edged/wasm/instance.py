@@ -39,6 +39,7 @@ _FUNC = _INSTANCE + ffi.INSTANCE_SIZE
 _ERROR = _FUNC + ffi.FUNC_SIZE
 _VALUES = _ERROR + 16
 _VALUES_MAX = 20  # arguments and results of one call: the canonical ABI has 16 flat parameters
+_Scratch = ctypes.c_char * (_VALUES + ffi.VAL_SIZE * _VALUES_MAX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Instance:
     __slots__ = (
         "_address",
         "_buffer",
+        "_handles_max",
         "_next_rep",
         "_store",
         "before_wait",
@@ -88,13 +90,14 @@ class Instance:
         self.invocation = invocation
         self.before_wait = before_wait
         self.handles: dict[int, Any] = {}
+        self._handles_max = limits.handles_max
         self._next_rep = 0
         self.host_calls_left = limits.host_calls_max
         self.failure: BaseException | None = None
         self.pending: Pending | None = None
         self.cpu_s = 0.0
         self.yields = 0
-        self._buffer = ctypes.create_string_buffer(_VALUES + ffi.VAL_SIZE * _VALUES_MAX)
+        self._buffer = _Scratch()
         self._address = ctypes.addressof(self._buffer)
         lib = ffi.lib
         self._store = lib.wasmtime_store_new(self.engine.address, None, None)
@@ -115,11 +118,12 @@ class Instance:
 
     def add_handle(self, value: Any) -> int:
         """Put a Python object into the table; its number is what the guest's handle stands for."""
-        if len(self.handles) >= self.program.limits.handles_max:
-            raise GuestBudgetExhausted(f"more than {self.program.limits.handles_max} resource handles at once")
-        self._next_rep += 1
-        self.handles[self._next_rep] = value
-        return self._next_rep
+        handles = self.handles
+        if len(handles) >= self._handles_max:
+            raise GuestBudgetExhausted(f"more than {self._handles_max} resource handles at once")
+        self._next_rep = rep = self._next_rep + 1
+        handles[rep] = value
+        return rep
 
     def fail(self, name: str, failure: BaseException) -> int:
         """Keep what a host function raised and return the error that ends the guest."""

@@ -1,0 +1,76 @@
+;; A guest that calls its host n times, for one shape of arguments and answer each.
+(component
+  (import "bench:host/calls" (instance $host
+    (export "thing" (type $thing (sub resource)))
+    (export "[method]thing.touch" (func (param "self" (borrow $thing))))
+    (export "nothing" (func))
+    (export "number" (func (param "x" u32) (result u32)))
+    (export "text" (func (param "x" string) (result (option string))))
+    (export "bytes" (func (param "x" (list u8)) (result (result (error u8)))))
+    (export "make" (func (result (own $thing))))))
+  (core module $memory
+    (memory (export "memory") 2)
+    ;; answers always land in the same place: nobody keeps them
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536)))
+  (core instance $memory (instantiate $memory))
+  (alias core export $memory "memory" (core memory $mem))
+  (alias core export $memory "realloc" (core func $realloc))
+  (alias export $host "thing" (type $thing))
+  (core func $nothing (canon lower (func $host "nothing")))
+  (core func $number (canon lower (func $host "number")))
+  (core func $text (canon lower (func $host "text") (memory $mem) (realloc $realloc)))
+  (core func $bytes (canon lower (func $host "bytes") (memory $mem)))
+  (core func $make (canon lower (func $host "make")))
+  (core func $touch (canon lower (func $host "[method]thing.touch")))
+  (core func $drop (canon resource.drop $thing))
+  (core module $main
+    (import "h" "nothing" (func $nothing))
+    (import "h" "number" (func $number (param i32) (result i32)))
+    (import "h" "text" (func $text (param i32 i32 i32)))
+    (import "h" "bytes" (func $bytes (param i32 i32 i32)))
+    (import "h" "make" (func $make (result i32)))
+    (import "h" "touch" (func $touch (param i32)))
+    (import "h" "drop" (func $drop (param i32)))
+    (func (export "nothing") (param $n i32) (loop $next
+      (call $nothing)
+      (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+    (func (export "number") (param $n i32) (loop $next
+      (drop (call $number (local.get $n)))
+      (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+    (func (export "text") (param $n i32) (loop $next
+      (call $text (i32.const 4096) (i32.const 20) (i32.const 16))
+      (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+    (func (export "bytes") (param $n i32) (loop $next
+      (call $bytes (i32.const 4096) (i32.const 100) (i32.const 16))
+      (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+    (func (export "make") (param $n i32) (loop $next
+      (call $drop (call $make))
+      (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+    (func (export "touch") (param $n i32) (local $thing i32)
+      (local.set $thing (call $make))
+      (loop $next
+        (call $touch (local.get $thing))
+        (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+      (call $drop (local.get $thing))))
+  (core instance $main (instantiate $main (with "h" (instance
+    (export "nothing" (func $nothing))
+    (export "number" (func $number))
+    (export "text" (func $text))
+    (export "bytes" (func $bytes))
+    (export "make" (func $make))
+    (export "touch" (func $touch))
+    (export "drop" (func $drop))))))
+  (func $run-nothing (param "n" u32) (canon lift (core func $main "nothing")))
+  (func $run-number (param "n" u32) (canon lift (core func $main "number")))
+  (func $run-text (param "n" u32) (canon lift (core func $main "text")))
+  (func $run-bytes (param "n" u32) (canon lift (core func $main "bytes")))
+  (func $run-make (param "n" u32) (canon lift (core func $main "make")))
+  (func $run-touch (param "n" u32) (canon lift (core func $main "touch")))
+  (instance $run
+    (export "nothing" (func $run-nothing))
+    (export "number" (func $run-number))
+    (export "text" (func $run-text))
+    (export "bytes" (func $run-bytes))
+    (export "make" (func $run-make))
+    (export "touch" (func $run-touch)))
+  (export "bench:guest/run" (instance $run)))

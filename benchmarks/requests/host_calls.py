@@ -1,0 +1,134 @@
+"""What one host call costs: the callback, the codecs of its arguments and answer, and an empty Python function.
+
+The peer is wasmtime-py's own way of doing the same: its Linker and its value conversion, with the same guest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from pathlib import Path
+from time import perf_counter
+from typing import Any, ClassVar
+
+import trio
+import wasmtime
+from wasmtime import component
+
+from edged.host.budget import Budget
+from edged.host.interface import Interface, Invocation, Resource
+from edged.limits import GuestLimits
+from edged.wasm.engine import Engine, PoolConfig
+from edged.wasm.instance import Instance
+from edged.wasm.linker import Program
+
+GUEST = Path(__file__).with_name("calls.wat")
+CALLS = 20_000
+ROUNDS = 7
+
+SHAPES = {
+    "nothing": "()",
+    "number": "(u32) -> u32",
+    "text": "(string of 20) -> option<string of 20>",
+    "bytes": "(list<u8> of 100) -> result<_, u8>",
+    "touch": "(borrow<thing>)",
+    "make": "() -> own<thing>, and its drop",
+}
+
+
+class Thing(Resource):
+    def touch(self) -> None: ...
+
+
+class Calls(Interface):
+    wit = "bench:host/calls"
+    versions = ("",)
+    resources: ClassVar = {"thing": Thing}
+
+    def nothing(self, _invocation: Invocation) -> None: ...
+
+    def number(self, _invocation: Invocation, value: int) -> int:
+        return value
+
+    def text(self, _invocation: Invocation, value: str) -> str:
+        return value
+
+    def bytes(self, _invocation: Invocation, value: bytes) -> None: ...
+
+    def make(self, _invocation: Invocation) -> Thing:
+        return Thing()
+
+
+class _Nowhere:
+    def write(self, data: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+
+async def ours() -> dict[str, float]:
+    """Median microseconds per host call, by shape."""
+    engine = Engine(PoolConfig())
+    limits = dataclasses.replace(GuestLimits(), host_calls_max=10**9, cpu_s_max=600.0)
+    program = Program(engine, component.Component(engine.wasmtime, GUEST.read_text()), [Calls()], (), limits)
+    costs = {}
+    instance = Instance(program, Invocation("bench", _Nowhere(), _Nowhere(), Budget()))
+    await instance.instantiate()
+    for shape in SHAPES:
+        export = program.export("bench:guest/run", shape)
+        assert export is not None
+        times = []
+        for _ in range(ROUNDS):
+            started = perf_counter()
+            await instance.call(export, CALLS)
+            times.append((perf_counter() - started) / CALLS * 1e6)
+        costs[shape] = statistics.median(times)
+    instance.close()
+    return costs
+
+
+def wasmtime_py() -> dict[str, float]:
+    """The same through wasmtime-py's own component layer."""
+    engine = wasmtime.Engine()
+    store = wasmtime.Store(engine)
+    linker = component.Linker(engine)
+    thing = component.ResourceType.host(1)
+    with linker.root() as root, root.add_instance("bench:host/calls") as host:
+        host.add_resource("thing", thing, lambda _store, _rep: None)
+        host.add_func("nothing", lambda _store: None)
+        host.add_func("number", lambda _store, value: value)
+        host.add_func("text", lambda _store, value: value)
+        host.add_func("bytes", lambda _store, value: None)
+        host.add_func("make", lambda _store: component.ResourceHost.own(1, 1))
+        host.add_func("[method]thing.touch", lambda store, thing: thing.drop(store))
+    compiled = component.Component(engine, GUEST.read_text())
+    instance = linker.instantiate(store, compiled)
+    outer = compiled.get_export_index("bench:guest/run")
+    costs = {}
+    for shape in SHAPES:
+        index = compiled.get_export_index(shape, outer)
+        assert index is not None
+        function = instance.get_func(store, index)
+        assert function is not None
+        calls = CALLS // 10
+        times = []
+        for _ in range(ROUNDS):
+            started = perf_counter()
+            function(store, calls)
+            function.post_return(store)
+            times.append((perf_counter() - started) / calls * 1e6)
+        costs[shape] = statistics.median(times)
+    return costs
+
+
+def measure() -> list[dict[str, Any]]:
+    """One row per shape: `edged_us`, `wasmtime_py_us`, `ratio`."""
+    mine, peer = trio.run(ours), wasmtime_py()
+    return [
+        {
+            "shape": text,
+            "edged_us": round(mine[shape], 2),
+            "wasmtime_py_us": round(peer[shape], 2),
+            "ratio": round(peer[shape] / mine[shape], 1),
+        }
+        for shape, text in SHAPES.items()
+    ]
