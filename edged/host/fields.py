@@ -79,9 +79,8 @@ class Fields(Resource):
     @classmethod
     def from_entries(cls, entries: Iterable[Entry]) -> Fields:
         """Mutable fields from a guest's list. Raises as `append` does."""
-        fields = cls()
-        for name, value in entries:
-            fields.append(name, value)
+        fields = cls([(_checked_name(name), _checked(value)) for name, value in entries])
+        fields._check_size()
         return fields
 
     @classmethod
@@ -139,19 +138,17 @@ class Fields(Resource):
     def _writable(self, name: str) -> str:
         if not self.mutable:
             raise Err("immutable")
-        if not _is_token(name):
-            raise Err("invalid-syntax")
-        name = name.lower()
-        if name in FORBIDDEN:
-            raise Err("forbidden")
-        return name
+        return _checked_name(name)
 
     def _add(self, name: str, value: bytes) -> None:
         entry = name, value
         self._size += _cost(entry)
+        self._check_size()
+        self._entries.append(entry)
+
+    def _check_size(self) -> None:
         if self._size > FIELDS_BYTES_MAX:
             raise GuestBudgetExhausted(f"header fields of more than {FIELDS_BYTES_MAX} bytes")
-        self._entries.append(entry)
 
     def _remove(self, name: str) -> None:
         kept = [entry for entry in self._entries if entry[0] != name]
@@ -162,6 +159,15 @@ class Fields(Resource):
 
 def _cost(entry: Entry) -> int:
     return len(entry[0]) + len(entry[1]) + FIELD_OVERHEAD_BYTES
+
+
+def _checked_name(name: str) -> str:
+    if not _is_token(name):
+        raise Err("invalid-syntax")
+    name = name.lower()
+    if name in FORBIDDEN:
+        raise Err("forbidden")
+    return name
 
 
 def _checked(value: bytes) -> bytes:

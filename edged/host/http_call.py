@@ -23,7 +23,7 @@ from edged.http.exchange import ClientGone, Exchange, Header
 from edged.limits import GuestLimits
 
 ResponseState = Literal["unset", "refused", "open", "finished", "aborted"]
-"""Of a response: not set; an error code was set instead; set, with a body that the guest has not finished; whole;
+"""Of a response: not set; an error code was set instead; set, with a body that the guest has not finished yet; whole;
 incomplete for good, because the guest dropped its body or gave it another size than announced."""
 
 
@@ -116,8 +116,8 @@ class HttpCall:
         Raises:
             GuestNoResponse: it set none.
             GuestErrorResponse: it set an error code instead.
-            GuestResponseInvalid: the body is incomplete. Left to the exchange's owner, who cuts the connection so that
-                the client sees it, or answers with the error if nothing was sent yet.
+            GuestResponseInvalid: the body was dropped, or has another size than announced. Left to the exchange's owner,
+                who cuts the connection so that the client sees it, or answers with the error if nothing was sent yet.
             ClientGone: nobody takes it.
         """
         match self.state:
@@ -126,16 +126,20 @@ class HttpCall:
             case "refused":
                 assert self.error_code is not None
                 raise GuestErrorResponse(f"the handler answered with the error code {describe(self.error_code)}")
-            case "finished":
-                await self.settle()
-            case _:
-                sink = self._sink
-                assert sink is not None
-                if sink.gone:
+            case "aborted":
+                assert self._sink is not None
+                if self._sink.gone:
                     raise ClientGone
-                if sink.error_code is not None:
-                    raise GuestResponseInvalid(f"the response's body has the wrong size: {describe(sink.error_code)}")
-                raise GuestResponseInvalid("the handler returned without finishing the response's body")
+                if self._sink.error_code is None:
+                    raise GuestResponseInvalid("the handler dropped the response's body without finishing it")
+                size = describe(self._sink.error_code)
+                raise GuestResponseInvalid(f"the response's body has the wrong size: {size}")
+            case "open":
+                # Spin's runtime takes this for whole, and guests rely on it: the JS SDK's own answer to an exception
+                # in a handler is a 500 whose body it never finishes. A content-length is still held to.
+                assert self._sink is not None
+                self._sink.finished = True
+        await self.settle()
 
 
 class ResponseOutparam(Resource):

@@ -210,16 +210,31 @@ def test_an_interim_status_is_no_response() -> None:
     assert guest.call.state == "unset"
 
 
-@pytest.mark.parametrize("end", ["drop", "forget"])
-async def test_a_body_that_was_not_finished(end) -> None:
+async def test_a_dropped_body_is_incomplete() -> None:
     guest = Guest().respond().write(b"half")
     await guest.call.settle()
-    if end == "drop":
-        guest.stream.drop()
-        guest.body.drop()
-    assert guest.call.state == {"drop": "aborted", "forget": "open"}[end]
+    assert guest.call.state == "open"
+    guest.stream.drop()
+    guest.body.drop()
+    assert guest.call.state == "aborted"
     await guest.call.settle()
-    with pytest.raises(GuestResponseInvalid, match="without finishing"):
+    with pytest.raises(GuestResponseInvalid, match="dropped"):
+        await guest.call.conclude()
+    assert not guest.exchange.finished
+
+
+async def test_a_body_that_was_neither_finished_nor_dropped_is_whole_when_the_handler_returns() -> None:
+    guest = Guest().respond(500).write(b"sorry")
+    await guest.call.conclude()
+    assert guest.exchange.sends == [b"sorry"]
+    assert guest.exchange.finished
+    guest.body.drop()
+    assert guest.call.state == "finished"
+
+
+async def test_but_not_if_it_is_shorter_than_announced() -> None:
+    guest = Guest().respond(200, ("content-length", b"5")).write(b"half")
+    with pytest.raises(GuestResponseInvalid):
         await guest.call.conclude()
     assert not guest.exchange.finished
 
