@@ -116,8 +116,9 @@ class HttpCall:
         Raises:
             GuestNoResponse: it set none.
             GuestErrorResponse: it set an error code instead.
-            GuestResponseInvalid: the body was dropped, or has another size than announced. Left to the exchange's owner,
-                who cuts the connection so that the client sees it, or answers with the error if nothing was sent yet.
+            GuestResponseInvalid: the body was dropped, or has another size than announced. Left to the exchange's
+                owner, who cuts the connection so that the client sees it, or answers with the error if nothing was
+                sent yet.
             ClientGone: nobody takes it.
         """
         match self.state:
