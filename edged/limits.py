@@ -39,6 +39,12 @@ LISTEN_PORT_TRIES_MAX = 10  # --find-free-port: as many as Spin tries
 ACCEPT_PAUSE_S = 0.1  # after an accept that failed for want of descriptors or memory
 REFUSAL_COUNT_MAX = 128  # connections over the cap that still get a 503; more are closed unanswered
 TLS_HANDSHAKE_TIMEOUT_S = 10.0
+HTTP2_STREAM_COUNT_MAX = 100  # requests under way on one HTTP/2 connection; RFC 9113 advises no less
+HTTP2_RESET_COUNT_MAX = 200  # streams a client may give up, beyond half of all: rapid reset (CVE-2023-44487) ends here
+HTTP2_CHATTER_COUNT_MAX = 1_000  # pings, settings, resets and the like, beyond what requests and data explain
+HTTP2_WINDOW_BYTES = 1 * MiB  # unread request bodies of one connection; a single stream has READ_CHUNK_BYTES
+HTTP2_READ_BYTES = 16 * KiB  # one recv: frames may be 9 bytes, and each costs the loop 10 us
+HTTP2_BACKLOG_BYTES_MAX = 1 * MiB  # answers to a client's control frames that it does not read
 
 # --- a component, before it runs (edged.wasm) ---
 
@@ -67,6 +73,15 @@ MOUNT_ENTRY_COUNT_MAX = 500_000  # files and folders looked at for them: twice a
 SOURCE_TIMEOUT_S = 300.0  # a whole component download; 64 MiB at 2 Mbit/s
 SOURCE_READ_TIMEOUT_S = 30.0  # between two pieces of it, and for the connection
 SOURCE_REDIRECT_COUNT_MAX = 5  # a release page needs two
+
+# --- a folder under development (edged.up) ---
+
+WATCH_ENTRY_COUNT_MAX = 50_000  # files and folders looked at for changes: a look takes a third of a second then
+WATCH_HASH_BYTES_MAX = 1 * MiB  # larger files count as changed when they were written, whatever with
+WATCH_QUIET_S = 0.1  # a tool that writes a file pauses for less
+WATCH_GATHER_S = 1.6  # and this long at most until changes are looked at all the same
+BUILD_KILL_S = 2.0  # between asking a build to end and ending it
+SHOWN_PATHS_MAX = 5  # changed files that a message names
 
 # --- what goes into our logs ---
 

@@ -20,16 +20,9 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from edged.errors import (
-    BadRequest,
-    BodyTooLarge,
-    EdgedError,
-    HostFailed,
-    RequestRefused,
-    RequestTimeout,
-)
+from edged.errors import BadRequest, RequestRefused, RequestTimeout
 from edged.http.body import ChunkedBody, LengthBody
-from edged.http.exchange import BodyError, ClientGone
+from edged.http.exchange import ClientGone
 from edged.http.guard import CHUNKED, guard
 from edged.http.head import parse_head, refuse_unfinished
 from edged.http.http1 import Http1Exchange
@@ -48,8 +41,6 @@ if TYPE_CHECKING:
     from edged.http.connection_set import ConnectionSet
 
 log = structlog.get_logger()
-
-_BODY_REFUSALS: dict[int, type[RequestRefused]] = {400: BadRequest, 408: RequestTimeout, 413: BodyTooLarge}
 
 
 class Connection:
@@ -212,36 +203,11 @@ class Connection:
             length = guarded.body_length
             exchange = Http1Exchange(self, guarded, ChunkedBody() if length == CHUNKED else LengthBody(length))
             self.request_count += 1
-            if not await self._exchange(exchange):
+            failure = await self._connections.handle(exchange)
+            if not await exchange.conclude(failure):
                 if exchange.unread or self.buffer:
                     await self._linger()
                 return
-
-    async def _exchange(self, exchange: Http1Exchange) -> bool:
-        """Run the handler; whether the connection can carry another exchange.
-
-        Raises:
-            ClientGone
-        """
-        failure: EdgedError | None = None
-        connections = self._connections
-        connections.active += 1
-        try:
-            await connections.handler(exchange)
-        except ClientGone:
-            raise
-        except BodyError as error:
-            failure = _BODY_REFUSALS[error.status](str(error))
-        except EdgedError as error:
-            failure = error
-            log.warning("handler.failed", code=error.code, message=error.message)
-        except Exception:
-            failure = HostFailed("the handler failed")
-            log.exception("handler.failed", code=failure.code)
-        finally:
-            connections.active -= 1
-            connections.served += 1
-        return await exchange.conclude(failure)
 
     async def _refuse(self, refusal: RequestRefused) -> None:
         """Answer a request that no handler sees, then close.

@@ -1,4 +1,4 @@
-"""The connections of one listener, and what happens to them by the clock.
+"""The connections of one listener: what they share, and what happens to them by the clock.
 
 One sweep over all of them, a few times a second, does what a cancel scope with a deadline around every wait would do,
 for nothing per request (a scope costs 8 us, a whole exchange 20).
@@ -6,18 +6,46 @@ for nothing per request (a scope costs 8 us, a whole exchange 20).
 
 from __future__ import annotations
 
+from typing import Protocol
+
+import structlog
 import trio
 
-from edged.http.connection import Connection
-from edged.http.exchange import Handler
+from edged.errors import BadRequest, BodyTooLarge, EdgedError, HostFailed, RequestRefused, RequestTimeout
+from edged.http.exchange import BodyError, ClientGone, Exchange, Handler
 from edged.limits import SWEEP_INTERVAL_S
+
+log = structlog.get_logger()
+
+_BODY_REFUSALS: dict[int, type[RequestRefused]] = {400: BadRequest, 408: RequestTimeout, 413: BodyTooLarge}
+
+
+class Member(Protocol):
+    """What the set needs of a connection.
+
+    Attributes:
+        deadline: on trio's clock; when it passes, the connection is expired.
+        idle: nothing of a request was received: the connection may be closed without asking.
+        request_count: requests so far.
+        swept_request: the set's note: the request that was under way at the last sweep.
+    """
+
+    deadline: float
+    idle: bool
+    request_count: int
+    swept_request: int
+
+    def expire(self) -> None:
+        """End the connection: its deadline passed or, if idle, the listener stops."""
+
+    def start_watch(self, nursery: trio.Nursery) -> None:
+        """A request takes long: see that its client is still there."""
 
 
 class ConnectionSet:
     """Connections that share a handler.
 
     Attributes:
-        handler: runs every exchange.
         stopping: no connection takes another request.
         active: exchanges under way.
         served: exchanges that ended.
@@ -25,35 +53,58 @@ class ConnectionSet:
     """
 
     def __init__(self, handler: Handler) -> None:
-        self.handler = handler
+        self._handler = handler
         self.stopping = False
         self.active = 0
         self.served = 0
         self.refused = 0
-        self._connections: set[Connection] = set()
-        self._empty: trio.Event | None = None
+        self._members: set[Member] = set()
+        self._empty = trio.Event()
 
     def __len__(self) -> int:
-        return len(self._connections)
+        return len(self._members)
 
-    def add(self, connection: Connection) -> None:
-        self._connections.add(connection)
+    def add(self, member: Member) -> None:
+        self._members.add(member)
 
-    def discard(self, connection: Connection) -> None:
-        self._connections.discard(connection)
-        if self._empty is not None and not self._connections:
+    def discard(self, member: Member) -> None:
+        self._members.discard(member)
+        if not self._members:
             self._empty.set()
+
+    async def handle(self, exchange: Exchange) -> EdgedError | None:
+        """Run the handler; what it did not handle itself comes back as the error to answer with.
+
+        Raises:
+            ClientGone
+        """
+        self.active += 1
+        try:
+            await self._handler(exchange)
+        except ClientGone:
+            raise
+        except BodyError as error:
+            return _BODY_REFUSALS[error.status](str(error))
+        except EdgedError as error:
+            return error  # its handler knows more of it, and logs it
+        except Exception:
+            log.exception("handler.failed", code=HostFailed.code, path=exchange.request.path)
+            return HostFailed("the handler failed")
+        finally:
+            self.active -= 1
+            self.served += 1
+        return None
 
     def stop(self) -> None:
         """Close idle connections; the others close after the request they are at."""
         self.stopping = True
-        for connection in self._connections:
-            if connection.idle:
-                connection.expire()
+        for member in self._members:
+            if member.idle:
+                member.expire()
 
     async def wait_empty(self) -> None:
         """Wait until no connection is open."""
-        if self._connections:
+        while self._members:
             self._empty = trio.Event()
             await self._empty.wait()
 
@@ -66,11 +117,11 @@ class ConnectionSet:
 
     def sweep(self, now: float, watchers: trio.Nursery) -> None:
         """One pass; `now` on trio's clock."""
-        for connection in self._connections:
-            if connection.deadline <= now:
-                connection.expire()
-            elif not connection.idle:
-                if connection.swept_request == connection.request_count:
-                    connection.start_watch(watchers)
+        for member in self._members:
+            if member.deadline <= now:
+                member.expire()
+            elif not member.idle:
+                if member.swept_request == member.request_count:
+                    member.start_watch(watchers)
                 else:
-                    connection.swept_request = connection.request_count
+                    member.swept_request = member.request_count

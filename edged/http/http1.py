@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from edged.errors import EdgedError, GuestNoResponse, HostFailed
+from edged.errors import EdgedError
 from edged.http.body import Body, encode_chunk
 from edged.http.exchange import BodyError, ClientGone, Header
 from edged.http.guard import Guarded
-from edged.http.response import Response, check_trailers, encode_fields, encode_head, error_response
+from edged.http.response import Response, check_trailers, encode_fields, encode_head
 from edged.limits import BODY_TIMEOUT_S, DRAIN_BYTES_MAX, DRAIN_TIMEOUT_S, READ_CHUNK_BYTES, GuestLimits
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ class Http1Exchange(Response):
         "_chunked",
         "_connection",
         "_continue_owed",
-        "_finished",
-        "_head_sent",
         "_keep_alive",
         "_received",
         "request",
@@ -54,9 +52,7 @@ class Http1Exchange(Response):
         self._received = 0
         self._continue_owed = guarded.expects_continue
         self._keep_alive = guarded.keep_alive if request.http_version == "1.0" else not guarded.close
-        self._head_sent = False
         self._chunked = False
-        self._finished = False
 
     # --- the request body ---
 
@@ -175,21 +171,7 @@ class Http1Exchange(Response):
         Raises:
             ClientGone
         """
-        if failure is None and not self._finished:
-            if self.responded:
-                failure = HostFailed("the handler returned without finishing its response")
-            else:
-                failure = GuestNoResponse("the handler returned without a response")
-        if failure is not None and not self._finished:
-            if self._head_sent:
-                self.abort()
-                return False
-            self._forget()
-            status, headers, body = error_response(failure)
-            self.respond(status, headers)
-            self.write(body)
-            await self.finish()
-        return self._keep_alive and await self._drain()
+        return await self._settle(failure) and self._keep_alive and await self._drain()
 
     @property
     def unread(self) -> bool:

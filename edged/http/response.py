@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import re
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 
-from edged.errors import EdgedError, GuestResponseInvalid
+from edged.errors import EdgedError, GuestNoResponse, GuestResponseInvalid, HostFailed
 from edged.http.exchange import Header
 from edged.limits import HEADER_BYTES_MAX, HEADER_COUNT_MAX, WRITE_BUFFER_BYTES
 
@@ -28,13 +29,24 @@ _REMOVED_FROM_TRAILERS = _REMOVED | {b"content-length", b"host", b"trailer", b"t
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 
 
-class Response:
+class Response(ABC):
     """One response: status, headers, body bytes gathered but not sent.
 
-    Subclasses send: they implement flush and finish of `edged.http.exchange.Exchange`.
+    Subclasses send: they implement flush, finish and abort of `edged.http.exchange.Exchange`.
     """
 
-    __slots__ = ("_announced", "_bodyless", "_gathered", "_headers", "_method", "_pieces", "_status", "_written")
+    __slots__ = (
+        "_announced",
+        "_bodyless",
+        "_finished",
+        "_gathered",
+        "_head_sent",
+        "_headers",
+        "_method",
+        "_pieces",
+        "_status",
+        "_written",
+    )
 
     def __init__(self, method: str) -> None:
         self._method = method
@@ -46,6 +58,8 @@ class Response:
         self._pieces: list[bytes] = []
         self._gathered = 0
         self._written = 0
+        self._head_sent = False
+        self._finished = False
 
     @property
     def responded(self) -> bool:
@@ -90,11 +104,41 @@ class Response:
         if self._announced is not None and not self._bodyless and self._written < self._announced:
             raise GuestResponseInvalid(f"the response ended {self._announced - self._written} bytes short")
 
-    def _forget(self) -> None:
-        """Unsay a response of which nothing was sent, so that an error can take its place."""
+    @abstractmethod
+    async def finish(self, trailers: Sequence[Header] = ()) -> None:
+        """See `Exchange.finish`."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """See `Exchange.abort`."""
+
+    async def _settle(self, failure: EdgedError | None) -> bool:
+        """Answer for a handler that did not: with its error if nothing was sent yet, else by cutting the response.
+
+        Returns:
+            Whether the client got a whole response.
+
+        Raises:
+            ClientGone
+        """
+        if self._finished:
+            return True
+        if failure is None:
+            if self._status:
+                failure = HostFailed("the handler returned without finishing its response")
+            else:
+                failure = GuestNoResponse("the handler returned without a response")
+        if self._head_sent:
+            self.abort()
+            return False
         self._status = 0
         self._pieces = []
         self._gathered = self._written = 0
+        status, headers, body = error_response(failure)
+        self.respond(status, headers)
+        self.write(body)
+        await self.finish()
+        return True
 
 
 @lru_cache(maxsize=1024)
@@ -150,32 +194,37 @@ def encode_fields(fields: Sequence[Header]) -> bytes:
 
 
 def encode_head(status: int, fields: Sequence[Header], framing: bytes) -> bytes:
-    """An HTTP/1.1 response head, with a `date` where the handler gave none (RFC 9110 section 6.6.1).
+    """An HTTP/1.1 response head.
 
     Args:
         fields: checked.
         framing: complete lines that say how the body and the connection end.
     """
     line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-    dated = False
-    for field in fields:
+    date = b"" if dated(fields) else b"date: %b\r\n" % date_value()
+    return b"%b%b%b%b\r\n" % (line, encode_fields(fields), framing, date)
+
+
+def dated(fields: Sequence[Header]) -> bool:
+    """Whether the handler gave a date; else it is ours to give (RFC 9110 section 6.6.1)."""
+    for field in fields:  # noqa: SIM110 - any() with a generator costs more than the rest of the head
         if field[0] == b"date":
-            dated = True
-    return b"%b%b%b%b\r\n" % (line, encode_fields(fields), framing, b"" if dated else date_line())
+            return True
+    return False
 
 
 _date_second = 0
-_date_line = b""
+_date_value = b""
 
 
-def date_line() -> bytes:
-    """`date: ...CRLF` of this second."""
-    global _date_second, _date_line  # noqa: PLW0603 - a cache of one second, for all connections
+def date_value() -> bytes:
+    """This second as a `date` field has it."""
+    global _date_second, _date_value  # noqa: PLW0603 - a cache of one second, for all connections
     second = int(time.time())
     if second != _date_second:
         _date_second = second
-        _date_line = b"date: %b\r\n" % formatdate(second, usegmt=True).encode()
-    return _date_line
+        _date_value = formatdate(second, usegmt=True).encode()
+    return _date_value
 
 
 def error_response(error: EdgedError) -> tuple[int, list[Header], bytes]:
