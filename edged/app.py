@@ -14,7 +14,7 @@ from pathlib import Path
 import trio
 
 from edged import manifest
-from edged.errors import ComponentUnsupported, EdgedError, ManifestError, Unsupported
+from edged.errors import ComponentUnsupported, EdgedError, GuestTimeout, ManifestError, Unsupported
 from edged.host.budget import Budget
 from edged.host.guest_log import GuestLog
 from edged.host.interface import Invocation
@@ -26,9 +26,13 @@ from edged.triggers.http import HANDLER, HttpComponent, HttpTrigger
 from edged.wasm.cache import AotCache
 from edged.wasm.engine import Engine
 from edged.wasm.instance import Instance
-from edged.wasm.linker import Program
+from edged.wasm.linker import Export, Program
+from edged.wasm.loader import LoadedComponent as CompiledComponent
 from edged.wasm.loader import load_component
 from edged.wasm.pool import InstancePool
+from edged.wasm.types import ComponentType, describe
+
+_HANDLER_0_3 = "wasi:http/handler@0.3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class LoadOptions:
         log_folder: also write guests' output to files there.
         limits: of every guest of the app.
         sources: cache folder for sources fetched by URL.
-        on_compile: told a component's id when it has to be compiled, which takes seconds.
+        on_compile: told a component's id and size in bytes when it has to be compiled, which takes seconds.
         on_loaded: told what became of each component.
     """
 
@@ -66,7 +70,7 @@ class LoadOptions:
     variables: Mapping[str, str] = field(default_factory=dict)
     log_folder: Path | None = None
     limits: GuestLimits = field(default_factory=GuestLimits)
-    on_compile: Callable[[str], None] = lambda _component: None
+    on_compile: Callable[[str, int], None] = lambda _component, _bytes: None
     on_loaded: Callable[[LoadedComponent], None] = lambda _component: None
 
 
@@ -127,30 +131,29 @@ async def _load_component(
     model: App, component: Component, engine: Engine, cache: AotCache, options: LoadOptions
 ) -> HttpComponent:
     started = time.perf_counter()
-    source = await local_file(component.source, cache=options.sources)
-    loaded = await load_component(engine, cache, source, on_compile=lambda: options.on_compile(component.id))
+    try:
+        source = await local_file(component.source, cache=options.sources)
+        loaded = await load_component(
+            engine, cache, source, on_compile=lambda: options.on_compile(component.id, _size_bytes(source))
+        )
+    except EdgedError as error:
+        raise _named(error, component.id) from error.__cause__
     files = await trio.to_thread.run_sync(manifest.mount, model, component)
     host = HostConfig(
         environment={**component.environment, **options.environment},
         files=files,
         limits=options.limits,
     )
-    try:
-        program = Program(engine, loaded.compiled, wasi_interfaces(host), tuple(REFUSED), options.limits)
-        handler = program.export(*HANDLER)
-        if handler is None:
-            raise _no_handler(program)
-    except EdgedError as error:
-        raise _named(error, component.id) from error.__cause__
     log = _open_log(model, component.id, options.log_folder)
-    instance = Instance(program, _start_invocation(log))
     try:
-        await instance.instantiate()
+        program, handler = _link(engine, loaded, host)
+        await _try(program, log)
     except EdgedError as error:
         log.close()
         raise _named(error, component.id) from error.__cause__
-    finally:
-        instance.close()
+    except BaseException:
+        log.close()
+        raise
     seconds = time.perf_counter() - started
     options.on_loaded(
         LoadedComponent(component.id, loaded.digest, not loaded.from_cache, seconds, tuple(program.refusals))
@@ -158,12 +161,53 @@ async def _load_component(
     return HttpComponent(component.id, InstancePool(program), handler, log)
 
 
-def _no_handler(program: Program) -> ComponentUnsupported:
-    exports = ", ".join(program.type.exports) or "nothing"
-    return ComponentUnsupported(
+def _size_bytes(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:  # removed since it was hashed: the compiler says so
+        return 0
+
+
+def _link(engine: Engine, loaded: CompiledComponent, host: HostConfig) -> tuple[Program, Export]:
+    try:
+        program = Program(engine, loaded.compiled, wasi_interfaces(host), tuple(REFUSED), host.limits)
+    except ComponentUnsupported:
+        # An import that nobody knows is the second thing to say of a component that was made for another world.
+        _check_world(describe(loaded.compiled, engine.wasmtime))
+        raise
+    _check_world(program.type)
+    handler = program.export(*HANDLER)
+    assert handler is not None, "its world was checked"
+    return program, handler
+
+
+def _check_world(found: ComponentType) -> None:
+    """Raise if the component exports no handler that can be called."""
+    if any(name.startswith(HANDLER[0]) and HANDLER[1] in found.exports[name].functions for name in found.exports):
+        return
+    newer = next((name for name in found.exports if name.startswith(_HANDLER_0_3)), None)
+    if newer is not None:
+        raise ComponentUnsupported(
+            f"the component exports {newer}, which is WASI 0.3",
+            remedy=f"Build it for the WASI 0.2 http world, with an SDK that exports {HANDLER[0]}.",
+        )
+    exports = ", ".join(found.exports) or "nothing"
+    raise ComponentUnsupported(
         f"the component exports {exports}, but no {HANDLER[0]} handler",
         remedy="Build the component for Spin's http trigger, or for the wasi:http/proxy world.",
     )
+
+
+async def _try(program: Program, log: GuestLog) -> None:
+    """Instantiate once, so that a component that cannot start is an error of the load."""
+    instance = Instance(program, _start_invocation(log))
+    try:
+        with trio.move_on_after(program.limits.wall_s_max) as deadline:
+            await instance.instantiate()
+        if deadline.cancelled_caught:
+            raise GuestTimeout(f"it did not start within {program.limits.wall_s_max:g} s")
+    finally:
+        instance.close()
 
 
 def _named(error: EdgedError, component: str) -> EdgedError:

@@ -82,6 +82,7 @@ WATCH_QUIET_S = 0.1  # a tool that writes a file pauses for less
 WATCH_GATHER_S = 1.6  # and this long at most until changes are looked at all the same
 BUILD_KILL_S = 2.0  # between asking a build to end and ending it
 SHOWN_PATHS_MAX = 5  # changed files that a message names
+VARIABLE_FILE_BYTES_MAX = 1 * MiB  # --variable @FILE
 
 # --- what goes into our logs ---
 
@@ -121,3 +122,40 @@ class GuestLimits:
     concurrent_max: int = 1_000  # instances of one app alive at once in one worker
     queue_max: int = 1_000  # requests that wait for an instance; one more is answered 503
     instances_ahead: int = 0  # instances made before a request asks for them
+
+
+GUEST_LIMITS_LOWEST = GuestLimits(
+    memory_bytes_max=64 * KiB,  # one page
+    memory_count_max=1,
+    table_count_max=1,
+    table_elements_max=1,
+    instance_count_max=1,
+    wall_s_max=0.001,
+    cpu_s_max=0.001,
+    host_calls_max=1,
+    handles_max=1,
+    request_body_bytes_max=0,
+    response_body_bytes_max=0,
+    concurrent_max=1,
+    queue_max=0,
+    instances_ahead=0,
+)
+"""The least that an operator may set. Less could not mean anything."""
+
+GUEST_LIMITS_HIGHEST = GuestLimits(
+    memory_bytes_max=4096 * MiB,  # all that wasm32 can address
+    memory_count_max=1_000,
+    table_count_max=1_000,
+    table_elements_max=10_000_000,
+    instance_count_max=10_000,
+    wall_s_max=86_400.0,
+    cpu_s_max=86_400.0,
+    host_calls_max=1_000_000_000,
+    handles_max=1_000_000,
+    request_body_bytes_max=1024 * 1024 * MiB,
+    response_body_bytes_max=1024 * 1024 * MiB,
+    concurrent_max=4_000,  # each reserves four memories of 4 GiB out of 128 TiB of address space
+    queue_max=100_000,
+    instances_ahead=1_000,
+)
+"""The most. With more, wasmtime could not reserve its pool, and would end the process instead of saying so."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import trio
@@ -18,7 +18,9 @@ import trio
 from edged.app import LoadedApp, LoadOptions, load_app
 from edged.errors import NotReady
 from edged.http.exchange import Exchange
+from edged.limits import GuestLimits
 from edged.manifest.model import App
+from edged.nursery import plain_errors
 from edged.wasm.cache import AotCache
 from edged.wasm.engine import Engine, PoolConfig, fingerprint
 
@@ -52,15 +54,36 @@ async def open_worker(cache_folder: Path, pool: PoolConfig | None = None) -> Asy
     engine = Engine(pool)
     engine.start_ticking()
     try:
-        async with trio.open_nursery() as nursery:
-            worker = Worker(engine, cache, nursery)
-            try:
-                yield worker
-            finally:
-                nursery.cancel_scope.cancel()
-                worker.close()
+        with plain_errors():
+            async with trio.open_nursery() as nursery:
+                worker = Worker(engine, cache, nursery)
+                try:
+                    yield worker
+                finally:
+                    nursery.cancel_scope.cancel()
+                    worker.close()
     finally:
         engine.close()
+
+
+def pool_for(limits: GuestLimits) -> PoolConfig:
+    """A pool in which guests can use what their limits allow. Never smaller than the usual one, since compiled
+    artefacts belong to a pool's configuration, and an app should not be compiled again for a lower limit.
+    """
+    usual = PoolConfig()
+    scale = max(1.0, (limits.concurrent_max + limits.instances_ahead) / usual.instances)
+    return replace(
+        usual,
+        instances=int(usual.instances * scale),
+        core_instances=int(usual.core_instances * scale),
+        memories=int(usual.memories * scale),
+        tables=int(usual.tables * scale),
+        memory_bytes_max=max(usual.memory_bytes_max, limits.memory_bytes_max),
+        table_elements=max(usual.table_elements, limits.table_elements_max),
+        memories_per_component=max(usual.memories_per_component, limits.memory_count_max),
+        tables_per_component=max(usual.tables_per_component, limits.table_count_max),
+        core_instances_per_component=max(usual.core_instances_per_component, limits.instance_count_max),
+    )
 
 
 class Worker:

@@ -8,11 +8,12 @@ from importlib.metadata import version
 
 import click
 
-from edged.cli.failure import show_failure
-from edged.errors import EdgedError
+from edged.cli.failure import failure_of, show_failure
 
 # Command -> module with a click command of the same name. Imported when used: `edged --version` must be quick.
 _COMMANDS = {"up": "edged.cli.up", "compile": "edged.cli.compile"}
+
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 class _Commands(click.Group):
@@ -33,14 +34,14 @@ def _edged() -> None:
 def main() -> None:
     """The console script. Ends the process with the exit status of the error, if any (docs/errors.md)."""
     try:
-        _edged.main(standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
-    except click.Abort:
-        sys.exit(130)
+        status = _edged.main(standalone_mode=False)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(_INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(64)
-    except EdgedError as error:
-        show_failure(error)
-        sys.exit(error.exit_status)
+    except Exception as error:
+        failure = failure_of(error)
+        show_failure(failure)
+        sys.exit(failure.exit_status)
+    sys.exit(status if isinstance(status, int) else 0)

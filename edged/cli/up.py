@@ -1,0 +1,125 @@
+"""`edged up`: serve the app of a folder on this machine."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Protocol
+
+import click
+import trio
+
+from edged.cli.cache_folder import default_cache_folder
+from edged.cli.failure import failure_of
+from edged.cli.limit import parse_limits
+from edged.cli.pair import parse_environment, parse_variables
+from edged.cli.up_json import JsonView
+from edged.errors import EdgedError, UsageError
+from edged.http.bind import parse_address
+from edged.http.listener import ListenOptions
+from edged.http.tls import TlsFiles
+from edged.logging import Level, configure
+from edged.up import session
+from edged.up.event import Event
+from edged.up.options import UpOptions
+
+
+class View(Protocol):
+    """Who shows what happens."""
+
+    def show(self, event: Event) -> None: ...
+
+    def fail(self, error: EdgedError) -> None:
+        """Say what ended the command, where that is not stderr, which says it anyway."""
+
+    def close(self) -> None:
+        """Nothing is shown any more."""
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("path", type=click.Path(path_type=Path), default=".")
+@click.option(
+    "--listen", metavar="HOST:PORT", default="127.0.0.1:8080", envvar="SPIN_HTTP_LISTEN_ADDR", show_envvar=True
+)
+@click.option("--find-free-port", is_flag=True, help="If the port is taken, try the next ones.")
+@click.option("--tls-cert", type=click.Path(path_type=Path), envvar="SPIN_TLS_CERT", help="PEM certificate chain.")
+@click.option("--tls-key", type=click.Path(path_type=Path), envvar="SPIN_TLS_KEY", help="PEM key of the certificate.")
+@click.option("-c", "--component-id", "components", metavar="ID", multiple=True, help="Serve only this component.")
+@click.option("-e", "--env", "environment", metavar="KEY=VALUE", multiple=True, help="Set it for every component.")
+@click.option("--variable", "variables", metavar="KEY=VALUE|@FILE", multiple=True, help="Set an application variable.")
+@click.option("--profile", metavar="NAME", help="Use a build profile of the manifest.")
+@click.option("--build", is_flag=True, help="Run the manifest's build commands first.")
+@click.option("--watch/--no-watch", default=None, help="Rebuild and swap on changes.  [default: in a terminal]")
+@click.option("--limit", "limits", metavar="NAME=VALUE", multiple=True, help="Change what a guest may use.")
+@click.option("--log-dir", type=click.Path(path_type=Path), help="Also write guests' output to files here.")
+@click.option("--cache-dir", type=click.Path(path_type=Path), envvar="EDGED_CACHE_DIR", help="Keep compiled code here.")
+@click.option("-q", "--quiet", is_flag=True, help="Show only the address, warnings and errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Show refused imports, and requests refused before any guest.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def up(
+    *,
+    path: Path,
+    listen: str,
+    find_free_port: bool,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    components: tuple[str, ...],
+    environment: tuple[str, ...],
+    variables: tuple[str, ...],
+    profile: str | None,
+    build: bool,
+    watch: bool | None,
+    limits: tuple[str, ...],
+    log_dir: Path | None,
+    cache_dir: Path | None,
+    quiet: bool,
+    verbose: bool,
+    as_json: bool,
+) -> None:
+    """Serve the Spin app in PATH, a folder with a spin.toml or the file itself."""
+    configure(level=_level(quiet, verbose), as_json=True if as_json else None)
+    view = _view(quiet, verbose, as_json)
+    try:
+        host, port = parse_address(listen)
+        options = UpOptions(
+            path=path,
+            cache_folder=default_cache_folder() if cache_dir is None else cache_dir.absolute(),
+            listen=ListenOptions(host, port, find_free_port=find_free_port, tls=_tls_files(tls_cert, tls_key)),
+            components=components,
+            environment=parse_environment(environment),
+            variables=parse_variables(variables),
+            profile=profile,
+            build=build,
+            watch=sys.stdout.isatty() and not as_json if watch is None else watch,
+            build_output=sys.stderr.fileno() if as_json else None,
+            log_folder=log_dir,
+            limits=parse_limits(limits),
+        )
+        trio.run(session.run, options, view.show, restrict_keyboard_interrupt_to_checkpoints=True)
+    except Exception as error:
+        view.close()
+        failure = failure_of(error)
+        view.fail(failure)
+        raise failure from error
+    finally:
+        view.close()
+
+
+def _level(quiet: bool, verbose: bool) -> Level:
+    return "debug" if verbose else "warning" if quiet else "info"
+
+
+def _view(quiet: bool, verbose: bool, as_json: bool) -> View:
+    if as_json:
+        return JsonView()
+    from edged.cli.up_terminal import TerminalView  # noqa: PLC0415 - 60 ms that --json does not need
+
+    return TerminalView(quiet=quiet, verbose=verbose)
+
+
+def _tls_files(certificate: Path | None, key: Path | None) -> TlsFiles | None:
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise UsageError("TLS needs both --tls-cert and --tls-key", remedy="Give both, or none.")
+    return TlsFiles(certificate, key)

@@ -1,0 +1,42 @@
+"""What a developer asks of `edged up`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edged.http.listener import ListenOptions
+from edged.limits import GuestLimits
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """All options of one run.
+
+    Attributes:
+        path: the manifest, or the folder with it.
+        cache_folder: for compiled artefacts and for sources fetched by URL.
+        components: ids of the components to serve; empty for all.
+        environment: variables that every component gets, over its own.
+        variables: values of application variables.
+        profile: build profile of the manifest.
+        build: build before the first load.
+        watch: rebuild, load and swap when files change.
+        build_output: file descriptor for the builds' stdout, or None for this process's own.
+        log_folder: also write guests' output to files there.
+        limits: of every guest of the app.
+    """
+
+    path: Path
+    cache_folder: Path
+    listen: ListenOptions = field(default_factory=ListenOptions)
+    components: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    profile: str | None = None
+    build: bool = False
+    watch: bool = False
+    build_output: int | None = None
+    log_folder: Path | None = None
+    limits: GuestLimits = field(default_factory=GuestLimits)
