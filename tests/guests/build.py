@@ -44,6 +44,7 @@ def _write(to: Path, content: bytes) -> None:
 def _make(guest: Guest, to: Path, report: cache.Report) -> None:
     """Run make in a folder of copies, where the tools stand as if make had fetched them."""
     command = ["make", "--silent"]
+    programs = []
     with tempfile.TemporaryDirectory(prefix=f"{guest.name}-") as scratch:
         folder = Path(scratch)
         for place, source in guest.files.items():
@@ -55,7 +56,8 @@ def _make(guest: Guest, to: Path, report: cache.Report) -> None:
         if guest.modules is not None:
             (folder / "node_modules").symlink_to(guest.modules.path(report))
             command.append("--old-file=node_modules")
-        tools.run(command, folder)
+            programs.append(guest.modules.node.path(report) / "bin")
+        tools.run(command, folder, *programs)
         shutil.copy(folder / "app.wasm", to)
 
 

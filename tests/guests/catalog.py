@@ -34,7 +34,8 @@ class Guest:
 PYTHON_SDK = Venv("tool-python-sdk", EXAMPLES / "hello-python" / "requirements.txt")
 PYTHON_SDK_WASI3 = Venv("tool-python-sdk-wasi3", SOURCES / "python" / "requirements.txt")
 ZIG = Venv("tool-zig", EXAMPLES / "streaming-c" / "requirements.txt")
-JS_SDK = NodeModules("tool-js-sdk", SOURCES / "js")
+NODE = Venv("tool-node", SOURCES / "js" / "requirements.txt")
+JS_SDK = NodeModules("tool-js-sdk", SOURCES / "js", NODE)
 """Of all examples too: their package.json pin the same versions, which a test makes sure of."""
 
 

@@ -40,29 +40,35 @@ class Venv:
 
 @dataclass(frozen=True, slots=True)
 class NodeModules:
-    """The packages of a package.json, as its lock file pins them."""
+    """The packages of a package.json, as its lock file pins them.
+
+    Attributes:
+        node: the environment whose `bin` has node and npm.
+    """
 
     name: str
     project: Path
+    node: Venv
 
     def key(self) -> str:
-        return cache.key([self.project / "package.json", self.project / "package-lock.json"])
+        return cache.key([self.project / "package.json", self.project / "package-lock.json", self.node.key()])
 
     def path(self, report: cache.Report = cache.silent) -> Path:
         """The folder `node_modules`, made if it is not there yet."""
-        return cache.entry(self.name, self.key(), "", self._make, report) / "node_modules"
+        return (
+            cache.entry(self.name, self.key(), "", lambda folder: self._make(folder, report), report) / "node_modules"
+        )
 
-    def _make(self, folder: Path) -> None:
-        if shutil.which("npm") is None:
-            raise BuildError("npm is missing: install node 20 or newer with npm (Debian: apt-get install nodejs npm)")
+    def _make(self, folder: Path, report: cache.Report) -> None:
+        node = self.node.path(report)
         folder.mkdir()
         for name in ("package.json", "package-lock.json", ".npmrc"):
             shutil.copy(self.project / name, folder)
-        run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
+        run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder, node / "bin")
 
 
-def run(command: list[str], folder: Path) -> None:
-    """Run a tool in a folder.
+def run(command: list[str], folder: Path, *programs: Path) -> None:
+    """Run a command in a folder, with the programs of other folders before those of the machine.
 
     Raises:
         BuildError: it could not be started or ended with an error.
@@ -71,6 +77,7 @@ def run(command: list[str], folder: Path) -> None:
     environment = {
         name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")
     }
+    environment["PATH"] = os.pathsep.join([*map(str, programs), os.environ["PATH"]])
     # zig would keep its own cache in the home folder.
     environment["ZIG_GLOBAL_CACHE_DIR"] = environment["ZIG_LOCAL_CACHE_DIR"] = str(cache.CACHE / "zig")
     try:

@@ -45,6 +45,22 @@ def doc(name: str) -> str:
     return " ".join(line.removeprefix(";; ") for line in comment[0].splitlines()).removeprefix(f"{name}: ")
 
 
+def corrupt() -> bytes:
+    """`hello` cut off in the middle of a section."""
+    whole = wasm("hello")
+    return whole[: len(whole) * 2 // 3]
+
+
+def with_size(size_bytes: int) -> bytes:
+    """`hello` with a custom section that makes it exactly this large."""
+    whole = wasm("hello")
+    name = b"\x07padding"
+    # The id of a custom section and its size, which LEB128 lets us write in five bytes whatever it is.
+    length = size_bytes - len(whole) - 6
+    size = bytes((length >> shift & 0x7F) | 0x80 for shift in (0, 7, 14, 21)) + bytes([length >> 28])
+    return whole + b"\0" + size + name + bytes(length - len(name))
+
+
 # --- `counter` with as much of something as the caller says, in all: at a limit and one over it ---
 
 _COUNTER_INSTANCES = 3  # $memory, $lib and $guest of include/

@@ -1,5 +1,4 @@
-;; hello: answers "hello" in text/plain. Complete in itself, so that it can be a component's source in a spin.toml
-;; and so that one guest can be read from end to end. The other guests share include/ instead.
+;; hello: answers "hello". Complete in itself, as a `.wat` source in a spin.toml has to be; the others use include/.
 (component
   (import "wasi:io/error@0.2.0" (instance $io-error
     (export "error" (type (sub resource)))))

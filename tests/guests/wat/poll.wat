@@ -1,5 +1,4 @@
-;; poll: /N polls three sleeps at once, of an hour, of N milliseconds and of an hour, and answers the index that was
-;; ready. Hosts have failed over a call with more than one borrowed handle.
+;; poll: /N polls three sleeps at once, an hour, N milliseconds and an hour, and answers the index that was ready: 1.
 (component
   ;; include imports.wat
   ;; include lib.wat

@@ -1,0 +1,48 @@
+# Everything that is done with this repository. `make` alone lists it.
+#
+# All of it works from a clean clone. What is fetched and built lands in .venv, .cache and the examples' own folders, each
+# with a stamp, so that a second call does nothing. ARGS is handed on: make test ARGS=tests/http, make run ARGS=--help.
+
+.PHONY: help venv run test lint type bench
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+EXAMPLE := examples/hello-python
+
+help:
+	@echo 'make venv    .venv with edged, as the sources stand, and the tools for working on it'
+	@echo 'make run     build $(EXAMPLE) with its SDK and serve it on http://127.0.0.1:8080'
+	@echo 'make test    build the guests of the tests once, then run all tests'
+	@echo 'make lint    ruff and the contracts about who may import whom'
+	@echo 'make type    mypy, strict'
+	@echo 'make bench   requests per second and cost per host call'
+
+venv: $(VENV)/.made
+
+# pip may not be root's business elsewhere, but here the environment is our own.
+$(VENV)/.made: pyproject.toml
+	@python=$$(.ci/need python) && "$$python" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --root-user-action=ignore --editable . --group dev
+	@touch $@
+
+# The example's Makefile looks at its own sources, which takes milliseconds when nothing changed.
+run: venv
+	@$(MAKE) --no-print-directory -C $(EXAMPLE) PYTHON=$(CURDIR)/$(BIN)/python
+	@exec $(BIN)/edged up $(EXAMPLE) $(ARGS)
+
+test: venv
+	$(BIN)/python -m tests.guests.build
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: venv
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+type: venv
+	$(BIN)/mypy
+
+bench: venv
+	$(BIN)/python -m benchmarks.requests $(ARGS)
