@@ -25,6 +25,7 @@ from edged.limits import COMPILE_CPU_S_MAX, COMPILE_MEMORY_BYTES_MAX, COMPILE_TI
 from edged.wasm.engine import Engine
 
 _MAGIC = b"\0asm"
+_ASYNC = "requires the component model async feature"
 _LAYER_MODULE = b"\x01\x00\x00\x00"
 
 
@@ -77,9 +78,12 @@ def compile_here(source: Path, digest: str, output: Path, memory_bytes_max: int,
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s_max, cpu_s_max + 1))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes_max, memory_bytes_max))
+    binary = _binary(source, digest)
     try:
-        compiled = component.Component(Engine().wasmtime, _binary(source, digest))
+        compiled = component.Component(Engine().wasmtime, binary)
     except wasmtime.WasmtimeError as error:
+        if _ASYNC in str(error):
+            raise _wasi3(source.name, binary) from None
         raise ComponentInvalid(f"{source.name} is not a valid component: {_reason(str(error))}") from None
     output.write_bytes(compiled.serialize())
 
@@ -105,6 +109,17 @@ def _binary(source: Path, digest: str) -> bytes:
             remedy="Build it as a component (cargo build --target wasm32-wasip2, or componentize it).",
         )
     return data
+
+
+def _wasi3(name: str, binary: bytes) -> ComponentUnsupported:
+    """For a component that wasmtime refuses for its async functions. Which export it has is looked up in the bytes, for
+    the message only."""
+    handler = re.search(rb"wasi:[a-z]+/[a-z-]+@0\.3\.[0-9a-z.-]+", binary)
+    what = f"it has {handler[0].decode()}" if handler else "it has async functions"
+    return ComponentUnsupported(
+        f"{name} is built for WASI 0.3 ({what}), which edged does not run yet",
+        remedy="Build it for the WASI 0.2 http world: an SDK that exports wasi:http/incoming-handler@0.2.",
+    )
 
 
 def _reason(text: str) -> str:

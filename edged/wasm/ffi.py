@@ -71,6 +71,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "wasmtime_engine_increment_epoch": (None, (c_void_p,)),
     "wasmtime_config_async_stack_size_set": (None, (c_void_p, c_uint64)),
     "wasmtime_config_wasm_component_model_async_set": (None, (c_void_p, c_bool)),
+    "wasmtime_config_concurrency_support_set": (None, (c_void_p, c_bool)),
     "wasmtime_config_max_wasm_stack_set": (None, (c_void_p, c_size_t)),
     "wasmtime_pooling_allocation_config_new": (c_void_p, ()),
     "wasmtime_pooling_allocation_config_delete": (None, (c_void_p,)),

@@ -6,6 +6,8 @@ tests/wasm/test_limits.py meets each with a real guest, so a change of wording i
 
 from __future__ import annotations
 
+import re
+
 from edged.errors import GuestBudgetExhausted, GuestError, GuestMemoryExhausted, GuestStackExhausted, GuestTrap
 
 _MEANINGS: tuple[tuple[str, type[GuestError], str], ...] = (
@@ -21,6 +23,9 @@ _MEANINGS: tuple[tuple[str, type[GuestError], str], ...] = (
 )
 
 
+_frame = re.compile(r"\d+:\s+0x|error while executing at wasm backtrace")
+
+
 def guest_error(text: str) -> GuestError:
     """The error for a text of wasmtime's. The backtrace in it is kept for the log, after the first line."""
     for part, error, message in _MEANINGS:
@@ -30,10 +35,10 @@ def guest_error(text: str) -> GuestError:
 
 
 def _cause(text: str) -> str:
-    """The innermost cause: `wasm trap: wasm unreachable instruction executed`."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    causes = [line.partition(": ")[2] if line[:1].isdigit() else line for line in lines]
-    for line in reversed(causes):
-        if line.startswith("wasm trap:"):
-            return line
-    return causes[-1] if causes else "the guest trapped"
+    """The trap, if the text names one, else all that it says but the backtrace, on one line."""
+    lines = [line.strip() for line in text.splitlines()]
+    for line in lines:
+        if "wasm trap:" in line:
+            return line[line.index("wasm trap:") :]
+    said = [line for line in lines if line and line != "Caused by:" and not _frame.match(line)]
+    return "; ".join(said) or "the guest trapped"

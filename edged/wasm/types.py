@@ -128,7 +128,7 @@ def describe(compiled: component.Component, engine: Engine) -> ComponentType:
 
     Raises:
         ComponentUnsupported: an import that is not an interface (a bare function, a core module), or a type that
-            the C API has no values for: streams and futures of WASI 0.3.
+            the C API has no values for.
     """
     resources = _Resources()
     # SDKs export extra items (`init`, types) beside the handler: only interfaces matter to us.
@@ -224,7 +224,7 @@ def _convert(name: str, ty: Any, resources: _Resources) -> WitType:
     kind = _PRIMITIVES.get(type(ty))
     if kind is None:
         raise ComponentUnsupported(
-            f"{name} uses a {type(ty).__name__.removesuffix('Type').lower()}, which is WASI 0.3",
-            remedy="Build it for the WASI 0.2 http world, with an SDK that exports wasi:http/incoming-handler.",
+            f"{name} uses a type that edged has no values for: {type(ty).__name__}",
+            remedy="Build the component for a WASI 0.2 world.",
         )
     return Primitive(kind)
