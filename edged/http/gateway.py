@@ -1,17 +1,18 @@
 """The same handler behind hypercorn: an ASGI application that makes an Exchange of each request.
 
-`edged.http.listener` does not go through here. This is the way to put an app behind any ASGI server, and to measure what
-that costs (`benchmarks/requests`).
+`edged.http.listener` does not go through here. This is the way to put an app behind any ASGI server, and to measure
+what that costs (`benchmarks/requests`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve as hypercorn_serve
+from hypercorn.typing import ASGIFramework
 
 from edged.errors import EdgedError, RequestRefused
 from edged.http.connection_set import ConnectionSet
@@ -162,4 +163,4 @@ async def serve_behind_hypercorn(
     config.keep_alive_timeout = IDLE_TIMEOUT_S
     config.keep_alive_max_requests = REQUEST_PER_CONNECTION_MAX
     config.graceful_timeout = SHUTDOWN_GRACE_S
-    await hypercorn_serve(Gateway(handler), config, task_status=task_status)
+    await hypercorn_serve(cast("ASGIFramework", Gateway(handler)), config, task_status=task_status)

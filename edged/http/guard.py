@@ -30,8 +30,8 @@ METHODS_REFUSED = frozenset({"CONNECT", "TRACE"})
 
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-# RFC 3986 host: a registered name or IPv4 address, or an IP literal in brackets. Userinfo has no place in HTTP.
-_AUTHORITY = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=%]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
+# A DNS name or IPv4 address, or an IP literal in brackets. RFC 3986 allows more, which no host is called.
+_AUTHORITY = re.compile(rb"(?:[A-Za-z0-9\-._]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
 _TARGET = re.compile(rb"[\x21\x22\x24-\x7e]+")  # visible ASCII without `#`
 
 # One look-up per header field decides whether it needs more than to be passed on.
@@ -162,10 +162,10 @@ def _body_length(length: bytes | None, codings: list[bytes], version: str) -> in
             raise BadRequest("Content-Length and Transfer-Encoding in one request")
         if version != "1.1":
             raise BadRequest(f"Transfer-Encoding in HTTP/{version}")
-        coding = b",".join(codings).strip().lower()
-        if coding == b"chunked":
+        names = [name.strip(b" \t") for name in b",".join(codings).lower().split(b",")]
+        if names == [b"chunked"]:
             return CHUNKED
-        if coding.count(b"chunked") == 1 and coding.endswith(b"chunked"):
+        if names[-1] == b"chunked" and names.count(b"chunked") == 1:
             raise NotImplementedByServer("a transfer coding other than chunked")
         raise BadRequest("chunked is not the last, and only once named, transfer coding")
     assert length is not None

@@ -8,6 +8,7 @@ connection.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import trio
@@ -171,7 +172,9 @@ class Http1Exchange(Response):
         Raises:
             ClientGone
         """
-        return await self._settle(failure) and self._keep_alive and await self._drain()
+        if not await self._settle(failure) or not self._keep_alive:
+            return False
+        return self._body.complete or await self._drain()
 
     @property
     def unread(self) -> bool:
@@ -186,18 +189,10 @@ class Http1Exchange(Response):
 
     async def _drain(self) -> bool:
         """Swallow the rest of the request body, within reason; True if the next request can be found."""
-        if self._body.complete:
-            return True
         if self._too_much_unread():
             return False
         budget = DRAIN_BYTES_MAX
-        with trio.move_on_after(DRAIN_TIMEOUT_S):
-            try:
-                while budget > 0:
-                    data = await self.receive(READ_CHUNK_BYTES)
-                    if not data:
-                        return True
-                    budget -= len(data)
-            except BodyError:
-                return False
-        return False
+        with trio.move_on_after(DRAIN_TIMEOUT_S), suppress(BodyError):
+            while self.unread and budget > 0:
+                budget -= len(await self.receive(READ_CHUNK_BYTES))
+        return not self.unread
