@@ -20,8 +20,9 @@ help:
 
 venv: $(VENV)/.made
 
-# pip may not be root's business elsewhere, but here the environment is our own.
+# The Python that made it is the one that runs everything; pip must be new enough to know dependency groups.
 $(VENV)/.made: pyproject.toml
+	@echo 'making $(VENV): a minute at most'
 	@python=$$(.ci/need python) && "$$python" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --root-user-action=ignore --editable . --group dev
