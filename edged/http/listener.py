@@ -136,7 +136,7 @@ class Listener:
                         accepting.start_soon(self._accept_forever, sock, serving)
                     await self._stop.wait()
                     accepting.cancel_scope.cancel()
-                self._close_sockets()
+                self.close()
                 self._connections.stop()
                 with trio.move_on_after(SHUTDOWN_GRACE_S) as grace:
                     await self._connections.wait_empty()
@@ -144,9 +144,10 @@ class Listener:
                     log.warning("listener.cut", connections=len(self._connections))
                 serving.cancel_scope.cancel()
         finally:
-            self._close_sockets()
+            self.close()
 
-    def _close_sockets(self) -> None:
+    def close(self) -> None:
+        """Stop listening at once; for a listener that does not run."""
         for sock in self._sockets:
             sock.close()
 
@@ -187,7 +188,6 @@ class Listener:
             return
         self._open += 1
         self._open_by_network[network] += 1
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         serving.start_soon(self._serve_connection, connected, (host, address[1]), network)
 
     async def _serve_connection(self, connected: socket.socket, client: tuple[str, int], network: bytes) -> None:
