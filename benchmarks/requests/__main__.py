@@ -1,0 +1,84 @@
+"""How many requests one core serves, and what a host call costs. `make bench`, or `--json` for a machine.
+
+    wrk on one core -> server on the other: edged up | the same app behind hypercorn's HTTP/1.1
+
+Runs alternate between the two servers, so that a machine that is slow for a while is slow for both; medians are shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import serving
+from benchmarks.requests import host_calls
+from tests.guests import wat
+
+CONNECTIONS = (1, 32)
+
+
+def measure_requests(rounds: int, seconds: int) -> list[dict[str, Any]]:
+    """One row per server and number of connections; medians over `rounds`."""
+    with (
+        serving.app_folder({"hello": wat.text("hello")}) as app,
+        serving.edged_up(app) as ours,
+        serving.behind_hypercorn(app) as peer,
+    ):
+        servers = {"edged up": ours, "behind hypercorn": peer}
+        loads: dict[tuple[str, int], list[serving.Load]] = {}
+        for server in servers.values():
+            server.load(8, 1)
+        for _ in range(rounds):
+            for connections in CONNECTIONS:
+                for name, server in servers.items():
+                    loads.setdefault((name, connections), []).append(server.load(connections, seconds))
+    return [
+        {
+            "server": name,
+            "connections": connections,
+            **{
+                field: round(statistics.median(getattr(load, field) for load in seen), 1)
+                for field in serving.Load._fields
+            },
+        }
+        for (name, connections), seen in loads.items()
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.requests", description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=3, help="of each run")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    serving.need_wrk()
+    requests = measure_requests(options.rounds, options.seconds)
+    calls = host_calls.measure()
+    if options.json:
+        print(json.dumps({"requests": requests, "host_calls": calls}))
+        return
+    console = Console()
+    table = Table(title="hello, a fresh instance per request, one core", title_justify="left")
+    for column in ("server", "connections", "requests/s", "p50 us", "p99 us", "CPU us/request", "failed"):
+        table.add_column(column, justify="left" if column == "server" else "right")
+    for row in requests:
+        table.add_row(*map(str, row.values()))
+    console.print(table)
+    for connections in CONNECTIONS:
+        ours, peer = (row["requests_per_s"] for row in requests if row["connections"] == connections)
+        console.print(f"{connections:>3} connections: {ours / peer:.2f} times the requests of hypercorn's path")
+    table = Table(title="one host call from a guest's loop, whole", title_justify="left")
+    for column in ("shape", "edged us", "of it codecs us", "wasmtime-py us", "ratio"):
+        table.add_column(column, justify="left" if column == "shape" else "right")
+    for row in calls:
+        table.add_row(*map(str, row.values()))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
