@@ -33,6 +33,7 @@ class _AsgiCarrier:
         self._send = send
         self.room = trio.Event()
         self.broken = False
+        self.gone = False
 
     async def send_head(self, status: int, fields: Sequence[Header], *, end: bool) -> None:
         await self._send({"type": "http.response.start", "status": status, "headers": list(fields)})
@@ -97,10 +98,10 @@ class Gateway:
                 failure = refusal or await self.connections.handle(exchange)
                 await exchange.conclude(failure)
             except ClientGone:
-                carrier.broken = not exchange.finished
+                carrier.broken = not (exchange.finished or carrier.gone)
             nursery.cancel_scope.cancel()
         if carrier.broken:
-            raise _Broken
+            raise _Broken("the response is unfinished")
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -116,6 +117,7 @@ class Gateway:
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
+                carrier.gone = True
                 exchange.lose()
                 handling.cancel()
                 return
