@@ -30,7 +30,8 @@ from edged.wasm.binding import Pending
 from edged.wasm.linker import Export, Program
 from edged.wasm.trap import guest_error
 
-_EPOCH_TICKS = 2  # to the deadline: a slice lasts one to two ticks
+_EPOCH_TICKS = 2  # to the deadline: a slice lasts one to two ticks, so a short request is rarely interrupted
+_EPOCH_TICKS_BUSY = 1  # for a guest known to be busy: others should not wait for it longer than one
 _FREE_YIELDS = 4  # slices before a guest counts as busy and queues at the turnstile
 
 # The layout of an instance's scratch buffer.
@@ -240,10 +241,12 @@ class Instance:
 
     async def _give_way(self) -> None:
         self.yields += 1
-        if self.yields <= _FREE_YIELDS:
+        if self.yields < _FREE_YIELDS:
             await trio.lowlevel.checkpoint()
-        else:
-            await self.engine.turnstile.wait()
+            return
+        if self.yields == _FREE_YIELDS:
+            ffi.lib.wasmtime_context_epoch_deadline_async_yield_and_update(self.context, _EPOCH_TICKS_BUSY)
+        await self.engine.turnstile.wait()
 
     async def _answer(self, pending: Pending) -> None:
         coroutine, store_ok, store_err, results, error = pending
