@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import structlog
 import trio
 
-from edged.errors import EdgedError, GuestTimeout
+from edged.errors import EdgedError
 from edged.host.budget import Budget
 from edged.host.guest_log import GuestLog
 from edged.host.http_call import HttpCall
@@ -127,15 +127,12 @@ class HttpTrigger:
         pool, limits = component.pool, component.pool.program.limits
         call = HttpCall(exchange, spin_headers(match, exchange.request), limits)
         try:
-            with trio.move_on_after(limits.wall_s_max) as deadline:
-                instance = await pool.acquire(Invocation(request_id, stdout, stderr, budget), call.settle)
-                try:
-                    await instance.call(component.handler, call.request, call.outparam())
-                    await call.conclude()
-                finally:
-                    pool.release(instance)
-            if deadline.cancelled_caught:
-                raise GuestTimeout(f"the request took more than {limits.wall_s_max:g} s")
+            instance = await pool.acquire(Invocation(request_id, stdout, stderr, budget), call.settle)
+            try:
+                await instance.call(component.handler, call.request, call.outparam())
+                await call.conclude()
+            finally:
+                pool.release(instance)
         except EdgedError as error:
             error.request_id = request_id
             self._log_failure(exchange, component, error)

@@ -23,7 +23,7 @@ from typing import Any
 
 import trio
 
-from edged.errors import GuestBudgetExhausted, GuestCpuExhausted, GuestError, HostFailed
+from edged.errors import GuestBudgetExhausted, GuestCpuExhausted, GuestError, GuestTimeout, HostFailed
 from edged.host.interface import Err, Invocation
 from edged.wasm import ffi
 from edged.wasm.binding import Pending
@@ -40,6 +40,7 @@ _FUNC = _INSTANCE + ffi.INSTANCE_SIZE
 _ERROR = _FUNC + ffi.FUNC_SIZE
 _VALUES = _ERROR + 16
 _VALUES_MAX = 20  # arguments and results of one call: the canonical ABI has 16 flat parameters
+_poll_future = ffi.lib.wasmtime_call_future_poll
 _Scratch = ctypes.c_char * (_VALUES + ffi.VAL_SIZE * _VALUES_MAX)
 
 
@@ -63,6 +64,7 @@ class Instance:
     __slots__ = (
         "_address",
         "_buffer",
+        "_deadline",
         "_handles_max",
         "_next_rep",
         "_store",
@@ -96,6 +98,7 @@ class Instance:
         self.host_calls_left = limits.host_calls_max
         self.failure: BaseException | None = None
         self.pending: Pending | None = None
+        self._deadline: float | None = None
         self.cpu_s = 0.0
         self.yields = 0
         self._buffer = _Scratch()
@@ -210,34 +213,50 @@ class Instance:
     # --- the poll loop ---
 
     async def _drive(self, future: int) -> None:
-        engine, poll = self.engine, ffi.lib.wasmtime_call_future_poll
-        cpu_s_max = self.program.limits.cpu_s_max
         try:
+            if not self._poll(future):
+                await self._drive_on(future)
+        finally:
+            # A future that is not done unwinds its fiber now, and may drop handles on the way.
+            self.engine.guest = self
+            ffi.lib.wasmtime_call_future_delete(future)
+            self.engine.guest = None
+            if self.pending is not None:
+                self.pending.coroutine.close()
+                self.pending = None
+
+    async def _drive_on(self, future: int) -> None:
+        """Drive a guest that did not end at its first poll. Only such a guest needs a clock."""
+        limits = self.program.limits
+        if self._deadline is None:
+            self._deadline = trio.current_time() + limits.wall_s_max
+        with trio.CancelScope(deadline=self._deadline) as scope:
             while True:
-                engine.polls += 1
-                engine.guest = self
-                started = perf_counter()
-                done = poll(future)
-                self.cpu_s += perf_counter() - started
-                engine.guest = None
-                if done:
-                    return
-                if self.cpu_s > cpu_s_max:
-                    raise GuestCpuExhausted(f"the guest used more than {cpu_s_max:g} s of CPU time in one request")
+                if self.cpu_s > limits.cpu_s_max:
+                    raise GuestCpuExhausted(
+                        f"the guest used more than {limits.cpu_s_max:g} s of CPU time in one request"
+                    )
                 if self.before_wait is not None:
                     await self.before_wait()
                 if self.pending is None:
                     await self._give_way()
                 else:
                     await self._answer(self.pending)
-        finally:
-            # A future that is not done unwinds its fiber now, and may drop handles on the way.
-            engine.guest = self
-            ffi.lib.wasmtime_call_future_delete(future)
-            engine.guest = None
-            if self.pending is not None:
-                self.pending.coroutine.close()
-                self.pending = None
+                if self._poll(future):
+                    return
+        if scope.cancelled_caught:
+            raise GuestTimeout(f"the guest took more than {limits.wall_s_max:g} s for one request")
+
+    def _poll(self, future: int) -> bool:
+        """Let the guest run until it is done, waits or has to give way. True: done."""
+        engine = self.engine
+        engine.polls += 1
+        engine.guest = self
+        started = perf_counter()
+        done: bool = _poll_future(future)
+        self.cpu_s += perf_counter() - started
+        engine.guest = None
+        return done
 
     async def _give_way(self) -> None:
         self.yields += 1

@@ -53,7 +53,11 @@ class InstancePool:
             if len(self._queue) >= limits.queue_max:
                 self._refused += 1
                 raise Overloaded(f"{limits.concurrent_max} requests of this app are under way and more wait than may")
-            await self._queue.park()  # whoever releases hands over its place, so `_alive` stays as it is
+            with trio.move_on_after(limits.wall_s_max) as waited:
+                await self._queue.park()  # whoever releases hands over its place, so `_alive` stays as it is
+            if waited.cancelled_caught:
+                self._refused += 1
+                raise Overloaded(f"no instance of this app became free within {limits.wall_s_max:g} s")
         else:
             self._alive += 1
         if self._spares:

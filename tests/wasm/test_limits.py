@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import pytest
+import trio
+import trio.testing
 
-from edged.errors import GuestBudgetExhausted, GuestCpuExhausted, GuestMemoryExhausted, GuestStackExhausted
+from edged.errors import (
+    GuestBudgetExhausted,
+    GuestCpuExhausted,
+    GuestMemoryExhausted,
+    GuestStackExhausted,
+    GuestTimeout,
+)
 from edged.limits import KiB
 from tests.wasm.conftest import Link, Run, instance_of
 from tests.wasm.hosts import Api
@@ -58,6 +66,19 @@ async def test_cpu_time(run: Run) -> None:
     assert await run("work", 1, cpu_s_max=5.0) == 1
     with pytest.raises(GuestCpuExhausted, match=r"more than 0\.05 s"):
         await run("spin", cpu_s_max=0.05)
+
+
+async def test_wall_time(run: Run, api: Api, autojump_clock: trio.testing.MockClock) -> None:
+    async def release_after(seconds: float) -> None:
+        await trio.sleep(seconds)
+        api.released.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(release_after, 1.9)
+        assert await run("wait-twice", 1, wall_s_max=2.0) == 4
+    api.released = trio.Event()
+    with pytest.raises(GuestTimeout, match="more than 2 s"):
+        await run("wait-twice", 1, wall_s_max=2.0)
 
 
 async def test_waiting_is_not_cpu_time(run: Run, api: Api) -> None:

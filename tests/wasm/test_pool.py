@@ -38,6 +38,16 @@ async def test_at_the_limit_requests_wait_and_one_more_is_refused(link: Link, en
     assert engine.instances == before
 
 
+async def test_a_request_does_not_wait_for_ever(link: Link, autojump_clock: trio.testing.MockClock) -> None:
+    pool = InstancePool(link(concurrent_max=1, wall_s_max=2.0))
+    first = await pool.acquire(invocation())
+    with pytest.raises(Overloaded, match="within 2 s"):
+        await pool.acquire(invocation())
+    assert trio.current_time() == 2.0
+    pool.release(first)
+    assert pool.statistics().alive == 0
+
+
 async def test_a_cancelled_wait_leaves_its_place(link: Link) -> None:
     pool = InstancePool(link(concurrent_max=1, queue_max=1))
     first = await pool.acquire(invocation())
