@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import sys
 import time
 import traceback
@@ -20,6 +19,8 @@ from contextlib import suppress
 from typing import Any, Literal
 
 import structlog
+
+from edged.readable import readable
 
 Level = Literal["debug", "info", "warning"]
 
@@ -30,8 +31,6 @@ _ID_CHARS_SHOWN = 6  # the end of a request id counts requests; the whole id is 
 _RESET = "\x1b[0m"
 _DIM = "\x1b[2m"
 _COLOURS = {"debug": _DIM, "info": "\x1b[36m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
-
-_steering = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]").sub
 
 Fields = MutableMapping[str, Any]
 
@@ -116,11 +115,6 @@ class ConsoleLine:
 
     def _painted(self, colour: str, text: str) -> str:
         return f"{colour}{text}{_RESET}" if self._colours and text else text
-
-
-def readable(value: object) -> str:
-    """A value as text in which no character steers a terminal or ends the line."""
-    return _steering(lambda match: match[0].encode("unicode_escape").decode(), str(value))
 
 
 def _exception(fields: Fields) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.metadata import version
 
 import click
 
@@ -26,7 +25,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("edged"), prog_name="edged")
+@click.version_option(package_name="edged", prog_name="edged")
 def _edged() -> None:
     """Spin applications on bare-metal nodes, close to every user."""
 

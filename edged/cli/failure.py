@@ -7,8 +7,8 @@ import traceback
 import click
 
 from edged.errors import EdgedError
-from edged.logging import readable
 from edged.nursery import first_error
+from edged.readable import readable
 
 
 def failure_of(error: BaseException) -> EdgedError:

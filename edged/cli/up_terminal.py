@@ -15,7 +15,7 @@ from rich.text import Text
 
 from edged.errors import EdgedError
 from edged.limits import MiB
-from edged.logging import readable
+from edged.readable import readable
 from edged.up import event as events
 from edged.up.event import Event, Route
 

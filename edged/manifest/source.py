@@ -13,8 +13,8 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
 import trio
 
 from edged.errors import (
@@ -27,6 +27,9 @@ from edged.errors import (
 )
 from edged.limits import COMPONENT_BYTES_MAX, SOURCE_READ_TIMEOUT_S, SOURCE_REDIRECT_COUNT_MAX, SOURCE_TIMEOUT_S
 from edged.manifest.model import PathSource, RegistrySource, Source, UrlSource
+
+if TYPE_CHECKING:
+    import httpx
 
 _READ_BYTES = 1 << 20
 
@@ -105,6 +108,8 @@ def _temporary_in(cache: Path) -> Iterator[Path]:
 
 
 async def _fetch(source: UrlSource, file: Path, transport: httpx.AsyncBaseTransport | None) -> None:
+    import httpx  # noqa: PLC0415 - a sixth of a second, which an app made of files should not pay at its start
+
     digest = hashlib.sha256()
     size_bytes = 0
     client = httpx.AsyncClient(

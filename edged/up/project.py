@@ -44,6 +44,7 @@ class Project:
         self._tried = Scan()
         self._built: dict[str, tuple[Build, Stamps]] = {}
         self._is_first = True
+        self._is_complete = True
         self._warnings: tuple[str, ...] = ()
         self._load_options = app.LoadOptions(
             sources=options.cache_folder / "sources",
@@ -98,16 +99,15 @@ class Project:
         Raises:
             OSError: the system cannot watch that many folders.
         """
-        was_complete = self._tried.complete
         while True:
             scan = await self._scan()
+            if self._is_complete and not scan.complete:
+                self._show(Warned("the app's folders hold more files than are watched; not every change is seen"))
+            self._is_complete = scan.complete
             changes = self._tried.changes(scan)
             if changes:
                 self._tried = scan
                 return changes
-            if was_complete and not scan.complete:
-                self._show(Warned("the app's folders hold more files than are watched; not every change is seen"))
-            was_complete = scan.complete
             await watcher.wait(scan.folders)
 
     def _manifest_path(self) -> Path:

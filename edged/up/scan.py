@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,6 +103,8 @@ class Scanner:
     def stamp_of(self, path: str) -> str | None:
         try:
             found = os.stat(path)
+            if not stat.S_ISREG(found.st_mode):  # a pipe would never be read to its end
+                return None
             signature = (found.st_mtime_ns, found.st_size, found.st_ino)
             known = self._known.get(path)
             if known is not None and known[0] == signature:

@@ -86,10 +86,10 @@ class Session:
         async for _ in signals:
             if self._stopping or not self._ready.is_set():
                 self._all.cancel()
-                return
-            self._stopping = True
-            self._show(Stopping(self._listener.statistics().exchanges_active, SHUTDOWN_GRACE_S))
-            self._work.cancel()
+            else:
+                self._stopping = True
+                self._show(Stopping(self._listener.statistics().exchanges_active, SHUTDOWN_GRACE_S))
+                self._work.cancel()
 
     async def _handle(self, exchange: Exchange) -> None:
         # A request that comes while the first load takes its seconds is answered when that is done.
