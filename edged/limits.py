@@ -44,6 +44,8 @@ HTTP2_RESET_COUNT_MAX = 200  # streams a client may give up, beyond half of all:
 HTTP2_CHATTER_COUNT_MAX = 1_000  # pings, settings, resets and the like, beyond what requests and data explain
 HTTP2_WINDOW_BYTES = 1 * MiB  # unread request bodies of one connection; a single stream has READ_CHUNK_BYTES
 HTTP2_READ_BYTES = 16 * KiB  # one recv: frames may be 9 bytes, and each costs the loop 10 us
+HTTP3_INBOX_COUNT_MAX = 256  # datagrams that wait for their connection's turn; QUIC sends dropped ones again
+HTTP3_PACKETS_PER_TURN = 16  # datagrams taken before others run: each costs the loop 100 us
 HTTP2_BACKLOG_BYTES_MAX = 1 * MiB  # answers to a client's control frames that it does not read
 
 # --- a component, before it runs (edged.wasm) ---

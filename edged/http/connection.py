@@ -60,6 +60,7 @@ class Connection:
         "_scope",
         "_watch_done",
         "_watch_scope",
+        "alt_svc",
         "buffer",
         "client",
         "deadline",
@@ -74,6 +75,7 @@ class Connection:
         self, connections: ConnectionSet, transport: Transport, client: tuple[str, int], scheme: str = "http"
     ) -> None:
         self._connections = connections
+        self.alt_svc = connections.alt_svc
         self.transport = transport
         self.client = client
         self.scheme = scheme

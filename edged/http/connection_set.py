@@ -50,6 +50,7 @@ class ConnectionSet:
         active: exchanges under way.
         served: exchanges that ended.
         refused: requests answered before any handler saw them.
+        alt_svc: what `https` responses say about HTTP/3 (RFC 7838), if anything.
     """
 
     def __init__(self, handler: Handler) -> None:
@@ -58,6 +59,7 @@ class ConnectionSet:
         self.active = 0
         self.served = 0
         self.refused = 0
+        self.alt_svc: bytes | None = None
         self._members: set[Member] = set()
         self._empty = trio.Event()
 

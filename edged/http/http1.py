@@ -159,6 +159,8 @@ class Http1Exchange(Response):
             framing += b"connection: close\r\n"
         elif version_1_0:
             framing += b"connection: keep-alive\r\n"
+        if self._connection.alt_svc is not None:
+            framing += b"alt-svc: %b\r\n" % self._connection.alt_svc
         return encode_head(self._status, self._headers, framing)
 
     # --- after the handler ---

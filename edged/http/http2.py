@@ -36,15 +36,14 @@ from h2.events import (
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
-from edged.errors import EdgedError, HeadersTooLarge, RequestRefused, UriTooLong
+from edged.errors import EdgedError, RequestRefused
 from edged.http.connection_set import ConnectionSet
-from edged.http.exchange import ClientGone, Header, RequestHead
-from edged.http.guard import Guarded, check_field_names, guard
+from edged.http.exchange import ClientGone, Header
+from edged.http.field_section import guard_section, refused, trailers
 from edged.http.stream_exchange import StreamExchange
 from edged.http.transport import Transport
 from edged.limits import (
     HEADER_BYTES_MAX,
-    HEADER_COUNT_MAX,
     HEADER_TIMEOUT_S,
     HTTP2_BACKLOG_BYTES_MAX,
     HTTP2_CHATTER_COUNT_MAX,
@@ -55,7 +54,6 @@ from edged.limits import (
     IDLE_TIMEOUT_S,
     LINGER_TIMEOUT_S,
     READ_CHUNK_BYTES,
-    REQUEST_LINE_BYTES_MAX,
     REQUEST_PER_CONNECTION_MAX,
     WRITE_BUFFER_BYTES,
     WRITE_TIMEOUT_S,
@@ -79,7 +77,9 @@ class _Stream:
         self.trailers: list[Header] = []
 
     async def send_head(self, status: int, fields: Sequence[Header], *, end: bool) -> None:
-        self._connection.send_fields(self.id, [(b":status", b"%d" % status), *fields], end=end)
+        alt_svc = self._connection.alt_svc
+        told = [] if alt_svc is None else [(b"alt-svc", alt_svc)]
+        self._connection.send_fields(self.id, [(b":status", b"%d" % status), *fields, *told], end=end)
         await trio.lowlevel.checkpoint()
 
     async def send_continue(self) -> None:
@@ -105,6 +105,7 @@ class Http2Connection:
 
     def __init__(self, connections: ConnectionSet, transport: Transport, client: tuple[str, int]) -> None:
         self._connections = connections
+        self.alt_svc = connections.alt_svc
         self._transport = transport
         self._client = client
         self._h2 = H2Connection(H2Configuration(client_side=False, header_encoding=None))
@@ -201,9 +202,7 @@ class Http2Connection:
             self._take_data(event)
         elif isinstance(event, TrailersReceived):
             if (stream := self._streams.get(event.stream_id)) is not None:
-                stream.trailers = [
-                    (bytes(name), bytes(value)) for name, value in event.headers if not name.startswith(_NOT_TAKEN)
-                ]
+                stream.trailers = trailers(event.headers)
         elif isinstance(event, StreamEnded):
             if (stream := self._streams.get(event.stream_id)) is not None and stream.exchange is not None:
                 stream.exchange.end(stream.trailers)
@@ -241,14 +240,12 @@ class Http2Connection:
         self._streams[event.stream_id] = stream
         refusal: EdgedError | None = None
         try:
-            guarded = _guard(event.headers, self._client)
+            guarded = guard_section(event.headers, "2", self._client)
         except RequestRefused as error:
             refusal = error
             self._connections.refused += 1
             log.debug("request.refused", code=error.code, message=error.message, client=self._client[0])
-            # Nobody will look at the request but for its method, which says whether the answer has a body.
-            method = "HEAD" if (b":method", b"HEAD") in event.headers else "GET"
-            guarded = Guarded(RequestHead(method, "https", "", "/", "2", (), self._client))
+            guarded = refused(event.headers, "2", self._client)
         stream.exchange = StreamExchange(guarded, stream)
         nursery.start_soon(self._run_stream, stream, stream.exchange, refusal)
 
@@ -365,36 +362,3 @@ class Http2Connection:
         with suppress(ProtocolError):
             self._h2.reset_stream(stream_id, error)
         self._ready()
-
-
-_NOT_TAKEN = (b":", b"spin-", b"spin_")
-
-
-def _guard(fields: Sequence[Header], client: tuple[str, int]) -> Guarded:
-    """A request from the fields of its HEADERS frame.
-
-    Raises:
-        RequestRefused
-    """
-    if len(fields) > HEADER_COUNT_MAX:
-        raise HeadersTooLarge(f"the request has more than {HEADER_COUNT_MAX} header fields")
-    pseudo: dict[bytes, bytes] = {}
-    headers: list[Header] = []
-    cookies: list[bytes] = []
-    for name, value in fields:
-        if name.startswith(b":"):
-            pseudo[name] = value
-        elif name == b"cookie":
-            cookies.append(value)  # may come in pieces (RFC 9113 section 8.2.3)
-        elif name != b"host" or b":authority" not in pseudo:
-            headers.append((bytes(name), bytes(value)))
-    if b":authority" in pseudo:
-        headers.insert(0, (b"host", pseudo[b":authority"]))
-    if cookies:
-        headers.append((b"cookie", b"; ".join(cookies)))
-    check_field_names(headers)
-    target = pseudo.get(b":path", b"")
-    if len(target) > REQUEST_LINE_BYTES_MAX:
-        raise UriTooLong(f"the path is longer than {REQUEST_LINE_BYTES_MAX} bytes")
-    method = pseudo.get(b":method", b"").decode("latin-1")
-    return guard(method, target, "2", headers, scheme="https", client=client)

@@ -3,6 +3,8 @@
     accept -> caps -> [TLS handshake -> ALPN] -> Connection (HTTP/1.1) or Http2Connection
                 |                                     |
              503, close                          ConnectionSet, swept by the clock
+                                                      |
+    UDP -> QuicEndpoint -> Http3Connection -----------+
 
 `serve` runs until it is cancelled, which cuts everything, or until `Listener.shutdown`, which lets requests end.
 """
@@ -12,14 +14,15 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
-from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 import trio
 
-from edged.errors import TooManyConnections
-from edged.http.bind import bind
+from edged.errors import ListenError, TooManyConnections
+from edged.http.admission import Admission, client_address
+from edged.http.bind import bind, bind_udp
 from edged.http.connection import Connection
 from edged.http.connection_set import ConnectionSet
 from edged.http.exchange import Handler
@@ -38,6 +41,9 @@ from edged.limits import (
     TLS_HANDSHAKE_TIMEOUT_S,
 )
 
+if TYPE_CHECKING:
+    from edged.http.quic import QuicEndpoint
+
 log = structlog.get_logger()
 
 _NO_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -52,7 +58,8 @@ class ListenOptions:
         find_free_port: if the port is taken, try the next ones.
         reuse_port: share the port with the other workers.
         tls: speak TLS, with HTTP/2 for clients that offer it.
-        connection_count_max, connection_per_address_max: IPv6 addresses count by their /64, which one client has.
+        http3: with TLS, also speak HTTP/3 on the UDP port of the same number, and tell clients so (RFC 7838).
+        connection_count_max, connection_per_address_max: of all protocols; see `edged.http.admission`.
     """
 
     host: str = "127.0.0.1"
@@ -60,6 +67,7 @@ class ListenOptions:
     find_free_port: bool = False
     reuse_port: bool = False
     tls: TlsFiles | None = None
+    http3: bool = False
     connection_count_max: int = CONNECTION_COUNT_MAX
     connection_per_address_max: int = CONNECTION_PER_ADDRESS_MAX
 
@@ -96,9 +104,10 @@ class Listener:
         )
         self.addresses: list[tuple[str, int]] = [sock.getsockname()[:2] for sock in self._sockets]
         self._connections = ConnectionSet(handler)
-        self._open = 0
-        self._open_by_network: Counter[bytes] = Counter()
-        self._refused = 0
+        self._admission = Admission(options.connection_count_max, options.connection_per_address_max)
+        self._endpoints: list[QuicEndpoint] = []
+        if options.tls is not None and options.http3:
+            self._open_http3(options.tls)
         self._turning_away = 0
         self._stop = trio.Event()
 
@@ -113,12 +122,17 @@ class Listener:
 
     def statistics(self) -> ListenerStatistics:
         return ListenerStatistics(
-            connections_open=self._open,
-            connections_refused=self._refused,
+            connections_open=self._admission.open,
+            connections_refused=self._admission.refused,
             exchanges_active=self._connections.active,
             exchanges_served=self._connections.served,
             requests_refused=self._connections.refused,
         )
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no request is taken any more."""
+        return self._connections.stopping
 
     def shutdown(self) -> None:
         """Stop accepting, close idle connections, give requests under way `SHUTDOWN_GRACE_S`. Returns at once;
@@ -134,9 +148,12 @@ class Listener:
                 async with trio.open_nursery() as accepting:
                     for sock in self._sockets:
                         accepting.start_soon(self._accept_forever, sock, serving)
+                    for endpoint in self._endpoints:
+                        serving.start_soon(endpoint.run, serving)
                     await self._stop.wait()
                     accepting.cancel_scope.cancel()
-                self.close()
+                for sock in self._sockets:
+                    sock.close()
                 self._connections.stop()
                 with trio.move_on_after(SHUTDOWN_GRACE_S) as grace:
                     await self._connections.wait_empty()
@@ -150,6 +167,19 @@ class Listener:
         """Stop listening at once; for a listener that does not run."""
         for sock in self._sockets:
             sock.close()
+        for endpoint in self._endpoints:
+            endpoint.close()
+
+    def _open_http3(self, files: TlsFiles) -> None:
+        from edged.http.quic import QuicEndpoint  # noqa: PLC0415 - takes 200 ms, which other listeners need not pay
+
+        try:
+            bound = bind_udp(self.addresses, reuse_port=self._options.reuse_port)
+        except ListenError:
+            self.close()
+            raise
+        self._endpoints = [QuicEndpoint(self._connections, self._admission, sock, files) for sock in bound]
+        self._connections.alt_svc = b'h3=":%d"; ma=86400' % self.addresses[0][1]
 
     async def _accept_forever(self, listening: socket.socket, serving: trio.Nursery) -> None:
         paused = False
@@ -171,36 +201,24 @@ class Listener:
                 self._accepted(connected, address, serving)
 
     def _accepted(self, connected: socket.socket, address: tuple[str, int], serving: trio.Nursery) -> None:
-        # A scope (fe80::1%eth0) is our business, an IPv4 client of an IPv6 socket is an IPv4 client.
-        host = address[0].partition("%")[0].removeprefix("::ffff:")
-        network = socket.inet_pton(socket.AF_INET6, host)[:8] if ":" in host else host.encode()
+        client = client_address(address)
         connected.setblocking(False)
-        if (
-            self._open >= self._options.connection_count_max
-            or self._open_by_network[network] >= self._options.connection_per_address_max
-        ):
-            self._refused += 1
-            if self._turning_away < REFUSAL_COUNT_MAX and self._context is None:
-                self._turning_away += 1
-                serving.start_soon(self._turn_away, connected)
-            else:
-                connected.close()
-            return
-        self._open += 1
-        self._open_by_network[network] += 1
-        serving.start_soon(self._serve_connection, connected, (host, address[1]), network)
+        if self._admission.enter(client[0]):
+            serving.start_soon(self._serve_connection, connected, client)
+        elif self._turning_away < REFUSAL_COUNT_MAX and self._context is None:
+            self._turning_away += 1
+            serving.start_soon(self._turn_away, connected)
+        else:
+            connected.close()
 
-    async def _serve_connection(self, connected: socket.socket, client: tuple[str, int], network: bytes) -> None:
+    async def _serve_connection(self, connected: socket.socket, client: tuple[str, int]) -> None:
         try:
             if self._context is None:
                 await Connection(self._connections, SocketTransport(connected), client).run()
             else:
                 await self._serve_tls(connected, client, self._context)
         finally:
-            self._open -= 1
-            self._open_by_network[network] -= 1
-            if not self._open_by_network[network]:
-                del self._open_by_network[network]
+            self._admission.leave(client[0])
 
     async def _serve_tls(self, connected: socket.socket, client: tuple[str, int], context: ssl.SSLContext) -> None:
         stream = trio.SSLStream(
