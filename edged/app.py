@@ -32,8 +32,6 @@ from edged.wasm.loader import load_component
 from edged.wasm.pool import InstancePool
 from edged.wasm.types import ComponentType, describe
 
-_HANDLER_0_3 = "wasi:http/handler@0.3"
-
 
 @dataclass(frozen=True, slots=True)
 class LoadedComponent:
@@ -119,7 +117,10 @@ async def load_app(model: App, engine: Engine, cache: AotCache, options: LoadOpt
     try:
         for component in model.components.values():
             if component.id in used:
-                components[component.id] = await _load_component(model, component, engine, cache, options)
+                try:
+                    components[component.id] = await _load_component(model, component, engine, cache, options)
+                except EdgedError as error:
+                    raise _named(error, component.id) from error.__cause__
         return LoadedApp(model, components)
     except BaseException:
         for loaded in components.values():
@@ -131,13 +132,10 @@ async def _load_component(
     model: App, component: Component, engine: Engine, cache: AotCache, options: LoadOptions
 ) -> HttpComponent:
     started = time.perf_counter()
-    try:
-        source = await local_file(component.source, cache=options.sources)
-        loaded = await load_component(
-            engine, cache, source, on_compile=lambda: options.on_compile(component.id, _size_bytes(source))
-        )
-    except EdgedError as error:
-        raise _named(error, component.id) from error.__cause__
+    source = await local_file(component.source, cache=options.sources)
+    loaded = await load_component(
+        engine, cache, source, on_compile=lambda: options.on_compile(component.id, _size_bytes(source))
+    )
     files = await trio.to_thread.run_sync(manifest.mount, model, component)
     host = HostConfig(
         environment={**component.environment, **options.environment},
@@ -148,9 +146,6 @@ async def _load_component(
     try:
         program, handler = _link(engine, loaded, host)
         await _try(program, log)
-    except EdgedError as error:
-        log.close()
-        raise _named(error, component.id) from error.__cause__
     except BaseException:
         log.close()
         raise
@@ -185,12 +180,6 @@ def _check_world(found: ComponentType) -> None:
     """Raise if the component exports no handler that can be called."""
     if any(name.startswith(HANDLER[0]) and HANDLER[1] in found.exports[name].functions for name in found.exports):
         return
-    newer = next((name for name in found.exports if name.startswith(_HANDLER_0_3)), None)
-    if newer is not None:
-        raise ComponentUnsupported(
-            f"the component exports {newer}, which is WASI 0.3",
-            remedy=f"Build it for the WASI 0.2 http world, with an SDK that exports {HANDLER[0]}.",
-        )
     exports = ", ".join(found.exports) or "nothing"
     raise ComponentUnsupported(
         f"the component exports {exports}, but no {HANDLER[0]} handler",
@@ -212,6 +201,8 @@ async def _try(program: Program, log: GuestLog) -> None:
 
 def _named(error: EdgedError, component: str) -> EdgedError:
     """The same error, saying which component it is about."""
+    if f"component `{component}`" in error.message:
+        return error
     return type(error)(f"component `{component}`: {error.message}", remedy=error.remedy)
 
 

@@ -22,7 +22,7 @@ def failure_of(error: BaseException) -> EdgedError:
 
 def show_failure(error: EdgedError) -> None:
     """Print an error and its remedy to stderr."""
-    first, *more = error.message.splitlines()
+    first, *more = error.message.split("\n")
     click.secho(f"error: {readable(first)}", fg="red", err=True)
     for line in more:
         click.secho(f"       {readable(line)}", fg="red", err=True)

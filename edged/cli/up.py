@@ -23,6 +23,8 @@ from edged.up import session
 from edged.up.event import Event
 from edged.up.options import UpOptions
 
+_STDERR = 2  # the descriptor: what builds print must not get between the JSON lines
+
 
 class View(Protocol):
     """Who shows what happens."""
@@ -81,17 +83,18 @@ def up(
     view = _view(quiet, verbose, as_json)
     try:
         host, port = parse_address(listen)
+        tls = _tls_files(tls_cert, tls_key)
         options = UpOptions(
             path=path,
             cache_folder=default_cache_folder() if cache_dir is None else cache_dir.absolute(),
-            listen=ListenOptions(host, port, find_free_port=find_free_port, tls=_tls_files(tls_cert, tls_key)),
+            listen=ListenOptions(host, port, find_free_port=find_free_port, tls=tls, http3=tls is not None),
             components=components,
             environment=parse_environment(environment),
             variables=parse_variables(variables),
             profile=profile,
             build=build,
             watch=sys.stdout.isatty() and not as_json if watch is None else watch,
-            build_output=sys.stderr.fileno() if as_json else None,
+            build_output=_STDERR if as_json else None,
             log_folder=log_dir,
             limits=parse_limits(limits),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edged.errors import EdgedError
-from edged.limits import MiB
+from edged.limits import KiB, MiB
 from edged.readable import readable
 from edged.up import event as events
 from edged.up.event import Event, Route
@@ -79,7 +80,7 @@ class TerminalView:
         self._print(Text.assemble("  ", ("building ", "cyan"), event.component, ("  $ " + event.command, "dim")))
 
     def _compile(self, event: events.Compiling) -> None:
-        text = f"compiling {event.component} ({event.bytes / MiB:.1f} MiB)"
+        text = f"compiling {event.component} ({_size(event.bytes)})"
         if not self._console.is_terminal:
             self._print(Text(f"  {text}"))
             return
@@ -154,7 +155,7 @@ class TerminalView:
     def _reload_failed(self, event: events.ReloadFailed) -> None:
         self.close()
         error = event.error
-        first, *more = error.message.splitlines()
+        first, *more = error.message.split("\n")
         self._print(Text.assemble(_clock(), (f"✗ {readable(first)}", "red"), f"  [{error.code}]"))
         for line in more:
             self._print(Text(f"           {readable(line)}", "red"))
@@ -187,9 +188,13 @@ def _clock() -> tuple[str, str]:
     return (time.strftime("%H:%M:%S "), "dim")
 
 
+def _size(count: int) -> str:
+    return f"{count / MiB:.1f} MiB" if count >= MiB else f"{count / KiB:.0f} KiB"
+
+
 def _short(path: str) -> str:
     """A path below the current folder or the home as a person would write it."""
-    for base, prefix in ((Path.cwd(), ""), (Path.home(), "~/")):
+    for base, prefix in ((Path.cwd(), ""), (Path(os.path.expanduser("~")), "~/")):
         with suppress(ValueError):
             return f"{prefix}{Path(path).relative_to(base)}"
     return path
