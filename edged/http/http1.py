@@ -174,9 +174,8 @@ class Http1Exchange(Response):
         Raises:
             ClientGone
         """
-        if not await self._settle(failure) or not self._keep_alive:
-            return False
-        return self._body.complete or await self._drain()
+        whole = self._finished or await self._settle(failure)
+        return whole and self._keep_alive and (self._body.complete or await self._drain())
 
     @property
     def unread(self) -> bool:

@@ -121,8 +121,6 @@ class Response(ABC):
         Raises:
             ClientGone
         """
-        if self._finished:
-            return True
         if failure is None:
             if self._status:
                 failure = HostFailed("the handler returned without finishing its response")

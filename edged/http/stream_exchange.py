@@ -113,7 +113,8 @@ class StreamExchange(Response):
         Raises:
             ClientGone
         """
-        await self._settle(failure)
+        if not self._finished:
+            await self._settle(failure)
 
     # --- the handler's side ---
 

@@ -60,6 +60,7 @@ class SocketTransport:
     async def receive_some(self, bytes_max: int) -> bytes:
         try:
             while True:
+                self._check_open()
                 await trio.lowlevel.wait_readable(self._socket)
                 try:
                     return self._socket.recv(bytes_max)
@@ -81,6 +82,7 @@ class SocketTransport:
     async def _send_rest(self, rest: memoryview) -> None:
         try:
             while rest:
+                self._check_open()
                 with trio.move_on_after(WRITE_TIMEOUT_S) as scope:
                     await trio.lowlevel.wait_writable(self._socket)
                 if scope.cancelled_caught:
@@ -91,6 +93,11 @@ class SocketTransport:
                     continue
         except (OSError, trio.ClosedResourceError) as error:
             raise ClientGone(str(error)) from None
+
+    def _check_open(self) -> None:
+        """A socket that was cut has no descriptor, and trio would remember whoever waits for -1."""
+        if self._socket.fileno() < 0:
+            raise ClientGone("the connection was cut")
 
     async def send_eof(self) -> None:
         with suppress(OSError):  # the client is gone: nobody needs to know

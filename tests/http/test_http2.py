@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import h2.config
@@ -19,123 +19,19 @@ import trio
 import trio.testing
 
 from edged.errors import GuestTrap
-from edged.http import http2 as http2_module
-from edged.http.connection_set import ConnectionSet
 from edged.http.exchange import BodyError, ClientGone, Exchange, Handler, Header
-from edged.http.http2 import Http2Connection
 from edged.http.listener import Listener, ListenOptions, serve
 from edged.http.tls import TlsFiles
 from edged.limits import (
     BODY_TIMEOUT_S,
     HEADER_COUNT_MAX,
-    HEADER_TIMEOUT_S,
-    HTTP2_CHATTER_COUNT_MAX,
-    HTTP2_RESET_COUNT_MAX,
-    HTTP2_STREAM_COUNT_MAX,
-    IDLE_TIMEOUT_S,
     READ_CHUNK_BYTES,
     REQUEST_LINE_BYTES_MAX,
-    SWEEP_INTERVAL_S,
     WRITE_BUFFER_BYTES,
     WRITE_TIMEOUT_S,
 )
-from tests.http.wire import MemoryTransport, echo, hello, read_all, stream_back
-
-GET: list[Header] = [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", b"a.example"), (b":path", b"/")]
-POST: list[Header] = [(b":method", b"POST"), *GET[1:]]
-
-
-class Client:
-    """h2's client on a memory stream; what arrives is kept by stream."""
-
-    def __init__(self, stream: trio.abc.HalfCloseableStream, transport: MemoryTransport, connections: ConnectionSet):
-        self.stream = stream
-        self.transport = transport
-        self.connections = connections
-        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=None))
-        self.events: list[h2.events.Event] = []
-        self.generous = True
-        """Give windows back as data comes."""
-        self.ended = False
-
-    async def start(self) -> None:
-        self.h2.initiate_connection()
-        await self.flush()
-
-    async def flush(self) -> None:
-        await self.stream.send_all(self.h2.data_to_send())
-
-    async def request(self, fields: Sequence[Header] = GET, body: bytes | None = None, *, end: bool = True) -> int:
-        stream_id = self.h2.get_next_available_stream_id()
-        self.h2.send_headers(stream_id, list(fields), end_stream=body is None and end)
-        if body is not None:
-            self.h2.send_data(stream_id, body, end_stream=end)
-        await self.flush()
-        return stream_id
-
-    async def pump(self) -> None:
-        """Receive once."""
-        data = bytes(await self.stream.receive_some())
-        if not data:
-            self.ended = True
-            return
-        for event in self.h2.receive_data(data):
-            self.events.append(event)
-            if isinstance(event, h2.events.DataReceived) and self.generous and event.flow_controlled_length:
-                self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-        await self.flush()
-
-    def seen(self, kind: type[h2.events.Event], stream_id: int | None = None) -> list[h2.events.Event]:
-        return [
-            event
-            for event in self.events
-            if isinstance(event, kind) and (stream_id is None or getattr(event, "stream_id", None) == stream_id)
-        ]
-
-    async def until(self, kind: type[h2.events.Event], stream_id: int | None = None) -> h2.events.Event:
-        while not (found := self.seen(kind, stream_id)):
-            assert not self.ended
-            await self.pump()
-        return found[-1]
-
-    def status(self, stream_id: int) -> int:
-        (response,) = self.seen(h2.events.ResponseReceived, stream_id)
-        return int(dict(response.headers)[b":status"])  # type: ignore[attr-defined]
-
-    def header(self, stream_id: int, name: bytes) -> bytes | None:
-        (response,) = self.seen(h2.events.ResponseReceived, stream_id)
-        return dict(response.headers).get(name)  # type: ignore[attr-defined]
-
-    def body(self, stream_id: int) -> bytes:
-        return b"".join(event.data for event in self.seen(h2.events.DataReceived, stream_id))  # type: ignore[attr-defined]
-
-    async def answer(self, stream_id: int) -> tuple[int, bytes]:
-        await self.until(h2.events.StreamEnded, stream_id)
-        return self.status(stream_id), self.body(stream_id)
-
-    async def goodbye(self) -> h2.errors.ErrorCodes:
-        """Wait for GOAWAY and the end."""
-        event = await self.until(h2.events.ConnectionTerminated)
-        while not self.ended:
-            await self.pump()
-        assert isinstance(event, h2.events.ConnectionTerminated)
-        return h2.errors.ErrorCodes(event.error_code)
-
-
-@asynccontextmanager
-async def connected(handler: Handler, *, start: bool = True) -> AsyncIterator[Client]:
-    ours, theirs = trio.testing.memory_stream_pair()
-    connections = ConnectionSet(handler)
-    transport = MemoryTransport(theirs)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(connections.sweep_forever)
-        nursery.start_soon(Http2Connection(connections, transport, ("192.0.2.1", 4711)).run)
-        client = Client(ours, transport, connections)
-        if start:
-            await client.start()
-        yield client
-        nursery.cancel_scope.cancel()
-
+from tests.http.http2_client import GET, POST, connected, watcher
+from tests.http.wire import echo, hello, read_all, stream_back
 
 # --- requests and responses ---
 
@@ -464,19 +360,6 @@ async def test_the_longest_body(size: int, status: int, announced: bool) -> None
         assert (await client.answer(stream))[0] == status
 
 
-def watcher(ended: list[str], *, read: bool = False) -> Handler:
-    async def handler(exchange: Exchange) -> None:
-        try:
-            if read:
-                await read_all(exchange)
-            await trio.sleep_forever()
-        except trio.Cancelled:
-            ended.append("cancelled")
-            raise
-
-    return handler
-
-
 @pytest.mark.parametrize("read", [False, True])
 async def test_a_reset_stream_cancels_its_handler(read: bool) -> None:
     ended: list[str] = []
@@ -504,160 +387,6 @@ async def test_a_lost_connection_cancels_all_handlers(how: str, autojump_clock: 
         await trio.sleep(10)
         assert ended == ["cancelled"] * 3
         assert (client.connections.active, len(client.connections)) == (0, 0)
-
-
-# --- floods ---
-
-
-async def test_the_most_streams_at_once() -> None:
-    async with connected(watcher([])) as client:
-        await client.until(h2.events.RemoteSettingsChanged)
-        for _ in range(HTTP2_STREAM_COUNT_MAX):
-            await client.request()
-        await trio.testing.wait_all_tasks_blocked()
-        assert client.connections.active == HTTP2_STREAM_COUNT_MAX
-        # h2's client keeps to the limit by itself; this one does not
-        client.h2.remote_settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = 1000
-        client.h2.remote_settings.acknowledge()
-        await client.request()
-        assert await client.goodbye() != h2.errors.ErrorCodes.NO_ERROR
-
-
-async def test_handlers_that_outlive_their_streams_count() -> None:
-    """A client that opens and resets does not get more handlers than streams."""
-    go = trio.Event()
-
-    async def handler(exchange: Exchange) -> None:
-        with trio.CancelScope(shield=True):
-            await go.wait()
-
-    async with connected(handler) as client:
-        for _ in range(HTTP2_STREAM_COUNT_MAX):
-            client.h2.reset_stream(await client.request())
-            await client.flush()
-            await trio.testing.wait_all_tasks_blocked()
-        assert client.connections.active == HTTP2_STREAM_COUNT_MAX
-        stream = await client.request()
-        reset = await client.until(h2.events.StreamReset, stream)
-        assert reset.error_code == h2.errors.ErrorCodes.REFUSED_STREAM  # type: ignore[attr-defined]
-        go.set()
-
-
-@pytest.mark.parametrize(("count", "flooded"), [(HTTP2_RESET_COUNT_MAX, False), (HTTP2_RESET_COUNT_MAX + 1, True)])
-async def test_rapid_reset(count: int, flooded: bool) -> None:
-    with structlog.testing.capture_logs() as logs:
-        async with connected(watcher([])) as client:
-            for _ in range(count):
-                client.h2.reset_stream(await client.request())
-                await client.flush()
-                await trio.testing.wait_all_tasks_blocked()
-            if flooded:
-                assert await client.goodbye() == h2.errors.ErrorCodes.ENHANCE_YOUR_CALM
-    assert [entry["event"] for entry in logs] == (["connection.flooded"] if flooded else [])
-
-
-@pytest.mark.parametrize("kind", ["ping", "settings", "data"])
-async def test_chatter(kind: str) -> None:
-    with structlog.testing.capture_logs():
-        async with connected(watcher([])) as client:
-            stream = await client.request(POST, end=False)
-            for _ in range(HTTP2_CHATTER_COUNT_MAX + 2):
-                if kind == "ping":
-                    client.h2.ping(b"12345678")
-                elif kind == "settings":
-                    client.h2.update_settings({})
-                else:
-                    client.h2.send_data(stream, b"")
-            await client.flush()
-            assert await client.goodbye() == h2.errors.ErrorCodes.ENHANCE_YOUR_CALM
-
-
-async def test_a_long_life_is_not_chatter() -> None:
-    async with connected(hello) as client:
-        for _ in range(HTTP2_CHATTER_COUNT_MAX // 2):
-            client.h2.ping(b"12345678")
-            client.h2.ping(b"12345678")
-            assert await client.answer(await client.request()) == (200, b"hello")
-
-
-async def test_answers_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http2_module, "HTTP2_BACKLOG_BYTES_MAX", 1000)
-    with structlog.testing.capture_logs() as logs:
-        async with connected(hello) as client:
-            await trio.testing.wait_all_tasks_blocked()
-
-            async def send_all(data: bytes) -> None:
-                await trio.sleep_forever()
-
-            client.transport.send_all = send_all  # type: ignore[method-assign]
-            for _ in range(100):
-                client.h2.ping(b"12345678")
-            await client.flush()
-            await trio.testing.wait_all_tasks_blocked()
-            assert [entry["event"] for entry in logs] == ["connection.flooded"]
-
-
-@pytest.mark.parametrize(
-    "wire", [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"\0" * 100, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 100]
-)
-async def test_garbage(wire: bytes, autojump_clock: trio.testing.MockClock) -> None:
-    async with connected(hello, start=False) as client:
-        await client.stream.send_all(wire)
-        received = b""
-        while piece := await client.stream.receive_some():
-            received += piece
-        assert not received.startswith(b"HTTP")
-        assert len(client.connections) == 0
-
-
-# --- time, and stopping ---
-
-
-async def test_an_idle_connection_is_closed(autojump_clock: trio.testing.MockClock) -> None:
-    async with connected(hello) as client:
-        await client.answer(await client.request())
-        assert await client.goodbye() == h2.errors.ErrorCodes.NO_ERROR
-        assert trio.current_time() == pytest.approx(IDLE_TIMEOUT_S, abs=SWEEP_INTERVAL_S + 0.1)
-
-
-async def test_a_connection_without_a_request(autojump_clock: trio.testing.MockClock) -> None:
-    async with connected(hello) as client:
-        assert await client.goodbye() == h2.errors.ErrorCodes.NO_ERROR
-        assert trio.current_time() == pytest.approx(HEADER_TIMEOUT_S, abs=SWEEP_INTERVAL_S + 0.1)
-
-
-async def test_stop_idle() -> None:
-    async with connected(hello) as client:
-        await client.answer(await client.request())
-        client.connections.stop()
-        assert await client.goodbye() == h2.errors.ErrorCodes.NO_ERROR
-
-
-async def test_stop_lets_requests_end_and_refuses_new_ones() -> None:
-    go = trio.Event()
-
-    async def handler(exchange: Exchange) -> None:
-        await go.wait()
-        await hello(exchange)
-
-    async with connected(handler) as client:
-        first = await client.request()
-        await trio.testing.wait_all_tasks_blocked()
-        client.connections.stop()
-        second = await client.request()
-        reset = await client.until(h2.events.StreamReset, second)
-        assert reset.error_code == h2.errors.ErrorCodes.REFUSED_STREAM  # type: ignore[attr-defined]
-        go.set()
-        assert await client.answer(first) == (200, b"hello")
-        assert await client.goodbye() == h2.errors.ErrorCodes.NO_ERROR
-
-
-async def test_the_most_requests_of_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http2_module, "REQUEST_PER_CONNECTION_MAX", 2)
-    async with connected(hello) as client:
-        for _ in range(2):
-            assert await client.answer(await client.request()) == (200, b"hello")
-        assert await client.goodbye() == h2.errors.ErrorCodes.NO_ERROR
 
 
 # --- with a real client over TLS ---

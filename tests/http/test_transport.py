@@ -148,3 +148,15 @@ async def test_cut(pair: tuple[SocketTransport, socket.socket], hard: bool) -> N
     transport.cut(reset=hard)  # once more is nothing
     await transport.aclose()
     client.close()
+
+
+async def test_a_cut_transport_is_gone_for_everybody(pair: tuple[SocketTransport, socket.socket]) -> None:
+    """Twice: trio would remember the first that waits for a closed descriptor, and call it busy to the second."""
+    transport, client = pair
+    transport.cut(reset=True)
+    for _ in range(2):
+        with pytest.raises(ClientGone):
+            await transport.receive_some(100)
+        with pytest.raises(ClientGone):
+            await transport.send_all(b"late")
+    client.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -12,7 +12,19 @@ import trio.testing
 
 from edged.http.connection import Connection
 from edged.http.connection_set import ConnectionSet
-from edged.http.exchange import ClientGone, Exchange, Handler
+from edged.http.exchange import ClientGone, Exchange, Handler, Header
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def post(body: bytes = b"", *fields: bytes, version: bytes = b"1.1") -> bytes:
+    lines = [b"POST /x HTTP/" + version, b"Host: a", b"Content-Length: %d" % len(body), *fields]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def chunked(*chunks: bytes, trailers: bytes = b"", fields: Sequence[bytes] = ()) -> bytes:
+    head = b"\r\n".join([b"POST /x HTTP/1.1", b"Host: a", b"Transfer-Encoding: chunked", *fields]) + b"\r\n\r\n"
+    return head + b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n" + trailers + b"\r\n"
 
 
 class MemoryTransport:
@@ -207,3 +219,16 @@ async def stream_back(exchange: Exchange) -> None:
         exchange.write(data)
         await exchange.flush()
     await exchange.finish(exchange.request_trailers())
+
+
+async def respond(
+    exchange: Exchange, status: int = 200, headers: Sequence[Header] = (), *pieces: bytes, flush: bool = False
+) -> None:
+    exchange.respond(status, headers)
+    if flush:
+        await exchange.flush()
+    for piece in pieces:
+        exchange.write(piece)
+        if flush:
+            await exchange.flush()
+    await exchange.finish()

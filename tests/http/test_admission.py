@@ -1,0 +1,51 @@
+"""Who may open another connection."""
+
+from __future__ import annotations
+
+import pytest
+
+from edged.http.admission import Admission, client_address
+
+
+def test_the_most_in_all() -> None:
+    admission = Admission(2, 10)
+    assert [admission.enter(host) for host in ("192.0.2.1", "192.0.2.2", "192.0.2.3")] == [True, True, False]
+    assert (admission.open, admission.refused) == (2, 1)
+    admission.leave("192.0.2.1")
+    assert admission.enter("192.0.2.3")
+    assert (admission.open, admission.refused) == (2, 1)
+
+
+def test_the_most_of_one_address() -> None:
+    admission = Admission(10, 1)
+    assert [admission.enter(host) for host in ("192.0.2.1", "192.0.2.1", "192.0.2.2")] == [True, False, True]
+    admission.leave("192.0.2.1")
+    assert admission.enter("192.0.2.1")
+
+
+def test_ipv6_addresses_count_by_network() -> None:
+    admission = Admission(10, 1)
+    hosts = ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "::1")
+    assert [admission.enter(host) for host in hosts] == [True, False, True, True]
+
+
+def test_nothing_is_kept_of_clients_that_left() -> None:
+    admission = Admission(10, 1)
+    for number in range(1000):
+        host = f"192.0.2.{number % 250}"
+        assert admission.enter(host)
+        admission.leave(host)
+    assert not admission._by_network
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        (("192.0.2.1", 80), ("192.0.2.1", 80)),
+        (("::ffff:192.0.2.1", 80), ("192.0.2.1", 80)),
+        (("2001:db8::1", 80), ("2001:db8::1", 80)),
+        (("fe80::1%eth0", 80), ("fe80::1", 80)),
+    ],
+)
+def test_client_addresses(address: tuple[str, int], client: tuple[str, int]) -> None:
+    assert client_address(address) == client
