@@ -41,7 +41,7 @@ class View(Protocol):
 @click.command(context_settings={"show_default": True})
 @click.argument("path", type=click.Path(path_type=Path), default=".")
 @click.option(
-    "--listen", metavar="HOST:PORT", default="127.0.0.1:8080", envvar="SPIN_HTTP_LISTEN_ADDR", show_envvar=True
+    "--listen", metavar="HOST:PORT", default="127.0.0.1:8080", envvar="SPIN_HTTP_LISTEN_ADDR", help="Where to listen."
 )
 @click.option("--find-free-port", is_flag=True, help="If the port is taken, try the next ones.")
 @click.option("--tls-cert", type=click.Path(path_type=Path), envvar="SPIN_TLS_CERT", help="PEM certificate chain.")

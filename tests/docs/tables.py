@@ -1,0 +1,29 @@
+"""Tables of the documentation, read back."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def rows(page: str, first_column: str) -> list[list[str]]:
+    """The cells of all tables of a page whose first column has this title."""
+    found: list[list[str]] = []
+    inside = False
+    for line in (DOCS / page).read_text().splitlines():
+        if not line.startswith("|"):
+            inside = False
+            continue
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if cells[0] == first_column:
+            inside = True
+        elif inside and set(cells[0]) != {"-"}:
+            found.append(cells)
+    return found
+
+
+def names(cell: str) -> list[str]:
+    """What is set as code in a cell."""
+    return re.findall(r"`([^`]+)`", cell)
