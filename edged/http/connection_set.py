@@ -20,6 +20,24 @@ log = structlog.get_logger()
 _BODY_REFUSALS: dict[int, type[RequestRefused]] = {400: BadRequest, 408: RequestTimeout, 413: BodyTooLarge}
 
 
+def _answerable(error: Exception, exchange: Exchange) -> EdgedError:
+    """What to tell the client of what left a handler.
+
+    Raises:
+        ClientGone: there is nobody to tell.
+    """
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]  # a handler with a nursery
+    if isinstance(error, ClientGone):
+        raise error
+    if isinstance(error, BodyError):
+        return _BODY_REFUSALS[error.status](str(error))
+    if isinstance(error, EdgedError):
+        return error  # its handler knows more of it, and logs it
+    log.error("handler.failed", code=HostFailed.code, path=exchange.request.path, exc_info=error)
+    return HostFailed("the handler failed")
+
+
 class Member(Protocol):
     """What the set needs of a connection.
 
@@ -83,15 +101,15 @@ class ConnectionSet:
         self.active += 1
         try:
             await self._handler(exchange)
-        except ClientGone:
-            raise
-        except BodyError as error:
-            return _BODY_REFUSALS[error.status](str(error))
-        except EdgedError as error:
-            return error  # its handler knows more of it, and logs it
-        except Exception:
-            log.exception("handler.failed", code=HostFailed.code, path=exchange.request.path)
-            return HostFailed("the handler failed")
+        except Exception as error:
+            return _answerable(error, exchange)
+        except BaseExceptionGroup as group:
+            # Cancelled while something failed: the failure ends here, the cancellation where it came from.
+            ours, rest = group.split(Exception)
+            assert rest is not None
+            if ours is not None:
+                _answerable(ours, exchange)
+            raise rest from None
         finally:
             self.active -= 1
             self.served += 1

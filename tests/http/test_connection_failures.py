@@ -6,6 +6,8 @@ import json
 
 import pytest
 import structlog
+import trio
+import trio.testing
 
 from edged.errors import GuestResponseInvalid, GuestTrap
 from edged.http.exchange import BodyError, ClientGone, Exchange
@@ -34,6 +36,8 @@ def failing(error: Exception, *, after: str) -> object:
         (BodyError(408, "slow"), 408, "http.request-timeout"),
         (ValueError("ours"), 500, "host.failed"),
         (ExceptionGroup("ours", [ValueError("ours")]), 500, "host.failed"),
+        (ExceptionGroup("ours", [ValueError("ours"), GuestTrap("too")]), 500, "host.failed"),
+        (ExceptionGroup("a nursery's", [ExceptionGroup("ours", [GuestTrap("unreachable")])]), 500, "guest.trap"),
     ],
 )
 async def test_an_error_before_anything_was_sent_is_answered(
@@ -88,13 +92,33 @@ async def test_a_handler_that_does_not_finish() -> None:
         assert (answer.status, json.loads(answer.body)["code"]) == (500, "host.failed")
 
 
-async def test_client_gone_from_a_handler_ends_the_connection() -> None:
+@pytest.mark.parametrize("error", [ClientGone(), ExceptionGroup("a nursery's", [ClientGone()])])
+async def test_client_gone_from_a_handler_ends_the_connection(error: Exception) -> None:
     async def handler(exchange: Exchange) -> None:
-        raise ClientGone
+        raise error
 
     async with connected(handler) as client:
         await client.send(GET)
         assert await client.closed()
+
+
+async def test_a_failure_while_cancelled_ends_with_the_connection(autojump_clock: trio.testing.MockClock) -> None:
+    async def handler(exchange: Exchange) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise ValueError("ours")
+
+    with structlog.testing.capture_logs() as logs:
+        async with connected(handler) as client:
+            await client.send(GET)
+            await trio.testing.wait_all_tasks_blocked()
+            client.vanish()
+            await trio.sleep(3)
+            assert len(client.connections) == 0
+    assert [entry["event"] for entry in logs] == ["handler.failed"]
 
 
 async def test_abort() -> None:

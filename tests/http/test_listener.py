@@ -390,3 +390,19 @@ async def test_over_the_cap_with_tls(tls_files: TlsFiles) -> None:
         stream = await connect(listener)
         assert await read_to_end(stream) == b""
         await stream.aclose()
+
+
+async def test_abort_with_an_unread_body() -> None:
+    async def handler(exchange: Exchange) -> None:
+        exchange.respond(200, [])
+        await exchange.flush()
+        exchange.abort()
+
+    with structlog.testing.capture_logs() as logs:
+        async with listening(handler) as listener:
+            stream = await connect(listener)
+            await stream.send_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel")
+            assert (await read_to_end(stream)).startswith(b"HTTP/1.1 200 OK")
+            await stream.aclose()
+            await until(lambda: listener.statistics().connections_open == 0)
+    assert logs == []
