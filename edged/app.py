@@ -14,7 +14,7 @@ from pathlib import Path
 import trio
 
 from edged import manifest
-from edged.errors import ComponentUnsupported, EdgedError, GuestTimeout, ManifestError, Unsupported
+from edged.errors import ComponentUnsupported, EdgedError, GuestTimeout, LogFolderError, Unsupported
 from edged.host.budget import Budget
 from edged.host.guest_log import GuestLog
 from edged.host.interface import Invocation
@@ -106,6 +106,7 @@ async def load_app(model: App, engine: Engine, cache: AotCache, options: LoadOpt
         Unsupported: the app asks for something that edged does not have.
         ManifestError, VariableError, SourceMissing, SourceUnavailable, DigestMismatch: the app's own files.
         ComponentInvalid, ComponentTooLarge, ComponentUnsupported, CompileFailed, GuestError: a component.
+        LogFolderError, CacheError: this machine.
     """
     missing = manifest.unsupported(model)
     if missing:
@@ -218,6 +219,4 @@ def _open_log(model: App, component: str, folder: Path | None) -> GuestLog:
             folder.mkdir(parents=True, exist_ok=True)
         return GuestLog(model.name, component, folder=folder)
     except OSError as error:
-        raise ManifestError(
-            f"the log folder {folder} cannot be written: {error.strerror}", remedy="Choose another --log-dir."
-        ) from error
+        raise LogFolderError(f"the log folder {folder} cannot be written: {error.strerror}") from error

@@ -351,6 +351,14 @@ class CacheError(EdgedError):
     default_remedy = "Make the cache folder private to you (mode 0700), or choose another."
 
 
+class LogFolderError(EdgedError):
+    """The folder for guests' output cannot be written."""
+
+    code = "log-folder.unusable"
+    exit_status = 73
+    default_remedy = "Make the folder writable, or choose another --log-dir."
+
+
 class EngineMismatch(EdgedError):
     """The installed wasmtime is not the one whose raw interface edged was written for."""
 

@@ -25,7 +25,7 @@ from edged.readable import readable
 Level = Literal["debug", "info", "warning"]
 
 _LEVELS: dict[Level, int] = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
-_GUEST_EVENTS = {"guest.stdout": "│", "guest.stderr": "┃"}
+_REQUEST_MARKS = {"guest.stdout": "│", "guest.stderr": "┃", "request.failed": "✗"}
 _ID_CHARS_SHOWN = 6  # the end of a request id counts requests; the whole id is in JSON and in --log-dir
 
 _RESET = "\x1b[0m"
@@ -92,7 +92,8 @@ class ConsoleLine:
     """One line for a developer: guests' lines as the guest wrote them, after time, component and request.
 
     12:03:04 hello 00002a │ got a request
-    12:03:04 warning request.failed: the guest trapped [guest.trap] component=hello ...
+    12:03:04 hello 00002a ✗ GET /cart: the guest trapped [guest.trap]
+    12:03:05 warning listener.cut connections=3
     """
 
     def __init__(self, *, colours: bool) -> None:
@@ -102,16 +103,26 @@ class ConsoleLine:
         exception = _exception(fields)
         moment, level, event = fields.pop("time"), fields.pop("level"), fields.pop("event")
         clock = self._painted(_DIM, time.strftime("%H:%M:%S", time.localtime(moment)))
-        if event in _GUEST_EVENTS:
-            request = self._painted(_DIM, f"{str(fields['request_id'])[-_ID_CHARS_SHOWN:]} {_GUEST_EVENTS[event]}")
-            return f"{clock} {readable(fields['component'])} {request} {readable(fields['text'])}"
+        said = self._of_request(event, level, fields) if event in _REQUEST_MARKS else self._of_us(event, level, fields)
+        return f"{clock} {said}\n{exception}" if exception else f"{clock} {said}"
+
+    def _of_request(self, event: str, level: str, fields: Fields) -> str:
+        request = self._painted(_DIM, str(fields["request_id"])[-_ID_CHARS_SHOWN:])
+        if event == "request.failed":
+            mark = self._painted(_COLOURS[level], _REQUEST_MARKS[event])
+            said = readable(f"{fields['method']} {fields['path']}: {fields['message']} [{fields['code']}]")
+        else:
+            mark = self._painted(_DIM, _REQUEST_MARKS[event])
+            said = readable(fields["text"])
+        return f"{readable(fields['component'])} {request} {mark} {said}"
+
+    def _of_us(self, event: str, level: str, fields: Fields) -> str:
         message, code = fields.pop("message", None), fields.pop("code", None)
         said = f"{event}: {readable(message)}" if message else event
         if code:
             said += f" [{code}]"
         rest = " ".join(f"{key}={readable(value)}" for key, value in fields.items() if value is not None)
-        line = f"{clock} {self._painted(_COLOURS[level], level)} {said} {self._painted(_DIM, rest)}".rstrip()
-        return f"{line}\n{exception}" if exception else line
+        return f"{self._painted(_COLOURS[level], level)} {said} {self._painted(_DIM, rest)}".rstrip()
 
     def _painted(self, colour: str, text: str) -> str:
         return f"{colour}{text}{_RESET}" if self._colours and text else text

@@ -63,9 +63,15 @@ def test_a_guests_line() -> None:
     assert plain(**guest_line(stream="stderr")) == "HH:MM:SS home 0df00d ┃ hi"
 
 
+def test_a_failed_request() -> None:
+    fields = {"code": "guest.trap", "message": "it trapped", "method": "GET", "path": "/a", "app": "shop"}
+    text = plain("request.failed", "warning", component="home", request_id="f00d" * 4, **fields)
+    assert text == "HH:MM:SS home 0df00d ✗ GET /a: it trapped [guest.trap]"
+
+
 def test_an_event_of_ours() -> None:
-    text = plain("request.failed", "warning", code="guest.trap", message="it trapped", component="home", version=None)
-    assert text == "HH:MM:SS warning request.failed: it trapped [guest.trap] component=home"
+    text = plain("request.refused", "debug", code="http.bad-request", message="no Host", client="::1", version=None)
+    assert text == "HH:MM:SS debug request.refused: no Host [http.bad-request] client=::1"
     assert plain("listener.cut", "warning", connections=3) == "HH:MM:SS warning listener.cut connections=3"
 
 

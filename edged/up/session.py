@@ -127,4 +127,11 @@ class Session:
                 self._show(Swapped(app.model.name, time.perf_counter() - started, self._routes(app.model)))
 
     def _routes(self, model: App) -> tuple[Route, ...]:
-        return Route.all_of(model, self._listener.urls[0])
+        return Route.all_of(model, _reachable(self._listener.urls[0]))
+
+
+def _reachable(url: str) -> str:
+    """A URL that a browser on this machine can open: nobody can connect to "all interfaces"."""
+    for everywhere in ("://[::]:", "://0.0.0.0:"):
+        url = url.replace(everywhere, "://localhost:")
+    return url

@@ -237,7 +237,7 @@ def test_a_cache_that_others_can_write(run: Run, tmp_path: Path, guest_path: Gue
 def test_a_log_folder_that_is_a_file(run: Run, tmp_path: Path, guest_path: GuestPath) -> None:
     folder = write_app(tmp_path, guest_path("hello"))
     shown = run(folder, "--log-dir", tmp_path / "spin.toml")
-    assert failed(shown) == ("manifest.invalid", 78)
+    assert failed(shown) == ("log-folder.unusable", 73)
     assert "--log-dir" in shown["remedy"]
 
 

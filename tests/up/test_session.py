@@ -70,6 +70,17 @@ async def test_it_says_which_routes_there_are(tmp_path: Path, options_for: Any, 
     )
 
 
+@pytest.mark.parametrize("host", ["::", "0.0.0.0"])
+async def test_all_interfaces_are_shown_as_this_machine(
+    tmp_path: Path, options_for: Any, guest_path: GuestPath, host: str
+) -> None:
+    options = options_for(write_app(tmp_path, guest_path("hello")), listen=ListenOptions(host, 0))
+    async with running(options, wait=False) as it:
+        listening = await it.wait_for(Listening)
+        port = listening.urls[0].rpartition(":")[2]
+        assert listening.routes[0].url == f"http://localhost:{port}/..."
+
+
 async def test_a_request_that_comes_before_the_app_is_loaded(
     tmp_path: Path, options_for: Any, guest_path: GuestPath
 ) -> None:
