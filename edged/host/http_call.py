@@ -65,6 +65,11 @@ class HttpCall:
             return "finished"
         return "aborted" if sink.aborted else "open"
 
+    @property
+    def client_gone(self) -> bool:
+        """The client left while the guest was at work; what the guest then made of it is no fault of its own."""
+        return self.request.cut_off or (self._sink is not None and self._sink.gone)
+
     def set(self, result: Ok | Err) -> None:
         """What the guest gave to `response-outparam.set`.
 

@@ -84,8 +84,11 @@ def describe(code: ErrorCode) -> str:
     return case if payload is None else f"{case}({payload})"
 
 
+CONNECTION_TERMINATED = "connection-terminated"
+
+
 def code_of(error: BodyError | ClientGone) -> ErrorCode:
     """The error-code for a request body that ended before its end."""
     if isinstance(error, ClientGone):
-        return "connection-terminated"
+        return CONNECTION_TERMINATED
     return _BODY_ERRORS.get(error.status, "HTTP-protocol-error")

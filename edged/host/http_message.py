@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import trio
 
 from edged.host.fields import Fields, content_length
+from edged.host.http_error import CONNECTION_TERMINATED
 from edged.host.incoming_body import BodySource, IncomingBody
 from edged.host.interface import Err, Ok, Resource
 from edged.host.outgoing_body import BodySink, OutgoingBody
@@ -44,12 +45,12 @@ class IncomingRequest(Resource):
         extra_headers: added after the client's (`spin-*`).
     """
 
-    __slots__ = ("_consumed", "_exchange", "_extra_headers")
+    __slots__ = ("_body", "_exchange", "_extra_headers")
 
     def __init__(self, exchange: Exchange, extra_headers: Sequence[Header]) -> None:
         self._exchange = exchange
         self._extra_headers = extra_headers
-        self._consumed = False
+        self._body: BodySource | None = None
 
     def method(self) -> Method:
         method = self._exchange.request.method
@@ -69,11 +70,15 @@ class IncomingRequest(Resource):
 
     def consume(self) -> IncomingBody:
         """Raises Err the second time."""
-        if self._consumed:
+        if self._body is not None:
             raise Err
-        self._consumed = True
-        exchange = self._exchange
-        return IncomingBody(BodySource(exchange), exchange.request_trailers)
+        self._body = BodySource(self._exchange)
+        return IncomingBody(self._body, self._exchange.request_trailers)
+
+    @property
+    def cut_off(self) -> bool:
+        """The client went before its body had ended, and the guest was told so."""
+        return self._body is not None and self._body.error_code == CONNECTION_TERMINATED
 
 
 class IncomingResponse(Resource):

@@ -22,7 +22,7 @@ from edged.host.budget import Budget
 from edged.host.guest_log import GuestLog
 from edged.host.http_call import HttpCall
 from edged.host.interface import Invocation
-from edged.http.exchange import Exchange, Header
+from edged.http.exchange import ClientGone, Exchange, Header
 from edged.http.router import RouteMatch, Router, spin_headers
 from edged.manifest.model import App, StaticResponse
 from edged.wasm.linker import Export
@@ -134,6 +134,8 @@ class HttpTrigger:
             finally:
                 pool.release(instance)
         except EdgedError as error:
+            if call.client_gone:
+                raise ClientGone from error
             error.request_id = request_id
             self._log_failure(exchange, component, error)
             raise

@@ -29,7 +29,7 @@ def serve(guest_path: GuestPath, tmp_path_factory: pytest.TempPathFactory) -> It
                 (folder / "assets").mkdir()
                 (folder / "assets" / "note.txt").write_text("a note\n")
                 (folder / "spin.toml").write_text(manifest(guest))
-                options = ("--cache-dir", str(CACHE), "--limit", "host_calls_max=10000000")
+                options = ("--cache-dir", str(CACHE), "--limit", "cpu_s_max=120")
                 servers[guest] = stack.enter_context(edged_up(folder, *options))
             return servers[guest]
 

@@ -30,6 +30,7 @@ from edged.errors import (
 )
 from edged.host.guest_log import GuestLog
 from edged.host.registry import REFUSED, HostConfig, wasi_interfaces
+from edged.http.exchange import ClientGone
 from edged.limits import GuestLimits, KiB, MiB
 from edged.triggers.http import HANDLER, HttpComponent, HttpTrigger
 from edged.wasm.engine import Engine, PoolConfig
@@ -218,6 +219,17 @@ async def test_a_client_that_goes_ends_the_guest(serve: Serve) -> None:
         await trio.testing.wait_all_tasks_blocked()
         assert trigger.counts.active == 1
         nursery.cancel_scope.cancel()
+
+
+async def test_a_client_that_goes_within_its_body_is_no_fault_of_the_guest(serve: Serve) -> None:
+    """The guest traps on the broken stream, as guests do; nobody is told that it failed."""
+    trigger = serve("echo")
+    exchange = FakeExchange(head(), b"the beginning", ended=False)
+    exchange.break_off(ClientGone())
+    with structlog.testing.capture_logs() as logs, pytest.raises(ClientGone):
+        await trigger.handle(exchange)
+    assert not [line for line in logs if line["event"] == "request.failed"]
+    assert trigger.counts.failed == 0
 
 
 async def test_what_the_guest_gave_is_sent_before_it_waits(serve: Serve) -> None:
