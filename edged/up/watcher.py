@@ -44,10 +44,13 @@ class Watcher:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_set_at_end, stop)
             # Not abandoned when cancelled, but told to stop: it looks at `stop` every `WATCH_QUIET_S`.
-            await trio.to_thread.run_sync(
+            changes = await trio.to_thread.run_sync(
                 self._notify.watch, int(WATCH_GATHER_S * 1000), int(WATCH_QUIET_S * 1000), 0, stop
             )
             nursery.cancel_scope.cancel()
+        # A folder that was removed or replaced is watched no more, even if there is one of its name again.
+        if not isinstance(changes, str) and any(Path(path) in self._folders for _, path in changes):
+            self._folders = frozenset()
 
     def _restart(self, folders: frozenset[Path]) -> None:
         # The package's own `awatch` keeps one set of paths for ever, and drags in a second async library.

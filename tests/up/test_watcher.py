@@ -44,6 +44,21 @@ async def test_a_folder_that_went_before_it_was_watched(tmp_path: Path) -> None:
         await watcher.wait(folders)
 
 
+@pytest.mark.parametrize("moved", [False, True])
+async def test_a_folder_that_was_replaced_is_watched_again(tmp_path: Path, moved: bool) -> None:
+    folder = tmp_path / "src"
+    folder.mkdir()
+    folders = frozenset({folder})
+    with Watcher() as watcher, trio.fail_after(30):
+        await watcher.wait(folders)
+        folder.rename(tmp_path / "old") if moved else folder.rmdir()
+        folder.mkdir()
+        await watcher.wait(folders)
+        await watcher.wait(folders)
+        (folder / "new").touch()
+        await watcher.wait(folders)
+
+
 async def test_ends_when_it_is_cancelled(tmp_path: Path) -> None:
     folders = frozenset({tmp_path})
     with Watcher() as watcher, trio.fail_after(30):
