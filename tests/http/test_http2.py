@@ -25,6 +25,7 @@ from edged.http.tls import TlsFiles
 from edged.limits import (
     BODY_TIMEOUT_S,
     HEADER_COUNT_MAX,
+    HTTP2_WINDOW_BYTES,
     READ_CHUNK_BYTES,
     REQUEST_LINE_BYTES_MAX,
     WRITE_BUFFER_BYTES,
@@ -182,6 +183,23 @@ async def test_the_window_is_given_back_as_the_handler_reads() -> None:
         client.h2.send_data(stream, b"y", end_stream=True)
         await client.flush()
         assert await client.answer(stream) == (200, b"x" * sent + b"y")
+
+
+async def test_unread_bodies_of_a_connection_are_bounded() -> None:
+    async with connected(watcher([])) as client:
+        await client.until(h2.events.RemoteSettingsChanged)
+        while client.h2.outbound_flow_control_window < HTTP2_WINDOW_BYTES:
+            await client.pump()
+        sent = 0
+        while client.h2.outbound_flow_control_window:
+            stream = await client.request(POST, end=False)
+            while (window := client.h2.local_flow_control_window(stream)) > 0:
+                size = min(window, 16_384)
+                client.h2.send_data(stream, b"x" * size)
+                sent += size
+                await client.flush()
+                await trio.testing.wait_all_tasks_blocked()
+        assert sent == HTTP2_WINDOW_BYTES
 
 
 async def test_the_handler_waits_for_the_clients_window() -> None:
