@@ -21,6 +21,7 @@ from edged.host.interface import Invocation
 from edged.host.registry import REFUSED, HostConfig, wasi_interfaces
 from edged.limits import GuestLimits
 from edged.manifest.model import App, Component, StaticResponse
+from edged.manifest.outbound import allowed_hosts
 from edged.manifest.source import local_file
 from edged.triggers.http import HANDLER, HttpComponent, HttpTrigger
 from edged.wasm.cache import AotCache
@@ -111,8 +112,11 @@ async def load_app(model: App, engine: Engine, cache: AotCache, options: LoadOpt
     missing = manifest.unsupported(model)
     if missing:
         raise Unsupported("\n".join(missing))
-    # Resolved now, so that a missing variable is an error at load and not of the first request that reads it.
-    manifest.resolve(model, options.variables)
+    # Rendered now, so that what is wrong with a variable is an error at load, not of the first request that needs it.
+    values = manifest.resolve(model, options.variables)
+    for component in model.components.values():
+        manifest.component_values(component, values)
+        allowed_hosts(component.id, component.allowed_outbound_hosts, values)
     used = {trigger.component for trigger in model.http_triggers}
     components: dict[str, HttpComponent] = {}
     try:
