@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from tests.end_to_end import server
+from tests.end_to_end.server import Server
 
 SERVER_CPU, CLIENT_CPU = "0", "1"
 
@@ -27,64 +28,32 @@ class Load(NamedTuple):
     failures: int
 
 
-class Server(NamedTuple):
-    url: str
-    process: subprocess.Popen[str]
-
-    def load(self, connections: int, seconds: int, path: str = "/") -> Load:
-        """Keep `connections` busy for some seconds."""
-        before = self.cpu_s()
-        output = subprocess.run(
-            [
-                "taskset",
-                "-c",
-                CLIENT_CPU,
-                "wrk",
-                "-t1",
-                f"-c{connections}",
-                f"-d{seconds}s",
-                "--latency",
-                self.url + path,
-            ],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-        requests = int(_find(r"(\d+) requests in", output))
-        cpu_s = self.cpu_s() - before
-        failures = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
-        return Load(
-            requests_per_s=float(_find(r"Requests/sec:\s+([\d.]+)", output)),
-            p50_us=_latency(output, "50%"),
-            p99_us=_latency(output, "99%"),
-            cpu_us=cpu_s / max(requests, 1) * 1e6,
-            failures=int(failures[1]) if failures else 0,
-        )
-
-    def cpu_s(self) -> float:
-        """CPU time of the server so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def resident_bytes(self) -> int:
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(_find(r"VmRSS:\s+(\d+) kB", status)) * 1024
+def load(loaded: Server, connections: int, seconds: int, path: str = "/") -> Load:
+    """Keep `connections` of a server busy for some seconds."""
+    before = loaded.cpu_s()
+    wrk = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", loaded.url + path]
+    output = subprocess.run([*_on(CLIENT_CPU), *wrk], check=True, capture_output=True, text=True).stdout
+    requests = int(_find(r"(\d+) requests in", output))
+    cpu_s = loaded.cpu_s() - before
+    failures = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
+    return Load(
+        requests_per_s=float(_find(r"Requests/sec:\s+([\d.]+)", output)),
+        p50_us=_latency(output, "50%"),
+        p99_us=_latency(output, "99%"),
+        cpu_us=cpu_s / max(requests, 1) * 1e6,
+        failures=int(failures[1]) if failures else 0,
+    )
 
 
-@contextlib.contextmanager
-def edged_up(app: Path, *options: str) -> Iterator[Server]:
-    """`edged up` on the app in a folder, on a free port of loopback."""
-    command = [sys.executable, "-m", "edged", "up", str(app), "--json", "--listen", "127.0.0.1:0", *options]
-    with _server(command, lambda event: event["urls"][0] if event["event"] == "listening" else None) as server:
-        yield server
+def edged_up(app: Path, *options: str) -> contextlib.AbstractContextManager[Server]:
+    """`edged up` on the app in a folder."""
+    return server.edged_up(app, *options, prefix=_on(SERVER_CPU))
 
 
-@contextlib.contextmanager
-def behind_hypercorn(app: Path) -> Iterator[Server]:
+def behind_hypercorn(app: Path) -> contextlib.AbstractContextManager[Server]:
     """The same app and engine with hypercorn's HTTP/1.1 in front."""
     command = [sys.executable, "-m", "benchmarks.requests.behind_hypercorn", str(app)]
-    with _server(command, lambda event: event["url"]) as server:
-        yield server
+    return server.serving([*_on(SERVER_CPU), *command], lambda event: event["url"])
 
 
 @contextlib.contextmanager
@@ -107,20 +76,8 @@ def need_wrk() -> None:
         sys.exit("wrk is missing. Install it (Debian: apt-get install wrk), then try again.")
 
 
-@contextlib.contextmanager
-def _server(command: list[str], url_of: Callable[[dict[str, Any]], str | None]) -> Iterator[Server]:
-    process = subprocess.Popen(["taskset", "-c", SERVER_CPU, *command], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            url = url_of(json.loads(line))
-            if url:
-                yield Server(url.rstrip("/"), process)
-                return
-        sys.exit(f"{' '.join(command)} ended with status {process.wait()}")
-    finally:
-        process.terminate()
-        process.wait()
+def _on(cpu: str) -> list[str]:
+    return ["taskset", "-c", cpu]
 
 
 def _find(pattern: str, text: str) -> str:

@@ -32,11 +32,11 @@ def measure_requests(rounds: int, seconds: int) -> list[dict[str, Any]]:
         servers = {"edged up": ours, "behind hypercorn": peer}
         loads: dict[tuple[str, int], list[serving.Load]] = {}
         for server in servers.values():
-            server.load(8, 1)
+            serving.load(server, 8, 1)
         for _ in range(rounds):
             for connections in CONNECTIONS:
                 for name, server in servers.items():
-                    loads.setdefault((name, connections), []).append(server.load(connections, seconds))
+                    loads.setdefault((name, connections), []).append(serving.load(server, connections, seconds))
     return [
         {
             "server": name,

@@ -1,15 +1,18 @@
-"""`edged up` as a process of its own, on a free port of loopback."""
+"""Servers as processes of their own, on free ports of loopback. Benchmarks start theirs with this too."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+Event = dict[str, Any]
 
 
 class Server(NamedTuple):
@@ -17,7 +20,7 @@ class Server(NamedTuple):
 
     url: str
     process: subprocess.Popen[str]
-    events: list[dict[str, Any]]
+    events: list[Event]
 
     def resident_bytes(self, which: str = "VmRSS") -> int:
         """Memory of the process now, or at its peak (`VmHWM`)."""
@@ -26,21 +29,34 @@ class Server(NamedTuple):
         assert found is not None
         return int(found[1]) * 1024
 
+    def cpu_s(self) -> float:
+        """CPU time of the process so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 @contextlib.contextmanager
 def edged_up(app: Path, *options: str, prefix: Sequence[str] = ()) -> Iterator[Server]:
     """Serve the app of a folder until the block ends. `prefix`: a command to run it under (`taskset`)."""
     command = [sys.executable, "-m", "edged", "up", str(app), "--json", "--listen", "127.0.0.1:0", *options]
-    process = subprocess.Popen([*prefix, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    events = []
+    with serving([*prefix, *command], lambda event: event.get("urls", [None])[0]) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def serving(command: Sequence[str], url_of: Callable[[Event], str | None]) -> Iterator[Server]:
+    """Run a server that prints JSON lines, until the block ends. `url_of` finds its address in one of them."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    events: list[Event] = []
     try:
         assert process.stdout is not None
         for line in process.stdout:
             events.append(json.loads(line))
-            if events[-1]["event"] == "listening":
-                yield Server(events[-1]["urls"][0].rstrip("/"), process, events)
+            url = url_of(events[-1])
+            if url is not None:
+                yield Server(url.rstrip("/"), process, events)
                 return
-        raise AssertionError(f"edged up ended with status {process.wait()}: {events}")
+        raise AssertionError(f"{' '.join(command)} ended with status {process.wait()}: {events}")
     finally:
         process.terminate()
         process.communicate()
