@@ -6,13 +6,17 @@ for nothing per request (a scope costs 8 us, a whole exchange 20).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
 import trio
 
 from edged.errors import BadRequest, BodyTooLarge, EdgedError, HostFailed, RequestRefused, RequestTimeout
-from edged.http.exchange import BodyError, ClientGone, Exchange, Handler
+from edged.http.exchange import BodyError, ClientGone, Exchange, Handler, Header
+from edged.http.field_section import guard_section, refused
+from edged.http.guard import Guarded
+from edged.http.stream_exchange import StreamExchange
 from edged.limits import SWEEP_INTERVAL_S
 
 log = structlog.get_logger()
@@ -114,6 +118,27 @@ class ConnectionSet:
             self.active -= 1
             self.served += 1
         return None
+
+    def open_section(
+        self, fields: Sequence[Header], version: str, client: tuple[str, int]
+    ) -> tuple[Guarded, RequestRefused | None]:
+        """The request of a stream, and why no handler will see it, if that is so."""
+        try:
+            return guard_section(fields, version, client), None
+        except RequestRefused as refusal:
+            self.refused += 1
+            log.debug("request.refused", code=refusal.code, message=refusal.message, client=client[0])
+            return refused(fields, version, client), refusal
+
+    async def serve_stream(self, exchange: StreamExchange, refusal: RequestRefused | None) -> None:
+        """Answer on one stream of a connection. What goes wrong ends there."""
+        try:
+            failure = refusal or await self.handle(exchange)
+            await exchange.conclude(failure)
+        except ClientGone:
+            pass
+        except Exception:
+            log.exception("stream.failed", client=exchange.request.client[0])
 
     def stop(self) -> None:
         """Close idle connections; the others close after the request they are at."""

@@ -36,10 +36,10 @@ from h2.events import (
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
-from edged.errors import EdgedError, RequestRefused
+from edged.errors import RequestRefused
 from edged.http.connection_set import ConnectionSet
 from edged.http.exchange import ClientGone, Header
-from edged.http.field_section import guard_section, refused, trailers
+from edged.http.field_section import trailers
 from edged.http.stream_exchange import StreamExchange
 from edged.http.transport import Transport
 from edged.limits import (
@@ -238,26 +238,14 @@ class Http2Connection:
         self.deadline = math.inf
         stream = _Stream(self, event.stream_id)
         self._streams[event.stream_id] = stream
-        refusal: EdgedError | None = None
-        try:
-            guarded = guard_section(event.headers, "2", self._client)
-        except RequestRefused as error:
-            refusal = error
-            self._connections.refused += 1
-            log.debug("request.refused", code=error.code, message=error.message, client=self._client[0])
-            guarded = refused(event.headers, "2", self._client)
+        guarded, refusal = self._connections.open_section(event.headers, "2", self._client)
         stream.exchange = StreamExchange(guarded, stream)
         nursery.start_soon(self._run_stream, stream, stream.exchange, refusal)
 
-    async def _run_stream(self, stream: _Stream, exchange: StreamExchange, refusal: EdgedError | None) -> None:
+    async def _run_stream(self, stream: _Stream, exchange: StreamExchange, refusal: RequestRefused | None) -> None:
         try:
             with stream.scope:
-                failure = refusal or await self._connections.handle(exchange)
-                await exchange.conclude(failure)
-        except ClientGone:
-            pass
-        except Exception:
-            log.exception("stream.failed", client=self._client[0])
+                await self._connections.serve_stream(exchange, refusal)
         finally:
             self._close_stream(stream, exchange)
 

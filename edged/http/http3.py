@@ -35,10 +35,10 @@ from aioquic.quic.packet_builder import QuicPacketBuilder
 from aioquic.quic.recovery import QuicPacketSpace
 from aioquic.quic.stream import QuicStream
 
-from edged.errors import EdgedError, RequestRefused
+from edged.errors import RequestRefused
 from edged.http.connection_set import ConnectionSet
 from edged.http.exchange import ClientGone, Header
-from edged.http.field_section import guard_section, refused, trailers
+from edged.http.field_section import trailers
 from edged.http.stream_exchange import StreamExchange
 from edged.limits import (
     HEADER_TIMEOUT_S,
@@ -260,28 +260,16 @@ class Http3Connection:
         self.deadline = math.inf
         stream = _Stream(self, event.stream_id)
         self._streams[event.stream_id] = stream
-        refusal: EdgedError | None = None
-        try:
-            guarded = guard_section(event.headers, "3", self._client)
-        except RequestRefused as error:
-            refusal = error
-            self._connections.refused += 1
-            log.debug("request.refused", code=error.code, message=error.message, client=self._client[0])
-            guarded = refused(event.headers, "3", self._client)
+        guarded, refusal = self._connections.open_section(event.headers, "3", self._client)
         stream.exchange = StreamExchange(guarded, stream)
         if event.stream_ended:
             stream.exchange.end()
         nursery.start_soon(self._run_stream, stream, stream.exchange, refusal)
 
-    async def _run_stream(self, stream: _Stream, exchange: StreamExchange, refusal: EdgedError | None) -> None:
+    async def _run_stream(self, stream: _Stream, exchange: StreamExchange, refusal: RequestRefused | None) -> None:
         try:
             with stream.scope:
-                failure = refusal or await self._connections.handle(exchange)
-                await exchange.conclude(failure)
-        except ClientGone:
-            pass
-        except Exception:
-            log.exception("stream.failed", client=self._client[0])
+                await self._connections.serve_stream(exchange, refusal)
         finally:
             self._close_stream(stream, exchange)
 
