@@ -149,10 +149,13 @@ def _string() -> Codec:
 
 
 def _bytes() -> Codec:
-    """`list<u8>`: 32 bytes a byte in the C API, so never byte by byte: one slice out, two slices in."""
+    """`list<u8>`: 32 bytes a byte in the C API, so never byte by byte: one slice out, one slice in.
+
+    A bytearray takes a slice with a step five times as fast as a memoryview does, so values are put together in one.
+    """
     tag = KIND["LIST"]
     new = lib.wasmtime_component_vallist_new_uninit
-    u8 = bytes([KIND["U8"]])
+    empty_value = bytes([KIND["U8"], *bytes(VAL_SIZE - 1)])
 
     def load(_guest: Any, address: int) -> bytes:
         size, pointer = _read_pair(memory, address + 8)
@@ -162,10 +165,10 @@ def _bytes() -> Codec:
         size = len(value)
         new(address + 8, size)
         if size:
-            start = _read_u64(memory, address + 16)[0]
-            end = start + VAL_SIZE * size
-            memory_view[start:end:VAL_SIZE] = u8 * size
-            memory_view[start + 8 : end : VAL_SIZE] = value
+            values = bytearray(empty_value * size)
+            values[8::VAL_SIZE] = value
+            pointer = _read_u64(memory, address + 16)[0]
+            memory_view[pointer : pointer + VAL_SIZE * size] = values
         memory_view[address] = tag
 
     return Codec(load, store)
