@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +13,7 @@ import trio
 from edged.cli.cache_folder import default_cache_folder
 from edged.cli.failure import failure_of
 from edged.cli.limit import parse_limits
-from edged.cli.pair import parse_environment, parse_variables
+from edged.cli.pair import environment_variables, parse_environment, parse_variables
 from edged.cli.up_json import JsonView
 from edged.errors import EdgedError, UsageError
 from edged.http.bind import parse_address
@@ -78,7 +79,10 @@ def up(
     verbose: bool,
     as_json: bool,
 ) -> None:
-    """Serve the Spin app in PATH, a folder with a spin.toml or the file itself."""
+    """Serve the Spin app in PATH on this machine.
+
+    PATH is a folder with a spin.toml, or the file itself.
+    """
     configure(level=_level(quiet, verbose), as_json=True if as_json else None)
     view = _view(quiet, verbose, as_json)
     try:
@@ -91,6 +95,7 @@ def up(
             components=components,
             environment=parse_environment(environment),
             variables=parse_variables(variables),
+            variables_ambient=environment_variables(os.environ),
             profile=profile,
             build=build,
             watch=sys.stdout.isatty() and not as_json if watch is None else watch,
