@@ -114,8 +114,8 @@ def _binary(source: Path, digest: str) -> bytes:
 def _wasi3(name: str, binary: bytes) -> ComponentUnsupported:
     """For a component that wasmtime refuses for its async functions. Which export it has is looked up in the bytes, for
     the message only."""
-    handler = re.search(rb"wasi:[a-z]+/[a-z-]+@0\.3\.[0-9a-z.-]+", binary)
-    what = f"it has {handler[0].decode()}" if handler else "it has async functions"
+    handler = re.search(rb"wasi:http/handler@0\.3\.[0-9a-z.-]*[0-9a-z]", binary)
+    what = f"it exports {handler[0].decode()}" if handler else "it has async functions"
     return ComponentUnsupported(
         f"{name} is built for WASI 0.3 ({what}), which edged does not run yet",
         remedy="Build it for the WASI 0.2 http world: an SDK that exports wasi:http/incoming-handler@0.2.",

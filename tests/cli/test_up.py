@@ -138,6 +138,7 @@ def test_a_wasi_0_3_component(run: Run, tmp_path: Path, guest_path: GuestPath) -
     shown = run(write_app(tmp_path, guest_path("python-wasi3")))
     assert failed(shown) == ("component.unsupported", 69)
     assert "WASI 0.3" in shown["message"]
+    assert "wasi:http/handler@0.3.0" in shown["message"]
     assert "wasi:http/incoming-handler@0.2" in shown["remedy"]
 
 
