@@ -19,6 +19,7 @@ from structlog.typing import FilteringBoundLogger
 
 from edged.host.budget import Budget
 from edged.limits import LOG_LINE_BYTES_MAX, LOG_LINE_OVERHEAD_BYTES
+from edged.readable import readable
 
 StreamName = Literal["stdout", "stderr"]
 
@@ -26,15 +27,7 @@ _EVENTS: dict[StreamName, str] = {"stdout": "guest.stdout", "stderr": "guest.std
 
 CUT_MARK = " [cut]"
 
-# C0 without tab, DEL and C1 (escape sequences begin with one of these), line and paragraph separators, and the marks
-# that turn text around: a line must read in the order it was written.
-_neutralise = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]").sub
 _not_in_file_name = re.compile(r"[^A-Za-z0-9._-]").sub
-
-
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def clean(line: bytes, *, cut: bool = False) -> str:
@@ -43,7 +36,7 @@ def clean(line: bytes, *, cut: bool = False) -> str:
     Invalid UTF-8 is replaced; a character that was cut through at the end is left out.
     """
     text = codecs.getincrementaldecoder("utf-8")("replace").decode(line, final=not cut)
-    return _neutralise(_escape, text) + (CUT_MARK if cut else "")
+    return readable(text) + (CUT_MARK if cut else "")
 
 
 class GuestLog:

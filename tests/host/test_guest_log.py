@@ -90,7 +90,7 @@ def test_a_line_is_logged_when_it_ends(logs) -> None:
         (b"tab\tstays", "tab\tstays"),
         (b"\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
         (b"\x1b]0;title\x07", "\\x1b]0;title\\x07"),
-        (b"over\rwritten", "over\\x0dwritten"),
+        (b"over\rwritten", "over\\rwritten"),
         (b"a\x00b\x7f", "a\\x00b\\x7f"),
         ("\x9b31m".encode(), "\\x9b31m"),
         ("\u202egnp.exe".encode(), "\\u202egnp.exe"),
@@ -121,7 +121,7 @@ def test_the_longest_line_and_one_byte_more(end) -> None:
 def test_the_rest_of_a_cut_line_is_dropped_and_the_next_line_is_whole() -> None:
     longest = b"x" * LOG_LINE_BYTES_MAX
     assert printed(longest, b"y" * 10_000, b"z\nnext\n") == [longest.decode() + CUT_MARK, "next"]
-    assert printed(longest[:-1], b"\r", b"y", b"z\n") == [longest[:-1].decode() + "\\x0d" + CUT_MARK]
+    assert printed(longest[:-1], b"\r", b"y", b"z\n") == [longest[:-1].decode() + "\\r" + CUT_MARK]
 
 
 def test_a_cut_does_not_split_a_character() -> None:
