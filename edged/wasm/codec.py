@@ -10,8 +10,12 @@ returns two closures:
 `edged.host.interface`.
 
 Why closures on raw addresses: wasmtime-py's own conversion re-reads the function type on every call and costs 18 us;
-these cost one to three. Why the tag byte is written last: if a store fails half-way (a host function returned
-nonsense), wasmtime frees what the tag says is there, and until then it says `bool`.
+these cost one to three.
+
+A store may fail half-way: what a host function returns need not fit the type that a guest has declared for it. wasmtime
+then frees what the tag says is there, so the tag is written as soon as the memory behind it is whole, before what is
+inside: wasmtime makes lists, tuples and records full of empty values. Until then the tag says `bool`, which owns
+nothing.
 """
 
 from __future__ import annotations
@@ -52,6 +56,7 @@ _read_u32 = struct.Struct("<I").unpack_from
 _write_host = struct.Struct("<QI").pack_into
 _write_u64 = struct.Struct("<Q").pack_into
 
+_EMPTY = KIND["BOOL"]  # wasmtime's own default for a value
 _FORMATS = {
     "BOOL": "?",
     "S8": "b",
@@ -163,10 +168,10 @@ def _bytes() -> Codec:
 
     def store(_guest: Any, address: int, value: bytes) -> None:
         size = len(value)
+        values = bytearray(empty_value * size)
+        values[8::VAL_SIZE] = value
         new(address + 8, size)
         if size:
-            values = bytearray(empty_value * size)
-            values[8::VAL_SIZE] = value
             pointer = _read_u64(memory, address + 16)[0]
             memory_view[pointer : pointer + VAL_SIZE * size] = values
         memory_view[address] = tag
@@ -186,12 +191,12 @@ def _list(element: Codec) -> Codec:
     def store(guest: Any, address: int, value: Any) -> None:
         size = len(value)
         new(address + 8, size)
+        memory_view[address] = tag
         if size:
             pointer = _read_u64(memory, address + 16)[0]
             for item in value:
                 store_element(guest, pointer, item)
                 pointer += VAL_SIZE
-        memory_view[address] = tag
 
     return Codec(load, store)
 
@@ -208,10 +213,10 @@ def _tuple(elements: list[Codec]) -> Codec:
 
     def store(guest: Any, address: int, value: Any) -> None:
         new(address + 8, size)
+        memory_view[address] = tag
         pointer = _read_u64(memory, address + 16)[0]
         for (offset, store_element), item in zip(stores, value, strict=True):
             store_element(guest, pointer + offset, item)
-        memory_view[address] = tag
 
     return Codec(load, store)
 
@@ -228,11 +233,11 @@ def _record(fields: list[tuple[bytes, Codec]]) -> Codec:
 
     def store(guest: Any, address: int, value: Any) -> None:
         new(address + 8, size)
+        memory_view[address] = tag
         pointer = _read_u64(memory, address + 16)[0]
         for (offset, name, store_field), item in zip(stores, value, strict=True):
             new_name(pointer + offset, len(name), name)
             store_field(guest, pointer + offset + NAME_SIZE, item)
-        memory_view[address] = tag
 
     return Codec(load, store)
 
@@ -241,11 +246,16 @@ def _boxer() -> Callable[[Store, Any, Any], int]:
     """A function that stores a value in a box of wasmtime's and returns its address. Each has its own scratch."""
     scratch = ctypes.create_string_buffer(VAL_SIZE)
     scratch_address = ctypes.addressof(scratch)
-    new = lib.wasmtime_component_val_new
+    new, delete = lib.wasmtime_component_val_new, lib.wasmtime_component_val_delete
 
     def box(store: Store, guest: Any, value: Any) -> int:
-        store(guest, scratch_address, value)
-        return int(new(scratch_address))
+        try:
+            store(guest, scratch_address, value)
+        except BaseException:
+            delete(scratch_address)
+            memory_view[scratch_address] = _EMPTY
+            raise
+        return int(new(scratch_address))  # takes the value out: the scratch is empty again
 
     box.scratch = scratch  # type: ignore[attr-defined] # keeps the buffer alive as long as the closure
     return box

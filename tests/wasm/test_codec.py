@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from wasmtime import component
 
 from edged.errors import HostFailed
 from edged.host.interface import Err, Interface, Invocation, Ok, Some
+from edged.limits import MiB
 from edged.wasm import types as wit
 from edged.wasm.engine import Engine
 from edged.wasm.linker import Program
@@ -197,3 +200,33 @@ async def test_nonsense_from_a_host_function_ends_the_request(
     for _ in range(200):
         with pytest.raises(HostFailed):
             await call(engine, ty, value, host)
+
+
+BYTES = 4 * MiB
+
+
+@pytest.mark.parametrize(
+    ("ty", "value", "answer"),
+    [
+        (wit.List(P("CHAR")), [], bytes(BYTES // 32)),
+        (wit.List(U8), b"", ["x"] * (BYTES // 32)),
+        (wit.Tuple((STRING, U8)), ("", 0), ("x" * BYTES, None)),
+        (wit.Record((("a", STRING), ("b", U8))), ("", 0), ("x" * BYTES, None)),
+        (wit.Option(wit.Tuple((STRING, U8))), None, ("x" * BYTES, None)),
+        (wit.Variant((("a", wit.Tuple((STRING, U8))),)), ("a", ("", 0)), ("a", ("x" * BYTES, None))),
+        (wit.Result(wit.Tuple((STRING, U8)), None), Err(), ("x" * BYTES, None)),
+    ],
+    ids=lambda case: type(case).__name__ if isinstance(case, wit.WitType) else "",
+)
+async def test_half_written_values_are_freed(engine: Engine, ty: wit.WitType, value: Any, answer: Any) -> None:
+    """A guest chooses the types that it imports a host function with, and could have the worker's memory this way."""
+    host = Host(ty, answer)
+    before = resident_bytes()
+    for _ in range(60):
+        with pytest.raises(HostFailed):
+            await call(engine, ty, value, host)
+    assert resident_bytes() - before < 60 * BYTES / 2
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
