@@ -8,6 +8,7 @@ then closed. No request fails because of a swap.
 
 from __future__ import annotations
 
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -49,6 +50,7 @@ async def open_worker(cache_folder: Path, pool: PoolConfig | None = None) -> Asy
     Raises:
         CacheError: the cache folder cannot be used.
     """
+    raise_file_limit()
     pool = PoolConfig() if pool is None else pool
     cache = AotCache(cache_folder / "aot", fingerprint(pool))
     engine = Engine(pool)
@@ -64,6 +66,12 @@ async def open_worker(cache_folder: Path, pool: PoolConfig | None = None) -> Asy
                     worker.close()
     finally:
         engine.close()
+
+
+def raise_file_limit() -> None:
+    """Let this process open as many files as it may: the usual soft limit is 1024, a tenth of `CONNECTION_COUNT_MAX`."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def pool_for(limits: GuestLimits) -> PoolConfig:
