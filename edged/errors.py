@@ -147,7 +147,7 @@ class ComponentInvalid(EdgedError):
 class ComponentTooLarge(EdgedError):
     code = "component.too-large"
     exit_status = 65
-    default_remedy = "Make the component smaller, or raise the limit."
+    default_remedy = "Make the component smaller: strip it, leave data out."
 
 
 class CompileFailed(EdgedError):
@@ -196,7 +196,7 @@ class GuestExit(GuestError):
 
 class GuestNoResponse(GuestError):
     code = "guest.no-response"
-    default_remedy = "The handler returned without setting a response."
+    default_remedy = "Set a response on every path through the handler."
 
 
 class GuestErrorResponse(GuestError):
@@ -215,7 +215,7 @@ class GuestRefused(GuestError):
     """The guest called an interface that is not provided."""
 
     code = "guest.refused"
-    default_remedy = "The interface is not provided; the log names it."
+    default_remedy = "Do without that interface; edged up --verbose lists all that are refused."
 
 
 class GuestMemoryExhausted(GuestError):

@@ -64,7 +64,19 @@ def _value(field_name: str, text: str) -> float:
     value = float(match[1].replace("_", "")) * units[match[2]]
     lowest, highest = getattr(GUEST_LIMITS_LOWEST, field_name), getattr(GUEST_LIMITS_HIGHEST, field_name)
     if not lowest <= value <= highest:
+        write = _size if units is _BYTE_UNITS else _number
         raise UsageError(
-            f"--limit {field_name}={text} is outside of what can work", remedy=f"Choose from {lowest} to {highest}."
+            f"--limit {field_name}={text} is outside of what can work",
+            remedy=f"Choose from {write(lowest)} to {write(highest)}{' s' if units is _SECOND_UNITS else ''}.",
         )
     return value if isinstance(lowest, float) else math.floor(value)
+
+
+def _number(value: float) -> str:
+    return str(value).removesuffix(".0")
+
+
+def _size(count: int) -> str:
+    """In the largest unit that divides it."""
+    unit = next((unit for unit in ("GiB", "MiB", "KiB") if count and count % _BYTE_UNITS[unit] == 0), "B")
+    return f"{count // _BYTE_UNITS[unit]}{unit}"

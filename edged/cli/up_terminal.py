@@ -189,6 +189,8 @@ def _clock() -> tuple[str, str]:
 
 
 def _size(count: int) -> str:
+    if count < KiB:
+        return f"{count} bytes"
     return f"{count / MiB:.1f} MiB" if count >= MiB else f"{count / KiB:.0f} KiB"
 
 

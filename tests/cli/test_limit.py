@@ -72,3 +72,18 @@ def test_at_and_beyond_what_can_work(name: str) -> None:
     for value in beyond:
         with pytest.raises(UsageError, match="outside"):
             parse_limits([f"{name}={value}"])
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("memory=3", "Choose from 64KiB to 4GiB."),
+        ("request_body=2000000GiB", "Choose from 0B to 1024GiB."),
+        ("cpu=0s", "Choose from 0.001 to 86400 s."),
+        ("handles=0", "Choose from 1 to 1000000."),
+    ],
+)
+def test_the_range_is_said_in_units_one_can_type(text: str, remedy: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_limits([text])
+    assert caught.value.remedy == remedy

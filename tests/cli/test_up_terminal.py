@@ -125,10 +125,13 @@ def test_compiling_moves_in_a_terminal_and_goes() -> None:
     screen = Screen(terminal=True)
     screen.view.show(events.Compiling("home", 300_000))
     screen.view.show(events.Compiling("users", 2 * MiB))
+    screen.view.show(events.Compiling("tiny", 400))
     screen.view.show(events.Loaded("home", "ab", True, 1.0, ()))
     screen.view.show(events.Loaded("users", "ab", True, 2.0, ()))
+    screen.view.show(events.Loaded("tiny", "ab", True, 2.0, ()))
     text = screen.text()
     assert "compiling home (293 KiB)" in text
+    assert "compiling tiny (400 bytes)" in text
     assert "compiling users (2.0 MiB)" in text
     screen.view.show(events.Warned("after"))
     assert screen.text() == "  warning after\n"
