@@ -28,10 +28,11 @@ $(VENV)/.made: pyproject.toml
 	$(BIN)/python -m pip install --quiet --root-user-action=ignore --editable . --group dev
 	@touch $@
 
-# The example's Makefile looks at its own sources, which takes milliseconds when nothing changed.
+# The example's Makefile looks at its own sources, which takes milliseconds when nothing changed. The builds that edged
+# starts later are no part of this make, and need not say which folder they enter.
 run: venv
-	@$(MAKE) --no-print-directory -C $(EXAMPLE) PYTHON=$(CURDIR)/$(BIN)/python
-	@exec $(BIN)/edged up $(EXAMPLE) $(ARGS)
+	@build='$(MAKE) --no-print-directory -C $(EXAMPLE) PYTHON=$(CURDIR)/$(BIN)/python'; $$build --question || $$build
+	@unset MAKEFLAGS MFLAGS MAKELEVEL; exec $(BIN)/edged up $(EXAMPLE) $(ARGS)
 
 test: venv
 	$(BIN)/python -m tests.guests.build
