@@ -69,7 +69,7 @@ async def open_worker(cache_folder: Path, pool: PoolConfig | None = None) -> Asy
 
 
 def raise_file_limit() -> None:
-    """Let this process open as many files as it may: the usual soft limit is 1024, a tenth of `CONNECTION_COUNT_MAX`."""
+    """Let this process open all the files it may: the usual soft limit, 1024, is a tenth of `CONNECTION_COUNT_MAX`."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
