@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import trio
@@ -18,7 +18,7 @@ from edged.errors import ComponentUnsupported, EdgedError, GuestTimeout, LogFold
 from edged.host.budget import Budget
 from edged.host.guest_log import GuestLog
 from edged.host.interface import Invocation
-from edged.host.registry import REFUSED, HostConfig, wasi_interfaces
+from edged.host.registry import REFUSED, HostConfig, spin_interfaces, wasi_interfaces
 from edged.limits import GuestLimits
 from edged.manifest.model import App, Component, StaticResponse
 from edged.manifest.outbound import allowed_hosts
@@ -56,7 +56,8 @@ class LoadOptions:
 
     Attributes:
         environment: variables that every component gets, over its own.
-        variables: values of application variables.
+        variables: values of application variables. They may be secrets and stay out of the repr.
+        variables_ambient: values where `variables` has none; see `edged.manifest.resolve`.
         log_folder: also write guests' output to files there.
         limits: of every guest of the app.
         sources: cache folder for sources fetched by URL.
@@ -66,7 +67,8 @@ class LoadOptions:
 
     sources: Path
     environment: Mapping[str, str] = field(default_factory=dict)
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables_ambient: Mapping[str, str] = field(default_factory=dict, repr=False)
     log_folder: Path | None = None
     limits: GuestLimits = field(default_factory=GuestLimits)
     on_compile: Callable[[str, int], None] = lambda _component, _bytes: None
@@ -113,9 +115,9 @@ async def load_app(model: App, engine: Engine, cache: AotCache, options: LoadOpt
     if missing:
         raise Unsupported("\n".join(missing))
     # Rendered now, so that what is wrong with a variable is an error at load, not of the first request that needs it.
-    values = manifest.resolve(model, options.variables)
+    values = manifest.resolve(model, options.variables, options.variables_ambient)
+    variables = {id_: manifest.component_values(component, values) for id_, component in model.components.items()}
     for component in model.components.values():
-        manifest.component_values(component, values)
         allowed_hosts(component.id, component.allowed_outbound_hosts, values)
     used = {trigger.component for trigger in model.http_triggers}
     components: dict[str, HttpComponent] = {}
@@ -123,7 +125,14 @@ async def load_app(model: App, engine: Engine, cache: AotCache, options: LoadOpt
         for component in model.components.values():
             if component.id in used:
                 try:
-                    components[component.id] = await _load_component(model, component, engine, cache, options)
+                    host = HostConfig(
+                        environment={**component.environment, **options.environment},
+                        variables=variables[component.id],
+                        limits=options.limits,
+                    )
+                    components[component.id] = await _load_component(
+                        model, component, host, engine, cache, options=options
+                    )
                 except EdgedError as error:
                     raise _named(error, component.id) from error.__cause__
         return LoadedApp(model, components)
@@ -134,7 +143,13 @@ async def load_app(model: App, engine: Engine, cache: AotCache, options: LoadOpt
 
 
 async def _load_component(
-    model: App, component: Component, engine: Engine, cache: AotCache, options: LoadOptions
+    model: App,
+    component: Component,
+    host: HostConfig,
+    engine: Engine,
+    cache: AotCache,
+    *,
+    options: LoadOptions,
 ) -> HttpComponent:
     started = time.perf_counter()
     source = await local_file(component.source, cache=options.sources)
@@ -142,11 +157,7 @@ async def _load_component(
         engine, cache, source, on_compile=lambda: options.on_compile(component.id, _size_bytes(source))
     )
     files = await trio.to_thread.run_sync(manifest.mount, model, component)
-    host = HostConfig(
-        environment={**component.environment, **options.environment},
-        files=files,
-        limits=options.limits,
-    )
+    host = replace(host, files=files)
     log = _open_log(model, component.id, options.log_folder)
     try:
         program, handler = _link(engine, loaded, host)
@@ -169,8 +180,9 @@ def _size_bytes(file: Path) -> int:
 
 
 def _link(engine: Engine, loaded: CompiledComponent, host: HostConfig) -> tuple[Program, Export]:
+    interfaces = [*wasi_interfaces(host), *spin_interfaces(host)]
     try:
-        program = Program(engine, loaded.compiled, wasi_interfaces(host), tuple(REFUSED), host.limits)
+        program = Program(engine, loaded.compiled, interfaces, tuple(REFUSED), host.limits)
     except ComponentUnsupported:
         # An import that nobody knows is the second thing to say of a component that was made for another world.
         _check_world(describe(loaded.compiled, engine.wasmtime))

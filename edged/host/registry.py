@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edged.host import cli, clocks, filesystem, http_types, poll, random, sockets, streams
+from edged.host import cli, clocks, filesystem, http_types, poll, random, sockets, streams, variables
 from edged.host.interface import Interface
 from edged.host.tree import build_tree
 from edged.limits import GuestLimits
@@ -14,7 +14,6 @@ from edged.limits import GuestLimits
 REFUSED: Mapping[str, str] = {
     "fermyon:spin/": "Spin's own interfaces",
     "spin:": "Spin's own interfaces",
-    "wasi:config/": "configuration",
     "wasi:http/outgoing-handler": "outbound HTTP requests",
     "wasi:keyvalue/": "key-value stores",
     "wasi:otel/": "telemetry of the guest's own",
@@ -34,6 +33,7 @@ class HostConfig:
         arguments: argv, for commands.
         initial_cwd: a guest path.
         files: guest path -> host file. Read once; a file that appears later is not seen.
+        variables: of the component, names to values. They may be secrets and stay out of the repr.
         limits: of the app.
     """
 
@@ -41,7 +41,16 @@ class HostConfig:
     arguments: Sequence[str] = ()
     initial_cwd: str | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     limits: GuestLimits = field(default_factory=GuestLimits)
+
+
+def spin_interfaces(config: HostConfig) -> list[Interface]:
+    """What Spin adds to WASI 0.2, for one component."""
+    return [
+        variables.ConfigStore(config.variables),
+        variables.Variables(config.variables),
+    ]
 
 
 def wasi_interfaces(config: HostConfig) -> list[Interface]:

@@ -10,27 +10,32 @@ from edged.manifest.model import App, Component
 from edged.manifest.problems import nearest, shown
 
 
-def resolve(app: App, given: Mapping[str, str]) -> Mapping[str, str]:
-    """A value for every application variable: the one given, else its default.
+def resolve(app: App, given: Mapping[str, str], ambient: Mapping[str, str] = MappingProxyType({})) -> Mapping[str, str]:
+    """A value for every application variable: the one given, else the ambient one, else its default.
+
+    Args:
+        given: meant for this app, so that a name it does not have is a mistake.
+        ambient: there for any app (the environment), so that such names are passed over.
 
     Raises:
         VariableError: a required variable without a value, or a value for a variable that the app does not have; all
             of them in one message. Values are never in it.
     """
+    found = {name: value for name, value in ambient.items() if name in app.variables} | dict(given)
     unknown = [
         f"unknown variable {shown(name)}{nearest(name, app.variables)}" for name in given if name not in app.variables
     ]
     missing = [
         f"{app.manifest_path.name}:{variable.line}: the required variable `{name}` has no value"
         for name, variable in app.variables.items()
-        if variable.default is None and name not in given
+        if variable.default is None and name not in found
     ]
     if missing:
         raise VariableError("\n".join(missing + unknown))
     if unknown:
         raise VariableError("\n".join(unknown), remedy="Correct the name, or declare it under [variables].")
     defaults = {name: variable.default for name, variable in app.variables.items() if variable.default is not None}
-    return MappingProxyType(defaults | dict(given))
+    return MappingProxyType(defaults | found)
 
 
 def component_values(component: Component, values: Mapping[str, str]) -> Mapping[str, str]:

@@ -19,7 +19,8 @@ class UpOptions:
         cache_folder: for compiled artefacts and for sources fetched by URL.
         components: ids of the components to serve; empty for all.
         environment: variables that every component gets, over its own.
-        variables: values of application variables.
+        variables: values of application variables. They may be secrets and stay out of the repr.
+        variables_ambient: values where `variables` has none.
         profile: build profile of the manifest.
         build: build before the first load.
         watch: rebuild, load and swap when files change.
@@ -33,7 +34,8 @@ class UpOptions:
     listen: ListenOptions = field(default_factory=ListenOptions)
     components: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables_ambient: Mapping[str, str] = field(default_factory=dict, repr=False)
     profile: str | None = None
     build: bool = False
     watch: bool = False

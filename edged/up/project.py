@@ -50,6 +50,7 @@ class Project:
             sources=options.cache_folder / "sources",
             environment=options.environment,
             variables=options.variables,
+            variables_ambient=options.variables_ambient,
             log_folder=options.log_folder,
             limits=options.limits,
             on_compile=lambda component, size: show(Compiling(component, size)),

@@ -100,6 +100,14 @@ GUESTS = {
             venv=PYTHON_SDK,
         ),
         Guest(
+            "python-stores",
+            "Python SDK: /variable/NAME, /get/STORE/KEY, /set/STORE/KEY, /delete/STORE/KEY, /exists/STORE/KEY, "
+            "/keys/STORE, /sql/DATABASE",
+            {file: SOURCES / "python" / "stores" / file for file in ("Makefile", "app.py")},
+            handler="wasi:http/incoming-handler@0.2.0",
+            venv=PYTHON_SDK,
+        ),
+        Guest(
             "python-plain",
             "componentize-py without an SDK, in the world wasi:http/proxy: says hello",
             {file: SOURCES / "python" / "plain" / file for file in ("Makefile", "app.py")},

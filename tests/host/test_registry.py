@@ -10,7 +10,7 @@ import pytest
 
 from edged.errors import ManifestError
 from edged.host.interface import Interface, Resource
-from edged.host.registry import REFUSED, HostConfig, wasi_interfaces
+from edged.host.registry import REFUSED, HostConfig, spin_interfaces, wasi_interfaces
 from tests.host.fakes import invocation
 
 PROVIDED = {interface.wit: interface for interface in wasi_interfaces(HostConfig())}
@@ -78,6 +78,9 @@ def test_resources_have_no_dict() -> None:
 
 def test_what_is_refused_is_not_provided() -> None:
     assert not [wit for wit in PROVIDED for prefix in REFUSED if wit.startswith(prefix)]
+    # Of Spin's packages some are provided, so that these names are refused only where no interface has them.
+    spin = [interface.wit for interface in spin_interfaces(HostConfig())]
+    assert not [wit for wit in spin if wit in REFUSED]
     assert "wasi:http/outgoing-handler@0.2.0".startswith(tuple(REFUSED))
     assert "fermyon:spin/key-value@2.0.0".startswith(tuple(REFUSED))
     assert "spin:postgres/postgres@4.0.0".startswith(tuple(REFUSED))
@@ -97,6 +100,10 @@ def test_the_config_reaches_its_interfaces(tmp_path) -> None:
     ((root, path),) = provided["wasi:filesystem/preopens"].get_directories(invocation())
     assert path == "/"
     assert root.read_directory().read_directory_entry() == ("regular-file", "a")
+
+
+def test_values_of_variables_are_not_shown() -> None:
+    assert "geheim" not in repr(HostConfig(variables={"token": "geheim"}))
 
 
 def test_a_component_without_files_has_no_directory() -> None:

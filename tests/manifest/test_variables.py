@@ -23,6 +23,14 @@ def test_given_values_come_before_defaults(app_of: AppOf) -> None:
     assert resolve(app, {"token": "t", "user": "u", "host": "h"})["host"] == "h"
 
 
+def test_ambient_values_stand_between(app_of: AppOf) -> None:
+    app = app_of(TEXT)
+    ambient = {"token": "ambient", "host": "ambient", "of_another_app": "x"}
+    assert resolve(app, {"token": "t", "user": "u"}, ambient) == {"host": "ambient", "token": "t", "user": "u"}
+    with pytest.raises(VariableError, match="`user` has no value"):
+        resolve(app, {}, ambient)
+
+
 def test_component_values(app_of: AppOf) -> None:
     app = app_of(TEXT)
     values = resolve(app, {"token": "{{ host }}", "user": "u"})
