@@ -16,7 +16,7 @@ from typing import Any
 from wasmtime import component
 
 from edged.errors import ComponentUnsupported
-from edged.host.interface import Interface
+from edged.host.interface import Interface, Resource
 from edged.limits import GuestLimits
 from edged.wasm import ffi
 from edged.wasm import types as wit
@@ -172,5 +172,10 @@ def _resolve(interface: Interface, name: str, item: str) -> HostFunction | None:
             attribute = f"{resource}-constructor"
         case _:
             attribute = item
-    call = getattr(owner, attribute.replace("-", "_"), None)
-    return None if call is None else HostFunction.of(name, call, takes_invocation=kind != "method")
+    attribute = attribute.replace("-", "_")
+    call = getattr(owner, attribute, None)
+    # What every class of ours has is not the guest's to call: `drop` of a handle that it keeps would leave it reading a
+    # file descriptor that is somebody else's next.
+    if not callable(call) or hasattr(Resource if kind == "method" else Interface, attribute):
+        return None
+    return HostFunction.of(name, call, takes_invocation=kind != "method")
