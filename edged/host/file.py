@@ -86,6 +86,7 @@ class OpenFile:
 
     def __init__(self, node: HostFile, budget: Budget) -> None:
         """Raises Err: an error-code of wasi:filesystem."""
+        self._users = 0
         if budget.files <= 0:
             raise Err(error_code(OSError(errno.EMFILE, "")))
         try:
@@ -114,6 +115,12 @@ class OpenFile:
         if self._users == 0:
             self._budget.files += 1
             os.close(self.descriptor)
+
+    def __del__(self) -> None:
+        # No guest got a handle of it, or it was lost on the way into a host call that failed.
+        if self._users:
+            self._users = 1
+            self.close()
 
 
 class FileSource:

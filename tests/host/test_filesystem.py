@@ -147,6 +147,18 @@ def test_so_many_files_are_open_at_once_and_not_one_more(root, budget) -> None:
         file.drop()
 
 
+def test_a_file_that_no_guest_has_a_handle_of_is_closed(root, budget) -> None:
+    """The handle table was full, or the call that was given the handle failed."""
+    file = root.open_at(frozenset(), "hello", frozenset(), READ)
+    stream = file.read_via_stream(0)
+    descriptor = stream.source._file.descriptor
+    os.fstat(descriptor)
+    del file, stream
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+    assert budget.files == FILES_OPEN_MAX
+
+
 def test_asking_for_the_directories_again_opens_no_more_files(folder) -> None:
     guest = invocation(Budget(files=1))
     preopens = Preopens(build_tree({"/hello": folder / "hello"}))
