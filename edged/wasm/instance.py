@@ -154,6 +154,16 @@ class Instance:
         )
         self._raise_failure()
 
+    def begin(self, invocation: Invocation, before_wait: Callable[[], Awaitable[None]] | None) -> None:
+        """Take on a request, whose time starts now: for an instance that was made before it came."""
+        self.invocation = invocation
+        self.before_wait = before_wait
+        self._deadline = None
+        self.cpu_s = 0.0
+        self.yields = 0
+        # The epoch went on since the instance was made; without this the guest would yield at once.
+        ffi.lib.wasmtime_context_set_epoch_deadline(self.context, _EPOCH_TICKS)
+
     async def call(self, export: Export, *arguments: Any) -> Any:
         """Call an export; values as in `edged.host.interface`.
 
@@ -193,18 +203,25 @@ class Instance:
                 values += ffi.VAL_SIZE
 
     def close(self) -> None:
-        """Drop what the guest still held and free its store. Idempotent."""
+        """Drop what the guest still held and free its store. Idempotent.
+
+        Raises:
+            HostFailed: a resource of ours could not be dropped. All others were.
+        """
         if self._store is None:
             return
-        handles = list(self.handles.values())
-        self.handles.clear()
-        try:
-            for resource in reversed(handles):
+        failure: Exception | None = None
+        while self.handles:
+            _, resource = self.handles.popitem()
+            try:
                 resource.drop()
-        finally:
-            ffi.lib.wasmtime_store_delete(self._store)
-            self._store = None
-            self.engine.instances -= 1
+            except Exception as exc:
+                failure = exc
+        ffi.lib.wasmtime_store_delete(self._store)
+        self._store = None
+        self.engine.instances -= 1
+        if failure is not None:
+            raise HostFailed(f"resource drop: {type(failure).__name__}: {failure}") from failure
 
     def statistics(self) -> InstanceStatistics:
         used = self.program.limits.host_calls_max - self.host_calls_left

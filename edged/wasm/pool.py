@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import trio
 
-from edged.errors import GuestError, Overloaded
+from edged.errors import EdgedError, Overloaded
 from edged.host.interface import Invocation
 from edged.wasm.instance import Instance
 from edged.wasm.linker import Program
@@ -62,8 +62,7 @@ class InstancePool:
             self._alive += 1
         if self._spares:
             instance = self._spares.popleft()
-            instance.invocation = invocation
-            instance.before_wait = before_wait
+            instance.begin(invocation, before_wait)
             self._spare_wanted.set()
             return instance
         instance = Instance(self.program, invocation, before_wait)
@@ -107,7 +106,7 @@ class InstancePool:
                     self._spares.append(instance)
                 await self._spare_wanted.wait()
                 self._spare_wanted = trio.Event()
-        except GuestError:
+        except EdgedError:
             return  # the next request meets the same error, and reports it
         finally:
             self.close()

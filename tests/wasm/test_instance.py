@@ -9,7 +9,7 @@ import trio.testing
 from edged.errors import GuestRefused, GuestTrap, HostFailed
 from edged.wasm.engine import Engine
 from tests.wasm.conftest import Link, Run, instance_of
-from tests.wasm.hosts import Api
+from tests.wasm.hosts import Api, Thing
 
 
 async def test_a_call_answers(run: Run) -> None:
@@ -207,3 +207,22 @@ async def test_close_is_idempotent(link: Link, engine: Engine) -> None:
         instance.close()
         assert engine.instances == before
     assert engine.instances == before
+
+
+async def test_a_resource_that_cannot_be_dropped_keeps_none_of_the_others(
+    link: Link, engine: Engine, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, drop = engine.instances, Thing.drop
+
+    def fail(thing: Thing) -> None:
+        drop(thing)
+        raise ZeroDivisionError("a fault of the host")
+
+    monkeypatch.setattr(Thing, "drop", fail)
+    program = link()
+    export = program.export("test:guest/run", "keep-things")
+    assert export is not None
+    with pytest.raises(HostFailed, match="ZeroDivisionError: a fault of the host"):
+        async with instance_of(program) as instance:
+            await instance.call(export, 3)
+    assert (api.dropped, engine.instances) == (3, before)
