@@ -97,6 +97,7 @@ LOG_LINE_OVERHEAD_BYTES = 64  # what a line costs besides its text, or empty lin
 
 BLOCKING_WRITE_BYTES_MAX = 4 * KiB  # wasi:io's own number for blocking-write-and-flush; more traps
 BODY_WRITE_BYTES_MAX = 1 * MiB  # one write to a body, and what waits for response-outparam.set; JS guests rely on it
+LIST_COUNT_MAX = 4_096  # values of a list from a guest, bytes aside: one costs the loop 3 us; `fields` hold no more
 FIELDS_BYTES_MAX = 128 * KiB  # one `fields`, overhead included
 FIELD_OVERHEAD_BYTES = 32  # what a field costs besides its name and value, or empty ones would be free
 RANDOM_CALL_BYTES_MAX = 1 * MiB  # a list<u8> takes 32 bytes a byte on its way into a guest

@@ -26,7 +26,9 @@ import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+from edged.errors import GuestBudgetExhausted
 from edged.host.interface import Err, Ok, Some
+from edged.limits import LIST_COUNT_MAX
 from edged.wasm import types as wit
 from edged.wasm.ffi import HOST_REP, KIND, NAME_SIZE, RECORD_ENTRY_SIZE, VAL_SIZE, check, lib, memory, memory_view
 
@@ -186,6 +188,8 @@ def _list(element: Codec) -> Codec:
 
     def load(guest: Any, address: int) -> list[Any]:
         size, pointer = _read_pair(memory, address + 8)
+        if size > LIST_COUNT_MAX:
+            raise GuestBudgetExhausted(f"a list of {size} values in one host call, and {LIST_COUNT_MAX} are the most")
         return [load_element(guest, pointer + VAL_SIZE * index) for index in range(size)]
 
     def store(guest: Any, address: int, value: Any) -> None:

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wasmtime import component
 
-from edged.errors import HostFailed
+from edged.errors import GuestBudgetExhausted, HostFailed
 from edged.host.interface import Err, Interface, Invocation, Ok, Some
-from edged.limits import MiB
+from edged.limits import LIST_COUNT_MAX, MiB
 from edged.wasm import types as wit
 from edged.wasm.engine import Engine
 from edged.wasm.linker import Program
@@ -226,6 +226,13 @@ async def test_half_written_values_are_freed(engine: Engine, ty: wit.WitType, va
         with pytest.raises(HostFailed):
             await call(engine, ty, value, host)
     assert resident_bytes() - before < 60 * BYTES / 2
+
+
+async def test_a_list_from_a_guest_has_so_many_values_and_not_one_more(engine: Engine) -> None:
+    values = list(range(LIST_COUNT_MAX))
+    assert await reflect(engine, wit.List(U32), values) == values
+    with pytest.raises(GuestBudgetExhausted, match="a list of 4097 values"):
+        await reflect(engine, wit.List(U32), [*values, 0])
 
 
 def resident_bytes() -> int:
