@@ -14,12 +14,13 @@ import hmac
 import os
 import secrets
 import stat
+import time
 from pathlib import Path
 
 import structlog
 
 from edged.errors import CacheError
-from edged.limits import CACHE_BYTES_MAX
+from edged.limits import CACHE_BYTES_MAX, COMPILE_TIMEOUT_S
 
 log = structlog.get_logger()
 
@@ -59,7 +60,8 @@ class AotCache:
             log.warning("cache.entry-rejected", path=str(path), remedy="none needed: it is compiled again")
             self.remove(digest)
             return None
-        os.utime(path)  # the age that pruning goes by
+        with contextlib.suppress(OSError):
+            os.utime(path)  # the age that pruning goes by
         return path
 
     def reserve(self, digest: str) -> Path:
@@ -89,14 +91,13 @@ class AotCache:
         return self._folder / f"{name}.cwasm"
 
     def _verified(self, path: Path) -> bool:
-        found = path.lstat()
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
-            return False
         try:
-            expected = path.with_suffix(".mac").read_bytes()
-        except OSError:
+            found = path.lstat()
+            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+                return False
+            return hmac.compare_digest(path.with_suffix(".mac").read_bytes(), self._mac(path))
+        except OSError:  # no MAC, or another process has just removed it all
             return False
-        return hmac.compare_digest(expected, self._mac(path))
 
     def _mac(self, path: Path) -> bytes:
         mac = hmac.new(self._key, digestmod=hashlib.sha256)
@@ -125,14 +126,22 @@ class AotCache:
         temporary.replace(path)
 
     def _prune(self, keep: Path) -> None:
-        """Remove the artefacts longest unused until the folder is inside its limit."""
-        entries = sorted((path.stat().st_mtime, path) for path in self._folder.glob("*.cwasm"))
-        total = sum(path.stat().st_size for _, path in entries)
-        for _, path in entries:
+        """Remove the artefacts longest unused until the folder is inside its limit, and what killed compiles left."""
+        oldest = time.time() - COMPILE_TIMEOUT_S
+        entries = []
+        for path in self._folder.iterdir():
+            with contextlib.suppress(OSError):  # another process prunes too
+                found = path.stat()
+                if path.suffix == ".cwasm":
+                    entries.append((found.st_mtime, found.st_size, path))
+                elif path.suffix == ".tmp" and found.st_mtime < oldest:
+                    path.unlink()  # of a compile that was killed
+        total = sum(size for _, size, _ in entries)
+        for _, size, path in sorted(entries):
             if total <= self._bytes_max:
                 return
             if path != keep:
-                total -= path.stat().st_size
+                total -= size
                 with contextlib.suppress(OSError):
                     path.unlink()
                     path.with_suffix(".mac").unlink()

@@ -127,3 +127,29 @@ def test_at_the_limit_nothing_goes(folder: Path) -> None:
     add(cache, "bb" * 32, b"0123456789")
     assert cache.find("aa" * 32)
     assert cache.find("bb" * 32)
+
+
+def test_what_a_killed_compile_left_goes_with_the_next_artefact(folder: Path) -> None:
+    cache = AotCache(folder, "engine")
+    left, under_way = cache.reserve("aa" * 32), cache.reserve("bb" * 32)
+    left.write_bytes(b"half of an artefact")
+    os.utime(left, (1_000_000, 1_000_000))
+    under_way.write_bytes(b"somebody compiles it now")
+    add(cache)
+    assert not left.exists()
+    assert under_way.exists()
+
+
+def test_an_artefact_that_another_process_removes_meanwhile_is_not_found(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = AotCache(folder, "engine")
+    path = add(cache)
+    verified = cache._verified
+
+    def goes_first(artefact: Path) -> bool:
+        path.unlink()
+        return verified(artefact)
+
+    monkeypatch.setattr(cache, "_verified", goes_first)
+    assert cache.find(DIGEST) is None
