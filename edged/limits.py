@@ -91,7 +91,7 @@ VARIABLE_FILE_BYTES_MAX = 1 * MiB  # --variable @FILE
 LOG_LINE_BYTES_MAX = 4 * KiB  # longer guest lines are cut and marked
 LOG_BYTES_MAX = 256 * KiB  # per request; then output is dropped and one line says so
 RANDOM_BYTES_MAX = 16 * MiB  # per request; more is a generator's work, not the kernel's
-LOG_LINE_OVERHEAD_BYTES = 64  # what a line costs besides its text, or empty lines would be free
+LOG_LINE_OVERHEAD_BYTES = 256  # what a line costs besides its text: its fields, and 25 us. A thousand empty ones fit
 
 # --- what one host call of a guest moves (edged.host) ---
 
@@ -103,6 +103,16 @@ FIELD_OVERHEAD_BYTES = 32  # what a field costs besides its name and value, or e
 RANDOM_CALL_BYTES_MAX = 1 * MiB  # a list<u8> takes 32 bytes a byte on its way into a guest
 FILE_READ_BYTES_MAX = 64 * KiB  # one read; it is not interrupted, so it must be short
 FILES_OPEN_MAX = 64  # file descriptors of one request, of which a worker has some thousand in all
+KEY_VALUE_KEY_BYTES_MAX = 255  # Spin's own number for its clouds
+KEY_VALUE_VALUE_BYTES_MAX = 1 * MiB  # likewise
+KEY_VALUE_BATCH_COUNT_MAX = 1_000  # keys of one get-many, set-many or delete-many
+KEY_VALUE_BATCH_BYTES_MAX = 4 * MiB  # values of one; a list<u8> takes 32 bytes a byte on its way into a guest
+KEY_VALUE_KEYS_MAX = 10_000  # of one get-keys, which the loop waits for: 10 ms
+KEY_VALUE_PAGE_COUNT = 1_000  # keys of one list-keys
+KEY_VALUE_STORES_OPEN_MAX = 256  # of one request, as in Spin
+KEY_VALUE_SWAPS_OPEN_MAX = 16  # of one request; each holds a value
+KEY_VALUE_FILE_BYTES_MAX = 1024 * MiB  # all stores of an app, on disk
+SQLITE_BUSY_S_MAX = 5.0  # for another process to end its write
 PATH_BYTES_MAX = 4 * KiB  # PATH_MAX of Linux
 PATH_COMPONENT_BYTES_MAX = 255  # NAME_MAX of Linux
 

@@ -130,13 +130,13 @@ def test_a_cut_does_not_split_a_character() -> None:
 
 
 def test_a_request_has_its_budget_and_not_one_byte_more(logs) -> None:
-    fits = 100 - LOG_LINE_OVERHEAD_BYTES
-    budget = Budget(log_bytes=100)
+    fits = 300 - LOG_LINE_OVERHEAD_BYTES
+    budget = Budget(log_bytes=300)
     output(budget=budget).write(b"x" * fits + b"\n")
     assert lines(logs) == ["x" * fits]
     assert budget.log_bytes == 0
     logs.clear()
-    out = output(budget=Budget(log_bytes=100))
+    out = output(budget=Budget(log_bytes=300))
     out.write(b"x" * (fits + 1) + b"\nmore\n")
     out.write(b"and more\n")
     out.close()
@@ -164,7 +164,7 @@ def test_stdout_and_stderr_share_the_budget_and_it_is_said_once(logs) -> None:
 
 def test_a_flood_of_empty_lines_is_bounded(logs) -> None:
     output().write(b"\n" * LOG_BYTES_MAX)
-    assert len(lines(logs)) == LOG_BYTES_MAX // LOG_LINE_OVERHEAD_BYTES
+    assert len(lines(logs)) == LOG_BYTES_MAX // LOG_LINE_OVERHEAD_BYTES <= 1_024, "each holds the loop for 25 us"
     assert logs[-1]["event"] == "guest.log-truncated"
 
 
