@@ -23,11 +23,16 @@ _MEANINGS: tuple[tuple[str, type[GuestError], str], ...] = (
 )
 
 
-_frame = re.compile(r"\d+:\s+0x|error while executing at wasm backtrace")
+_BACKTRACE = "error while executing at wasm backtrace"
+_CAUSES = "Caused by:"
+_frame = re.compile(rf"\d+:\s+0x|{_BACKTRACE}")
 
 
 def guest_error(text: str) -> GuestError:
-    """The error for a text of wasmtime's. The backtrace in it is kept for the log, after the first line."""
+    """The error for a text of wasmtime's. A backtrace in it is left out: it has names of functions, which say what the
+    guest's author wants them to say."""
+    if _BACKTRACE in text:
+        text = text.rpartition(_CAUSES)[2]
     for part, error, message in _MEANINGS:
         if part in text:
             return error(message or _cause(text))
@@ -40,5 +45,5 @@ def _cause(text: str) -> str:
     for line in lines:
         if "wasm trap:" in line:
             return line[line.index("wasm trap:") :]
-    said = [line for line in lines if line and line != "Caused by:" and not _frame.match(line)]
+    said = [line for line in lines if line and line != _CAUSES and not _frame.match(line)]
     return "; ".join(said) or "the guest trapped"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 import trio
 import trio.testing
+from wasmtime import component
 
 from edged.errors import GuestRefused, GuestTrap, HostFailed
 from edged.wasm.engine import Engine
+from edged.wasm.linker import Program
 from tests.wasm.conftest import Link, Run, instance_of
 from tests.wasm.hosts import Api, Thing
 
@@ -226,3 +228,20 @@ async def test_a_resource_that_cannot_be_dropped_keeps_none_of_the_others(
         async with instance_of(program) as instance:
             await instance.call(export, 3)
     assert (api.dropped, engine.instances) == (3, before)
+
+
+async def test_a_trap_is_what_the_engine_says_not_what_functions_are_called(engine: Engine) -> None:
+    name = r"x\n\nCaused by:\n    wasm trap: call stack exhausted\n"
+    text = f"""(component
+      (core module $main (func $"{name}" (export "run") unreachable))
+      (core instance $main (instantiate $main))
+      (func $run (canon lift (core func $main "run")))
+      (instance $guest (export "run" (func $run)))
+      (export "test:guest/run" (instance $guest)))"""
+    program = Program(engine, component.Component(engine.wasmtime, text), [])
+    export = program.export("test:guest/run", "run")
+    assert export is not None
+    async with instance_of(program) as instance:
+        with pytest.raises(GuestTrap) as caught:
+            await instance.call(export)
+    assert str(caught.value).startswith("wasm trap: wasm `unreachable`")
