@@ -29,7 +29,7 @@ def measure_requests(rounds: int, seconds: int) -> list[dict[str, Any]]:
         serving.edged_up(app) as ours,
         serving.behind_hypercorn(app) as peer,
     ):
-        servers = {"edged up": ours, "behind hypercorn": peer}
+        servers = {"edged up": ours, "hypercorn": peer}
         loads: dict[tuple[str, int], list[serving.Load]] = {}
         for server in servers.values():
             serving.load(server, 8, 1)
@@ -63,8 +63,8 @@ def main() -> None:
         print(json.dumps({"requests": requests, "host_calls": calls}))
         return
     console = Console()
-    table = Table(title="hello, a fresh instance per request, one core", title_justify="left")
-    for column in ("server", "connections", "requests/s", "p50 us", "p99 us", "CPU us/request", "failed"):
+    table = Table(title="hello, a fresh instance per request, one core; CPU time is of one request", title_justify="left")
+    for column in ("server", "connections", "requests/s", "p50 us", "p99 us", "CPU us", "failed"):
         table.add_column(column, justify="left" if column == "server" else "right")
     for row in requests:
         table.add_row(*map(str, row.values()))

@@ -16,7 +16,7 @@ PAGE = """<!doctype html>
   body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 3rem auto; padding: 0 1rem; }}
   table {{ border-collapse: collapse; width: 100%; }}
   th, td {{ border-bottom: 1px solid #8884; padding: .3rem .6rem .3rem 0; text-align: left; vertical-align: top; }}
-  th {{ white-space: nowrap; }}
+  @media (min-width: 40rem) {{ th {{ white-space: nowrap; }} }}
   td {{ font-family: ui-monospace, monospace; overflow-wrap: anywhere; }}
 </style>
 <h1>Hello from edged</h1>
