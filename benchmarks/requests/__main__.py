@@ -63,7 +63,7 @@ def main() -> None:
         print(json.dumps({"requests": requests, "host_calls": calls}))
         return
     console = Console()
-    table = Table(title="hello, a fresh instance per request, one core; CPU time is of one request", title_justify="left")
+    table = Table(title="hello, a fresh instance per request, one core; CPU of one request", title_justify="left")
     for column in ("server", "connections", "requests/s", "p50 us", "p99 us", "CPU us", "failed"):
         table.add_column(column, justify="left" if column == "server" else "right")
     for row in requests:
