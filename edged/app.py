@@ -19,6 +19,7 @@ from edged.host.budget import Budget
 from edged.host.guest_log import GuestLog
 from edged.host.interface import Invocation
 from edged.host.registry import REFUSED, HostConfig, spin_interfaces, wasi_interfaces
+from edged.host.state import State, open_state
 from edged.limits import GuestLimits
 from edged.manifest.model import App, Component, StaticResponse
 from edged.manifest.outbound import allowed_hosts
@@ -58,6 +59,7 @@ class LoadOptions:
         environment: variables that every component gets, over its own.
         variables: values of application variables. They may be secrets and stay out of the repr.
         variables_ambient: values where `variables` has none; see `edged.manifest.resolve`.
+        state_folder: where key-value stores are kept; None for an app whose stores are not there.
         log_folder: also write guests' output to files there.
         limits: of every guest of the app.
         sources: cache folder for sources fetched by URL.
@@ -69,6 +71,7 @@ class LoadOptions:
     environment: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables_ambient: Mapping[str, str] = field(default_factory=dict, repr=False)
+    state_folder: Path | None = None
     log_folder: Path | None = None
     limits: GuestLimits = field(default_factory=GuestLimits)
     on_compile: Callable[[str, int], None] = lambda _component, _bytes: None
@@ -78,8 +81,9 @@ class LoadOptions:
 class LoadedApp:
     """An app that can serve. Made by `load_app`."""
 
-    def __init__(self, model: App, components: Mapping[str, HttpComponent]) -> None:
+    def __init__(self, model: App, components: Mapping[str, HttpComponent], state: State) -> None:
         self.model = model
+        self._state = state
         self.components = components
         targets: list[tuple[str, HttpComponent | StaticResponse]] = []
         for trigger in model.http_triggers:
@@ -100,6 +104,7 @@ class LoadedApp:
         for component in self.components.values():
             component.pool.close()
             component.log.close()
+        self._state.close()
 
 
 async def load_app(model: App, engine: Engine, cache: AotCache, options: LoadOptions) -> LoadedApp:
@@ -109,7 +114,7 @@ async def load_app(model: App, engine: Engine, cache: AotCache, options: LoadOpt
         Unsupported: the app asks for something that edged does not have.
         ManifestError, VariableError, SourceMissing, SourceUnavailable, DigestMismatch: the app's own files.
         ComponentInvalid, ComponentTooLarge, ComponentUnsupported, CompileFailed, GuestError: a component.
-        LogFolderError, CacheError: this machine.
+        LogFolderError, StateFolderError, CacheError: this machine.
     """
     missing = manifest.unsupported(model)
     if missing:
@@ -120,6 +125,8 @@ async def load_app(model: App, engine: Engine, cache: AotCache, options: LoadOpt
     for component in model.components.values():
         allowed_hosts(component.id, component.allowed_outbound_hosts, values)
     used = {trigger.component for trigger in model.http_triggers}
+    labels = {label for id_ in used if id_ is not None for label in model.components[id_].key_value_stores}
+    state = await trio.to_thread.run_sync(open_state, options.state_folder, labels)
     components: dict[str, HttpComponent] = {}
     try:
         for component in model.components.values():
@@ -127,6 +134,7 @@ async def load_app(model: App, engine: Engine, cache: AotCache, options: LoadOpt
                 try:
                     host = HostConfig(
                         environment={**component.environment, **options.environment},
+                        key_value={label: state.key_value.get(label) for label in component.key_value_stores},
                         variables=variables[component.id],
                         limits=options.limits,
                     )
@@ -135,10 +143,11 @@ async def load_app(model: App, engine: Engine, cache: AotCache, options: LoadOpt
                     )
                 except EdgedError as error:
                     raise _named(error, component.id) from error.__cause__
-        return LoadedApp(model, components)
+        return LoadedApp(model, components, state)
     except BaseException:
         for loaded in components.values():
             loaded.log.close()
+        state.close()
         raise
 
 

@@ -351,6 +351,14 @@ class CacheError(EdgedError):
     default_remedy = "Make the cache folder private to you (mode 0700), or choose another."
 
 
+class StateFolderError(EdgedError):
+    """The folder for what apps keep cannot be written, or holds something else."""
+
+    code = "state-folder.unusable"
+    exit_status = 73
+    default_remedy = "Make the folder writable, or choose another --state-dir."
+
+
 class LogFolderError(EdgedError):
     """The folder for guests' output cannot be written."""
 

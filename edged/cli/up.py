@@ -54,6 +54,7 @@ class View(Protocol):
 @click.option("--build", is_flag=True, help="Run the manifest's build commands first.")
 @click.option("--watch/--no-watch", default=None, help="Rebuild and swap on changes.  [default: in a terminal]")
 @click.option("--limit", "limits", metavar="NAME=VALUE", multiple=True, help="Change what a guest may use.")
+@click.option("--state-dir", type=click.Path(path_type=Path), help="Keep what the app stores here.  [default: .spin]")
 @click.option("--log-dir", type=click.Path(path_type=Path), help="Also write guests' output to files here.")
 @click.option("--cache-dir", type=click.Path(path_type=Path), envvar="EDGED_CACHE_DIR", help="Keep compiled code here.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only the address, warnings and errors.")
@@ -73,6 +74,7 @@ def up(
     build: bool,
     watch: bool | None,
     limits: tuple[str, ...],
+    state_dir: Path | None,
     log_dir: Path | None,
     cache_dir: Path | None,
     quiet: bool,
@@ -100,6 +102,7 @@ def up(
             build=build,
             watch=sys.stdout.isatty() and not as_json if watch is None else watch,
             build_output=_STDERR if as_json else None,
+            state_folder=state_dir,
             log_folder=log_dir,
             limits=parse_limits(limits),
         )

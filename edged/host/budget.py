@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edged.errors import GuestBudgetExhausted
-from edged.limits import FILES_OPEN_MAX, LOG_BYTES_MAX, RANDOM_BYTES_MAX
+from edged.limits import (
+    FILES_OPEN_MAX,
+    KEY_VALUE_STORES_OPEN_MAX,
+    KEY_VALUE_SWAPS_OPEN_MAX,
+    LOG_BYTES_MAX,
+    RANDOM_BYTES_MAX,
+)
 
 
 @dataclass(slots=True)
@@ -16,11 +22,15 @@ class Budget:
         log_bytes: of stdout and stderr together; negative once a log line has said that output is dropped.
         random_bytes: never given back.
         files: file descriptors; given back when the guest closes one.
+        key_value_stores: handles of open stores; given back likewise.
+        key_value_swaps: compare-and-swaps under way; given back likewise.
     """
 
     log_bytes: int = LOG_BYTES_MAX
     random_bytes: int = RANDOM_BYTES_MAX
     files: int = FILES_OPEN_MAX
+    key_value_stores: int = KEY_VALUE_STORES_OPEN_MAX
+    key_value_swaps: int = KEY_VALUE_SWAPS_OPEN_MAX
 
     def spend_random(self, count_bytes: int) -> None:
         """Take `count_bytes` of random bytes, or end the request with `guest.budget-exhausted`."""

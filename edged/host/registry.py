@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edged.host import cli, clocks, filesystem, http_types, poll, random, sockets, streams, variables
+from edged.host import cli, clocks, filesystem, http_types, key_value, poll, random, sockets, streams, variables
 from edged.host.interface import Interface
 from edged.host.tree import build_tree
 from edged.limits import GuestLimits
@@ -15,7 +15,7 @@ REFUSED: Mapping[str, str] = {
     "fermyon:spin/": "Spin's own interfaces",
     "spin:": "Spin's own interfaces",
     "wasi:http/outgoing-handler": "outbound HTTP requests",
-    "wasi:keyvalue/": "key-value stores",
+    "wasi:keyvalue/watcher": "being told of changes in key-value stores",
     "wasi:otel/": "telemetry of the guest's own",
 }
 """Prefix of an imported interface's name -> what it is, for interfaces that Spin has and edged does not yet.
@@ -33,6 +33,7 @@ class HostConfig:
         arguments: argv, for commands.
         initial_cwd: a guest path.
         files: guest path -> host file. Read once; a file that appears later is not seen.
+        key_value: label of a store that the component may open -> its engine, None where there is none.
         variables: of the component, names to values. They may be secrets and stay out of the repr.
         limits: of the app.
     """
@@ -41,6 +42,7 @@ class HostConfig:
     arguments: Sequence[str] = ()
     initial_cwd: str | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
+    key_value: key_value.Stores = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     limits: GuestLimits = field(default_factory=GuestLimits)
 
@@ -48,6 +50,10 @@ class HostConfig:
 def spin_interfaces(config: HostConfig) -> list[Interface]:
     """What Spin adds to WASI 0.2, for one component."""
     return [
+        key_value.SpinKeyValue(config.key_value),
+        key_value.WasiKeyValueAtomics(),
+        key_value.WasiKeyValueBatch(),
+        key_value.WasiKeyValueStore(config.key_value),
         variables.ConfigStore(config.variables),
         variables.Variables(config.variables),
     ]

@@ -26,6 +26,8 @@ from edged.up.scan import Scan, Scanner, Stamps, WatchPlan
 from edged.up.watcher import Watcher
 from edged.worker import Worker
 
+STATE_FOLDER = ".spin"  # where `spin up` keeps it too
+
 
 class Project:
     """What `options` name.
@@ -51,6 +53,7 @@ class Project:
             environment=options.environment,
             variables=options.variables,
             variables_ambient=options.variables_ambient,
+            state_folder=self.folder / STATE_FOLDER if options.state_folder is None else options.state_folder,
             log_folder=options.log_folder,
             limits=options.limits,
             on_compile=lambda component, size: show(Compiling(component, size)),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import httpx
 import pytest
 
+from edged.host.state import KEY_VALUE_FILE
 from tests.conftest import GuestPath
 from tests.end_to_end.conftest import CACHE
 from tests.end_to_end.server import edged_up
@@ -25,13 +29,18 @@ route = "/..."
 component = "guest"
 [component.guest]
 source = "guest.wasm"
+key_value_stores = ["default", "cache"]
 variables = { token = "{{ token }}", url = "https://{{ user }}@{{ host }}/" }
 """
 
 
 @pytest.fixture(scope="module")
-def url(guest_path: GuestPath, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("stores")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("stores")
+
+
+@pytest.fixture(scope="module")
+def url(guest_path: GuestPath, folder: Path) -> Iterator[str]:
     shutil.copy(guest_path("python-stores"), folder / "guest.wasm")
     (folder / "spin.toml").write_text(MANIFEST)
     options = ("--cache-dir", str(CACHE), "--limit", "cpu_s_max=120", "--variable", "user=ada")
@@ -58,3 +67,45 @@ def test_a_variable_of_the_application_is_not_the_components(url: str) -> None:
     assert (status, text.partition("(")[0]) == (403, "Error_Undefined")
     status, text = ask(f"{url}/variable/HOST")
     assert (status, text.partition("(")[0]) == (403, "Error_InvalidName")
+
+
+def test_a_value_is_kept_and_listed_and_deleted(url: str) -> None:
+    assert ask(f"{url}/get/default/a%20key") == (200, "nothing")
+    assert ask(f"{url}/set/default/a%20key", b"a value") == (200, "set")
+    assert ask(f"{url}/get/default/a%20key") == (200, "a value")
+    assert ask(f"{url}/keys/default") == (200, '["a key"]')
+    assert ask(f"{url}/exists/cache/a%20key") == (200, "false"), "another store"
+    assert ask(f"{url}/delete/default/a%20key") == (200, "deleted")
+    assert ask(f"{url}/exists/default/a%20key") == (200, "false")
+
+
+def test_a_store_that_the_manifest_does_not_give(url: str) -> None:
+    assert ask(f"{url}/get/secret/k") == (403, "Error_AccessDenied()")
+
+
+def test_a_key_and_a_value_at_their_limits_and_over(url: str) -> None:
+    assert ask(f"{url}/set/cache/{'k' * 255}", bytes(1024 * 1024)) == (200, "set")
+    assert len(ask(f"{url}/get/cache/{'k' * 255}")[1]) == 1024 * 1024
+    for answer in (ask(f"{url}/set/cache/{'k' * 256}"), ask(f"{url}/set/cache/k", bytes(1024 * 1024 + 1))):
+        assert (answer[0], answer[1].partition("(")[0]) == (403, "Error_Other")
+
+
+@pytest.mark.parametrize(("granted", "answer"), [('["default"]', "1"), ("[]", "0")])
+def test_a_guest_of_text_opens_what_it_is_granted(
+    guest_path: GuestPath, tmp_path: Path, granted: str, answer: str
+) -> None:
+    shutil.copy(guest_path("key-value"), tmp_path / "guest.wasm")
+    manifest = MANIFEST.replace('["default", "cache"]', granted)
+    (tmp_path / "spin.toml").write_text(manifest)
+    options = ("--cache-dir", str(CACHE), "--variable", "token=x", "--state-dir", str(tmp_path / "state"))
+    with edged_up(tmp_path, *options) as server:
+        assert httpx.get(server.url).text == answer
+    assert (tmp_path / "state" / KEY_VALUE_FILE).exists() == (answer == "1")
+    assert not (tmp_path / ".spin").exists()
+
+
+def test_state_is_where_spin_keeps_it(url: str, folder: Path) -> None:
+    ask(f"{url}/set/default/k", b"kept")
+    with closing(sqlite3.connect(folder / ".spin" / "sqlite_key_value.db")) as connection:
+        found = connection.execute("SELECT value FROM spin_key_value WHERE store = 'default' AND key = 'k'").fetchone()
+    assert found == (b"kept",)

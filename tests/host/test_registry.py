@@ -82,7 +82,8 @@ def test_what_is_refused_is_not_provided() -> None:
     spin = [interface.wit for interface in spin_interfaces(HostConfig())]
     assert not [wit for wit in spin if wit in REFUSED]
     assert "wasi:http/outgoing-handler@0.2.0".startswith(tuple(REFUSED))
-    assert "fermyon:spin/key-value@2.0.0".startswith(tuple(REFUSED))
+    assert "fermyon:spin/redis@2.0.0".startswith(tuple(REFUSED))
+    assert "wasi:keyvalue/watcher@0.2.0-draft2".startswith(tuple(REFUSED))
     assert "spin:postgres/postgres@4.0.0".startswith(tuple(REFUSED))
     assert not "acme:thing/x".startswith(tuple(REFUSED))
     assert all(REFUSED.values())

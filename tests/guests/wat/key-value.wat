@@ -17,9 +17,11 @@
     (import "lib" "finish" (func $finish))
     (data (i32.const 1024) "default")
     (func (export "handle") (param $request i32) (param $out i32)
+      (local $is-open i32)
       (call $open (i32.const 1024) (i32.const 7) (i32.const 0))
+      (local.set $is-open (i32.eqz (i32.load8_u (i32.const 0)))) ;; before $start writes there
       (call $start (local.get $out))
-      (call $put-number (i64.extend_i32_u (i32.eqz (i32.load8_u (i32.const 0)))))
+      (call $put-number (i64.extend_i32_u (local.get $is-open)))
       (call $finish)))
   (core instance $guest (instantiate $Guest
     (with "memory" (instance $memory)) (with "lib" (instance $lib))
