@@ -130,7 +130,7 @@ class HttpTrigger:
             instance = await pool.acquire(Invocation(request_id, stdout, stderr, budget), call.settle)
             try:
                 await instance.call(component.handler, call.request, call.outparam())
-                await call.conclude()
+                await instance.conclude(call.conclude)
             finally:
                 pool.release(instance)
         except EdgedError as error:
