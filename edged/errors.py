@@ -340,7 +340,10 @@ class NotReady(EdgedError):
 
 
 class HostFailed(EdgedError):
-    """A host function of ours raised: our fault, not the guest's."""
+    """A host function of ours raised: our fault, not the guest's.
+
+    Its message may hold paths and addresses of the node, so clients are not shown it.
+    """
 
     code = "host.failed"
 

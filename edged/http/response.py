@@ -227,6 +227,9 @@ def date_value() -> bytes:
 
 def error_response(error: EdgedError) -> tuple[int, list[Header], bytes]:
     """Status, headers and body of an error: the JSON shape that all of edged's errors have."""
-    body = json.dumps(error.as_json()).encode()
+    shape = error.as_json()
+    if isinstance(error, HostFailed):
+        shape["message"] = "the host failed"  # what failed is for the log
+    body = json.dumps(shape).encode()
     length = b"%d" % len(body)
     return error.http_status, [(b"content-type", b"application/json"), (b"content-length", length)], body

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
-from edged.errors import BadRequest, GuestResponseInvalid
+from edged.errors import BadRequest, GuestResponseInvalid, HostFailed
 from edged.http import response
 from edged.http.exchange import Header
 from edged.http.response import check_headers, check_trailers, date_value, encode_head, error_response
@@ -110,3 +111,9 @@ def test_an_error() -> None:
     assert status == 400
     assert dict(headers) == {b"content-type": b"application/json", b"content-length": b"%d" % len(body)}
     assert body.startswith(b'{"code": "http.bad-request", "message": "no Host", "remedy": "')
+
+
+def test_a_fault_of_ours_tells_clients_nothing_of_the_node() -> None:
+    _, _, body = error_response(HostFailed("read: OSError: /var/lib/edged/secret is gone"))
+    assert json.loads(body)["code"] == "host.failed"
+    assert b"/var" not in body
