@@ -59,7 +59,7 @@ class LoadOptions:
         environment: variables that every component gets, over its own.
         variables: values of application variables. They may be secrets and stay out of the repr.
         variables_ambient: values where `variables` has none; see `edged.manifest.resolve`.
-        state_folder: where key-value stores are kept; None for an app whose stores are not there.
+        state_folder: where stores and databases are kept; None for an app whose stores are not there.
         log_folder: also write guests' output to files there.
         limits: of every guest of the app.
         sources: cache folder for sources fetched by URL.
@@ -125,8 +125,10 @@ async def load_app(model: App, engine: Engine, cache: AotCache, options: LoadOpt
     for component in model.components.values():
         allowed_hosts(component.id, component.allowed_outbound_hosts, values)
     used = {trigger.component for trigger in model.http_triggers}
-    labels = {label for id_ in used if id_ is not None for label in model.components[id_].key_value_stores}
-    state = await trio.to_thread.run_sync(open_state, options.state_folder, labels)
+    served = [component for component in model.components.values() if component.id in used]
+    labels = {label for component in served for label in component.key_value_stores}
+    databases = {name for component in served for name in component.sqlite_databases}
+    state = await trio.to_thread.run_sync(open_state, options.state_folder, labels, databases)
     components: dict[str, HttpComponent] = {}
     try:
         for component in model.components.values():
@@ -135,6 +137,7 @@ async def load_app(model: App, engine: Engine, cache: AotCache, options: LoadOpt
                     host = HostConfig(
                         environment={**component.environment, **options.environment},
                         key_value={label: state.key_value.get(label) for label in component.key_value_stores},
+                        databases={name: state.databases.get(name) for name in component.sqlite_databases},
                         variables=variables[component.id],
                         limits=options.limits,
                     )

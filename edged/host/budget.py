@@ -11,6 +11,7 @@ from edged.limits import (
     KEY_VALUE_SWAPS_OPEN_MAX,
     LOG_BYTES_MAX,
     RANDOM_BYTES_MAX,
+    SQLITE_CONNECTIONS_OPEN_MAX,
 )
 
 
@@ -22,6 +23,7 @@ class Budget:
         log_bytes: of stdout and stderr together; negative once a log line has said that output is dropped.
         random_bytes: never given back.
         files: file descriptors; given back when the guest closes one.
+        databases: connections to SQLite databases; given back likewise.
         key_value_stores: handles of open stores; given back likewise.
         key_value_swaps: compare-and-swaps under way; given back likewise.
     """
@@ -29,6 +31,7 @@ class Budget:
     log_bytes: int = LOG_BYTES_MAX
     random_bytes: int = RANDOM_BYTES_MAX
     files: int = FILES_OPEN_MAX
+    databases: int = SQLITE_CONNECTIONS_OPEN_MAX
     key_value_stores: int = KEY_VALUE_STORES_OPEN_MAX
     key_value_swaps: int = KEY_VALUE_SWAPS_OPEN_MAX
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edged.host import cli, clocks, filesystem, http_types, key_value, poll, random, sockets, streams, variables
+from edged.host import cli, clocks, filesystem, http_types, key_value, poll, random, sockets, sqlite, streams, variables
 from edged.host.interface import Interface
 from edged.host.tree import build_tree
 from edged.limits import GuestLimits
@@ -34,6 +34,7 @@ class HostConfig:
         initial_cwd: a guest path.
         files: guest path -> host file. Read once; a file that appears later is not seen.
         key_value: label of a store that the component may open -> its engine, None where there is none.
+        databases: name of a database that the component may open -> it, None where there is none.
         variables: of the component, names to values. They may be secrets and stay out of the repr.
         limits: of the app.
     """
@@ -43,6 +44,7 @@ class HostConfig:
     initial_cwd: str | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
     key_value: key_value.Stores = field(default_factory=dict)
+    databases: sqlite.Databases = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     limits: GuestLimits = field(default_factory=GuestLimits)
 
@@ -54,6 +56,8 @@ def spin_interfaces(config: HostConfig) -> list[Interface]:
         key_value.WasiKeyValueAtomics(),
         key_value.WasiKeyValueBatch(),
         key_value.WasiKeyValueStore(config.key_value),
+        sqlite.SpinSqlite2(config.databases),
+        sqlite.SpinSqlite3(config.databases),
         variables.ConfigStore(config.variables),
         variables.Variables(config.variables),
     ]

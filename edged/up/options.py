@@ -25,7 +25,7 @@ class UpOptions:
         build: build before the first load.
         watch: rebuild, load and swap when files change.
         build_output: file descriptor for the builds' stdout, or None for this process's own.
-        state_folder: where key-value stores are kept, or None for `.spin` in the app's folder.
+        state_folder: where stores and databases are kept, or None for `.spin` in the app's folder.
         log_folder: also write guests' output to files there.
         limits: of every guest of the app.
     """

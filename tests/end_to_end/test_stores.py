@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ component = "guest"
 [component.guest]
 source = "guest.wasm"
 key_value_stores = ["default", "cache"]
+sqlite_databases = ["default"]
 variables = { token = "{{ token }}", url = "https://{{ user }}@{{ host }}/" }
 """
 
@@ -95,7 +97,7 @@ def test_a_guest_of_text_opens_what_it_is_granted(
     guest_path: GuestPath, tmp_path: Path, granted: str, answer: str
 ) -> None:
     shutil.copy(guest_path("key-value"), tmp_path / "guest.wasm")
-    manifest = MANIFEST.replace('["default", "cache"]', granted)
+    manifest = MANIFEST.replace('sqlite_databases = ["default"]', "").replace('["default", "cache"]', granted)
     (tmp_path / "spin.toml").write_text(manifest)
     options = ("--cache-dir", str(CACHE), "--variable", "token=x", "--state-dir", str(tmp_path / "state"))
     with edged_up(tmp_path, *options) as server:
@@ -109,3 +111,27 @@ def test_state_is_where_spin_keeps_it(url: str, folder: Path) -> None:
     with closing(sqlite3.connect(folder / ".spin" / "sqlite_key_value.db")) as connection:
         found = connection.execute("SELECT value FROM spin_key_value WHERE store = 'default' AND key = 'k'").fetchone()
     assert found == (b"kept",)
+
+
+def test_statements(url: str) -> None:
+    status, text = ask(
+        f"{url}/sql/default",
+        json.dumps(
+            [
+                ["CREATE TABLE IF NOT EXISTS t (a, b)"],
+                ["INSERT INTO t VALUES (?, ?)", 7, "é"],
+                ["SELECT a, b, 1.5 AS c, NULL AS d, x'00ff' AS e FROM t"],
+            ]
+        ).encode(),
+    )
+    assert status == 200, text
+    assert json.loads(text)[-1] == [["a", "b", "c", "d", "e"], [[7, "é", 1.5, None, "00ff"]]]
+
+
+def test_a_database_that_the_manifest_does_not_give(url: str) -> None:
+    assert ask(f"{url}/sql/secret", b"[]") == (403, "Error_AccessDenied()")
+
+
+def test_a_statement_that_reaches_for_another_file(url: str) -> None:
+    status, text = ask(f"{url}/sql/default", b"""[["ATTACH 'sqlite_key_value.db' AS o"]]""")
+    assert (status, text) == (403, "Error_Io(value='not authorized')")
