@@ -138,7 +138,7 @@ class GuestLimits:
     table_count_max: int = 64
     table_elements_max: int = 100_000  # componentize-py needs about 20 000
     instance_count_max: int = 128  # core instances in one component instance; Python guests have 14
-    wall_s_max: float = 60.0  # from the request's head to the end of the response, waiting included
+    wall_s_max: float = 60.0  # from the request's head until the guest returns, waiting included
     cpu_s_max: float = 30.0  # time inside the guest and its host calls; 64 MiB in and out of a guest take 8
     host_calls_max: int = 1_000_000  # a 64 MiB echo in 4 KiB pieces makes 33 000
     handles_max: int = 4_096  # resource handles alive at once

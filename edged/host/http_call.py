@@ -4,8 +4,8 @@
                          <- response, body      <-
 
 The engine awaits `settle` whenever the guest is about to wait or gives way to others; nothing the guest wrote is held
-back from the client beyond that. When the guest has returned, the trigger awaits `conclude`, before it drops the
-guest's handles. A response that is whole by then and small enough leaves in one send.
+back from the client beyond that. When the guest has returned, the trigger calls `returned`, drops the guest's handles
+and awaits `settle` once more. A response that is whole by then and small enough leaves in one send.
 """
 
 from __future__ import annotations
@@ -115,8 +115,9 @@ class HttpCall:
             self._concluded = True
             await self._exchange.finish(sink.trailers)
 
-    async def conclude(self) -> None:
-        """The guest has returned: send the rest of the response.
+    def returned(self) -> None:
+        """The guest has returned: what it gave is the response, whole or not. `settle` sends it; the guest's handles
+        are no longer needed for that.
 
         Raises:
             GuestNoResponse: it set none.
@@ -145,7 +146,6 @@ class HttpCall:
                 # in a handler is a 500 whose body it never finishes. A content-length is still held to.
                 assert self._sink is not None
                 self._sink.finished = True
-        await self.settle()
 
 
 class ResponseOutparam(Resource):

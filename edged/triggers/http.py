@@ -130,9 +130,10 @@ class HttpTrigger:
             instance = await pool.acquire(Invocation(request_id, stdout, stderr, budget), call.settle)
             try:
                 await instance.call(component.handler, call.request, call.outparam())
-                await instance.conclude(call.conclude)
+                call.returned()
             finally:
-                pool.release(instance)
+                pool.release(instance)  # a client that reads slowly holds no instance
+            await call.settle()
         except EdgedError as error:
             if call.client_gone:
                 raise ClientGone from error

@@ -202,16 +202,6 @@ class Instance:
                 lib.wasmtime_component_val_delete(values)
                 values += ffi.VAL_SIZE
 
-    async def conclude(self, finish: Callable[[], Awaitable[None]]) -> None:
-        """Await the end of the response, inside the same wall time: a client that reads slowly holds the instance.
-
-        Raises:
-            GuestTimeout: it took longer.
-        """
-        with self._wall_clock() as scope:
-            await finish()
-        self._check_time(scope)
-
     def close(self) -> None:
         """Drop what the guest still held and free its store. Idempotent.
 
@@ -255,7 +245,9 @@ class Instance:
     async def _drive_on(self, future: int) -> None:
         """Drive a guest that did not end at its first poll. Only such a guest needs a clock."""
         limits = self.program.limits
-        with self._wall_clock() as scope:
+        if self._deadline is None:
+            self._deadline = trio.current_time() + limits.wall_s_max
+        with trio.CancelScope(deadline=self._deadline) as scope:
             while True:
                 if self.cpu_s > limits.cpu_s_max:
                     raise GuestCpuExhausted(
@@ -269,17 +261,8 @@ class Instance:
                     await self._answer(self.pending)
                 if self._poll(future):
                     return
-        self._check_time(scope)
-
-    def _wall_clock(self) -> trio.CancelScope:
-        limits = self.program.limits
-        if self._deadline is None:
-            self._deadline = trio.current_time() + limits.wall_s_max
-        return trio.CancelScope(deadline=self._deadline)
-
-    def _check_time(self, scope: trio.CancelScope) -> None:
         if scope.cancelled_caught:
-            raise GuestTimeout(f"the guest took more than {self.program.limits.wall_s_max:g} s for one request")
+            raise GuestTimeout(f"the guest took more than {limits.wall_s_max:g} s for one request")
 
     def _poll(self, future: int) -> bool:
         """Let the guest run until it is done, waits or has to give way. True: done."""

@@ -56,13 +56,19 @@ class Guest:
         return self
 
 
+async def conclude(call: HttpCall) -> None:
+    """What the trigger does when the guest has returned."""
+    call.returned()
+    await call.settle()
+
+
 async def test_a_small_response_leaves_in_one_send() -> None:
     guest = Guest().respond(201, ("content-type", b"text/plain"))
     for piece in (b"hello", b", ", b"world"):
         assert guest.stream.blocking_write_and_flush(piece) is None
     guest.finish()
     assert guest.exchange.sends == []
-    await guest.call.conclude()
+    await conclude(guest.call)
     assert guest.exchange.sends == [b"hello, world"]
     assert (guest.exchange.status, guest.exchange.headers) == (201, [(b"content-type", b"text/plain")])
     assert guest.exchange.finished
@@ -72,7 +78,7 @@ async def test_a_small_response_leaves_in_one_send() -> None:
 
 async def test_a_response_without_a_body() -> None:
     guest = Guest().respond(204, body=False)
-    await guest.call.conclude()
+    await conclude(guest.call)
     assert guest.exchange.sends == [b""]
     assert guest.exchange.finished
 
@@ -109,7 +115,7 @@ async def test_what_was_written_is_sent_when_the_guest_waits_and_only_then() -> 
     await guest.call.settle()
     assert guest.exchange.sends == [b"", b"one", b"twothree"]
     guest.write(b"four").finish()
-    await guest.call.conclude()
+    await conclude(guest.call)
     assert guest.exchange.sends == [b"", b"one", b"twothree", b"four"]
     assert guest.exchange.finished
 
@@ -120,7 +126,7 @@ async def test_a_finished_response_leaves_while_the_guest_goes_on() -> None:
     assert guest.exchange.sends == [b"all"]
     assert guest.exchange.finished
     await guest.call.settle()
-    await guest.call.conclude()
+    await conclude(guest.call)
     assert guest.exchange.sends == [b"all"]
 
 
@@ -132,7 +138,7 @@ async def test_a_large_write_is_sent_whole() -> None:
     assert guest.exchange.body == data
     assert guest.stream.check_write() == BODY_WRITE_BYTES_MAX
     guest.write(data).finish()
-    await guest.call.conclude()
+    await conclude(guest.call)
     assert guest.exchange.body == data + data
     assert guest.exchange.finished
 
@@ -148,7 +154,7 @@ async def test_after_settling_there_is_room_so_no_poll_waits_for_the_client() ->
 async def test_trailers() -> None:
     guest = Guest().respond()
     guest.finish(TYPES.fields_from_list(invocation(), [("x-sum", b"1")]))
-    await guest.call.conclude()
+    await conclude(guest.call)
     assert guest.exchange.trailers == [(b"x-sum", b"1")]
 
 
@@ -176,7 +182,7 @@ async def test_no_response() -> None:
     guest.outparam.drop()
     assert guest.call.state == "unset"
     with pytest.raises(GuestNoResponse):
-        await guest.call.conclude()
+        await conclude(guest.call)
     assert not guest.exchange.responded
 
 
@@ -188,7 +194,7 @@ async def test_an_error_code_instead_of_a_response(code) -> None:
     assert guest.call.error_code == code
     await guest.call.settle()
     with pytest.raises(GuestErrorResponse, match=code if isinstance(code, str) else "no such thing"):
-        await guest.call.conclude()
+        await conclude(guest.call)
     assert not guest.exchange.responded
 
 
@@ -219,13 +225,13 @@ async def test_a_dropped_body_is_incomplete() -> None:
     assert guest.call.state == "aborted"
     await guest.call.settle()
     with pytest.raises(GuestResponseInvalid, match="dropped"):
-        await guest.call.conclude()
+        await conclude(guest.call)
     assert not guest.exchange.finished
 
 
 async def test_a_body_that_was_neither_finished_nor_dropped_is_whole_when_the_handler_returns() -> None:
     guest = Guest().respond(500).write(b"sorry")
-    await guest.call.conclude()
+    await conclude(guest.call)
     assert guest.exchange.sends == [b"sorry"]
     assert guest.exchange.finished
     guest.body.drop()
@@ -235,7 +241,7 @@ async def test_a_body_that_was_neither_finished_nor_dropped_is_whole_when_the_ha
 async def test_but_not_if_it_is_shorter_than_announced() -> None:
     guest = Guest().respond(200, ("content-length", b"5")).write(b"half")
     with pytest.raises(GuestResponseInvalid):
-        await guest.call.conclude()
+        await conclude(guest.call)
     assert not guest.exchange.finished
 
 
@@ -252,7 +258,7 @@ async def test_a_body_shorter_than_its_content_length() -> None:
     with err(("HTTP-response-body-size", 4)):
         guest.finish()
     with pytest.raises(GuestResponseInvalid, match=r"HTTP-response-body-size\(4\)"):
-        await guest.call.conclude()
+        await conclude(guest.call)
     assert not guest.exchange.finished
 
 
@@ -261,19 +267,19 @@ async def test_a_body_longer_than_its_content_length() -> None:
     with failed_with(("HTTP-response-body-size", 6)):
         guest.write(b"!")
     with pytest.raises(GuestResponseInvalid, match=r"HTTP-response-body-size\(6\)"):
-        await guest.call.conclude()
+        await conclude(guest.call)
 
 
 async def test_a_body_of_its_content_length() -> None:
     guest = Guest().respond(200, ("content-length", b"5")).write(b"hello").finish()
-    await guest.call.conclude()
+    await conclude(guest.call)
     assert guest.exchange.body == b"hello"
 
 
 async def test_a_content_length_and_no_body() -> None:
     guest = Guest().respond(200, ("content-length", b"5"), body=False)
     with pytest.raises(GuestResponseInvalid):
-        await guest.call.conclude()
+        await conclude(guest.call)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +293,7 @@ async def test_where_http_sends_no_body_a_content_length_announces_none(request_
 
 async def test_a_head_may_be_answered_with_a_body() -> None:
     guest = Guest(method="HEAD").respond(200, ("content-length", b"5")).write(b"hello").finish()
-    await guest.call.conclude()
+    await conclude(guest.call)
     assert guest.exchange.sends == [b""]
 
 
@@ -299,7 +305,7 @@ async def test_the_operators_limit_on_a_response() -> None:
     with failed_with(("HTTP-response-body-size", 3 * BODY_WRITE_BYTES_MAX + 1)):
         guest.write(b"x")
     with pytest.raises(GuestResponseInvalid):
-        await guest.call.conclude()
+        await conclude(guest.call)
 
 
 async def test_a_client_that_left_ends_the_call_when_it_is_noticed() -> None:
@@ -310,14 +316,14 @@ async def test_a_client_that_left_ends_the_call_when_it_is_noticed() -> None:
     with err(CLOSED):
         guest.write(b"y")
     with pytest.raises(ClientGone):
-        await guest.call.conclude()
+        await conclude(guest.call)
 
 
 async def test_a_client_that_left_before_the_end() -> None:
     guest = Guest().respond().write(b"x").finish()
     guest.exchange.leave()
     with pytest.raises(ClientGone):
-        await guest.call.conclude()
+        await conclude(guest.call)
 
 
 async def test_a_client_that_left_while_the_guest_waited_to_write() -> None:
@@ -327,7 +333,7 @@ async def test_a_client_that_left_while_the_guest_waited_to_write() -> None:
         await settled(guest.stream.blocking_write_and_flush(b"y"))
     guest.finish()
     with pytest.raises(ClientGone):
-        await guest.call.conclude()
+        await conclude(guest.call)
 
 
 # --- informational responses ---
@@ -373,7 +379,7 @@ async def test_an_echo_of_any_size(nursery) -> None:
     source.drop()
     assert TYPES.incoming_body_finish(invocation(), body).get() == Ok(Ok(None))
     guest.finish()
-    await guest.call.conclude()
+    await conclude(guest.call)
     assert exchange.body == sent
 
 
