@@ -32,7 +32,7 @@ from edged.wasm.linker import Export, Program
 from edged.wasm.loader import LoadedComponent as CompiledComponent
 from edged.wasm.loader import load_component
 from edged.wasm.pool import InstancePool
-from edged.wasm.types import ComponentType, describe
+from edged.wasm.types import ComponentType, Handle, describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,13 +207,28 @@ def _link(engine: Engine, loaded: CompiledComponent, host: HostConfig) -> tuple[
 
 def _check_world(found: ComponentType) -> None:
     """Raise if the component exports no handler that can be called."""
-    if any(name.startswith(HANDLER[0]) and HANDLER[1] in found.exports[name].functions for name in found.exports):
-        return
-    exports = ", ".join(found.exports) or "nothing"
-    raise ComponentUnsupported(
-        f"the component exports {exports}, but no {HANDLER[0]} handler",
-        remedy="Build the component for Spin's http trigger, or for the wasi:http/proxy world.",
-    )
+    interface, function = HANDLER
+    handlers = [
+        exported.functions[function]
+        for name, exported in found.exports.items()
+        if name.startswith(interface) and "-rc" not in name and function in exported.functions
+    ]
+    if not handlers:
+        exports = f" (it exports {', '.join(found.exports)})" if found.exports else ""
+        raise ComponentUnsupported(
+            f"the component exports no {interface} handler{exports}",
+            remedy="Build the component for Spin's http trigger, or for the wasi:http/proxy world.",
+        )
+    takes = [
+        found.resource_names[param.resource - 1][1]
+        for param in handlers[0].params
+        if isinstance(param, Handle) and param.owned
+    ]
+    if takes != ["incoming-request", "response-outparam"] or handlers[0].result is not None:
+        raise ComponentUnsupported(
+            f"the component's {interface} handler takes or gives something else than wasi:http says",
+            remedy="Rebuild the component with its SDK.",
+        )
 
 
 async def _try(program: Program, log: GuestLog) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from edged import manifest
 from edged.app import LoadOptions
-from edged.errors import GuestMemoryExhausted, SourceMissing, Unsupported, VariableError
+from edged.errors import ComponentUnsupported, GuestMemoryExhausted, SourceMissing, Unsupported, VariableError
 from edged.limits import GuestLimits
 from edged.wasm.engine import PoolConfig
 from edged.worker import Worker, open_worker
@@ -77,3 +77,31 @@ async def test_a_guest_that_cannot_start_under_its_limits(worker: Worker, tmp_pa
 async def test_files_that_are_not_there(worker: Worker, tmp_path: Path) -> None:
     with pytest.raises(SourceMissing, match="missing"):
         await worker.load(app(tmp_path, 'files = [{ source = "missing", destination = "/m" }]\n'), options(tmp_path))
+
+
+ODD_HANDLER = """(component
+  (core module $m (func (export "handle") (param i32)))
+  (core instance $i (instantiate $m))
+  (func $handle (param "request" u32) (canon lift (core func $i "handle")))
+  (instance $handler (export "handle" (func $handle)))
+  (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (ODD_HANDLER, "takes or gives something else"),
+        (
+            ODD_HANDLER.replace("@0.2.0", "@0.2.0-rc-2023-11-10"),
+            r"no wasi:http/incoming-handler@0\.2 handler \(it exports",
+        ),
+        ("(component)", r"no wasi:http/incoming-handler@0\.2 handler$"),
+    ],
+    ids=["signature", "pre-release", "nothing"],
+)
+async def test_a_component_without_the_handler(worker: Worker, tmp_path: Path, text: str, message: str) -> None:
+    model = app(tmp_path)
+    (tmp_path / "hello.wat").write_text(text)
+    with pytest.raises(ComponentUnsupported, match=message):
+        await worker.load(model, options(tmp_path))
