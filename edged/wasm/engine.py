@@ -72,7 +72,7 @@ class Engine:
         config.wasm_threads = False
         raw = ffi.address(config.ptr())
         # WASI 0.3 has no values in the C API. With its machinery on, wasmtime 50 ends a suspended call that was given
-        # two borrowed handles (wasi:io/poll) with a bug of its own; tests/wasm/test_guests.py holds that.
+        # two borrowed handles (wasi:io/poll) with a bug of its own; the guest `poll` in tests/triggers holds that.
         ffi.lib.wasmtime_config_wasm_component_model_async_set(raw, False)
         ffi.lib.wasmtime_config_concurrency_support_set(raw, False)
         ffi.lib.wasmtime_config_max_wasm_stack_set(raw, STACK_WASM_BYTES_MAX)

@@ -39,7 +39,6 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "wasmtime_component_resource_host_delete": (None, (c_void_p,)),
     "wasmtime_component_resource_any_to_host": (c_void_p, (c_void_p, c_void_p, c_void_p)),
     "wasmtime_component_resource_host_to_any": (c_void_p, (c_void_p, c_void_p, c_void_p)),
-    "wasmtime_component_resource_any_delete": (None, (c_void_p,)),
     # errors
     "wasmtime_error_new": (c_void_p, (c_char_p,)),
     "wasmtime_error_message": (None, (c_void_p, c_void_p)),
