@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edged.host import cli, clocks, filesystem, http_types, key_value, poll, random, sockets, sqlite, streams, variables
+from edged.host import cli, clocks, poll, random, sockets, streams, variables
+from edged.host.files import filesystem
+from edged.host.files.tree import build_tree
+from edged.host.http import types as http_types
 from edged.host.interface import Interface
-from edged.host.tree import build_tree
+from edged.host.key_value import interfaces as key_value
+from edged.host.sqlite import interfaces as sqlite
 from edged.limits import GuestLimits
 
 REFUSED: Mapping[str, str] = {

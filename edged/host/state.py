@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edged.errors import StateFolderError
-from edged.host.key_value_engine import KeyValue
-from edged.host.key_value_sqlite import KeyValueFile
-from edged.host.sqlite_database import Database
+from edged.host.key_value.engine import KeyValue
+from edged.host.key_value.sqlite import KeyValueFile
+from edged.host.sqlite.database import Database
 
 KEY_VALUE_FILE = "sqlite_key_value.db"
 DATABASE_FILE = "sqlite_db.db"  # of the label "default", the only one that Spin itself has a file for

@@ -20,7 +20,7 @@ import trio
 from edged.errors import EdgedError
 from edged.host.budget import Budget
 from edged.host.guest_log import GuestLog
-from edged.host.http_call import HttpCall
+from edged.host.http.call import HttpCall
 from edged.host.interface import Invocation
 from edged.http.exchange import ClientGone, Exchange, Header
 from edged.http.router import RouteMatch, Router, spin_headers

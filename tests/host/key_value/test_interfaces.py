@@ -6,7 +6,7 @@ import pytest
 
 from edged.host.budget import Budget
 from edged.host.interface import Err, Invocation
-from edged.host.key_value import (
+from edged.host.key_value.interfaces import (
     SpinKeyValue,
     Stores,
     WasiKeyValueAtomics,
@@ -24,7 +24,7 @@ from edged.limits import (
     KEY_VALUE_VALUE_BYTES_MAX,
 )
 from tests.host.fakes import err, invocation
-from tests.host.key_value_memory import MemoryKeyValue
+from tests.host.key_value.memory import MemoryKeyValue
 
 batch, atomics = WasiKeyValueBatch(), WasiKeyValueAtomics()
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import trio
 
-from edged.host.key_value_engine import StoreFailed, incremented
+from edged.host.key_value.engine import StoreFailed, incremented
 from edged.limits import KEY_VALUE_FILE_BYTES_MAX, SQLITE_BUSY_S_MAX
 
 T = TypeVar("T")

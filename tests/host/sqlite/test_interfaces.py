@@ -11,8 +11,8 @@ import pytest
 import trio
 
 from edged.host.interface import Err
-from edged.host.sqlite import Connection, Connection3, SpinSqlite2, SpinSqlite3
-from edged.host.sqlite_database import Database, DatabaseFailed
+from edged.host.sqlite.database import Database, DatabaseFailed
+from edged.host.sqlite.interfaces import Connection, Connection3, SpinSqlite2, SpinSqlite3
 from edged.host.state import open_state
 from edged.limits import (
     SQLITE_CELL_OVERHEAD_BYTES,
@@ -308,7 +308,7 @@ async def test_a_database_that_breaks_while_it_is_open(tmp_path, database, monke
     def broken(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("unable to open database file")
 
-    monkeypatch.setattr("edged.host.sqlite_database.sqlite3.connect", broken)
+    monkeypatch.setattr("edged.host.sqlite.database.sqlite3.connect", broken)
     with pytest.raises(DatabaseFailed, match="unable to open"):
         await database.open()
     assert database.connections.value == SQLITE_CONNECTION_COUNT_MAX

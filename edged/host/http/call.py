@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 from edged.errors import GuestErrorResponse, GuestNoResponse, GuestResponseInvalid, GuestTrap
-from edged.host.fields import Fields
-from edged.host.http_error import ErrorCode, describe
-from edged.host.http_message import IncomingRequest, OutgoingResponse
+from edged.host.http.error import ErrorCode, describe
+from edged.host.http.fields import Fields
+from edged.host.http.message import IncomingRequest, OutgoingResponse
+from edged.host.http.outgoing_body import BodySink
 from edged.host.interface import Err, Ok, Resource
-from edged.host.outgoing_body import BodySink
 from edged.http.exchange import ClientGone, Exchange, Header
 from edged.limits import GuestLimits
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from edged.host.budget import Budget
 from edged.host.interface import Err, Interface, Invocation, Resource
-from edged.host.sqlite_database import Database, DatabaseFailed, OpenDatabase, Value
+from edged.host.sqlite.database import Database, DatabaseFailed, OpenDatabase, Value
 
 Databases = Mapping[str, Database | None]
 """Names that the component may open -> the database, None where there is none."""

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.errors import ManifestError
+from edged.host.files.tree import Directory, HostFile, build_tree, resolve, resolve_parent
 from edged.host.interface import Err
-from edged.host.tree import Directory, HostFile, build_tree, resolve, resolve_parent
 from edged.limits import PATH_BYTES_MAX, PATH_COMPONENT_BYTES_MAX
 from tests.host.fakes import err
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import trio
 
-from edged.host.key_value_engine import KeyValue, StoreFailed, incremented
+from edged.host.key_value.engine import KeyValue, StoreFailed, incremented
 
 
 class MemoryKeyValue:

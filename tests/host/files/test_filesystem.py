@@ -8,10 +8,10 @@ import os
 import pytest
 
 from edged.host.budget import Budget
-from edged.host.file import ERROR_CODES, FileFailure, error_code
-from edged.host.filesystem import READ, FilesystemTypes, Preopens
+from edged.host.files.file import ERROR_CODES, FileFailure, error_code
+from edged.host.files.filesystem import READ, FilesystemTypes, Preopens
+from edged.host.files.tree import build_tree
 from edged.host.streams import CLOSED, IoError
-from edged.host.tree import build_tree
 from edged.limits import FILE_READ_BYTES_MAX, FILES_OPEN_MAX
 from tests.host.fakes import err, failed_with, invocation
 

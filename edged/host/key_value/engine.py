@@ -1,6 +1,6 @@
 """What a key-value store has to be able to do, whoever keeps the values.
 
-Limits on keys and values are the interfaces' own (`edged.host.key_value`): what reaches an engine is within them.
+Limits on keys and values are held in `interfaces.py`: what reaches an engine is within them.
 """
 
 from __future__ import annotations

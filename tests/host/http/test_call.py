@@ -7,8 +7,8 @@ import trio
 import trio.testing
 
 from edged.errors import GuestErrorResponse, GuestNoResponse, GuestResponseInvalid, GuestTrap
-from edged.host.http_call import HttpCall
-from edged.host.http_types import HttpTypes
+from edged.host.http.call import HttpCall
+from edged.host.http.types import HttpTypes
 from edged.host.interface import Err, Ok
 from edged.host.streams import CLOSED
 from edged.http.exchange import ClientGone

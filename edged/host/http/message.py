@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 
 import trio
 
-from edged.host.fields import Fields, content_length
-from edged.host.http_error import CONNECTION_TERMINATED
-from edged.host.incoming_body import BodySource, IncomingBody
+from edged.host.http.error import CONNECTION_TERMINATED
+from edged.host.http.fields import Fields, content_length
+from edged.host.http.incoming_body import BodySource, IncomingBody
+from edged.host.http.outgoing_body import BodySink, OutgoingBody
 from edged.host.interface import Err, Ok, Resource
-from edged.host.outgoing_body import BodySink, OutgoingBody
 from edged.host.poll import Pollable
 from edged.http.exchange import Exchange, Header
 

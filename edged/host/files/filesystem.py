@@ -15,10 +15,10 @@ from typing import Any, ClassVar, NamedTuple, NoReturn
 
 from edged.host.budget import Budget
 from edged.host.clocks import Datetime, datetime_from_ns
-from edged.host.file import FileFailure, FileSource, OpenFile, error_code
+from edged.host.files.file import FileFailure, FileSource, OpenFile, error_code
+from edged.host.files.tree import Directory, HostFile, Node, resolve, resolve_parent
 from edged.host.interface import Err, Interface, Invocation, Resource
 from edged.host.streams import InputStream, IoError, OutputStream
-from edged.host.tree import Directory, HostFile, Node, resolve, resolve_parent
 
 Flags = frozenset[str]
 

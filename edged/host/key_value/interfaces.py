@@ -1,6 +1,6 @@
 """`fermyon:spin/key-value` and `wasi:keyvalue` (store, batch, atomics) over the stores of one component.
 
-    guest ── Store, Bucket ── KeyValue (edged.host.key_value_engine) ── SQLite
+    guest ── Store, Bucket ── KeyValue (edged.host.key_value.engine) ── SQLite
 
 A label that the manifest does not give to the component is `access-denied`; one that it gives, but that nothing keeps
 values for, is `no-such-store`. Keys and values are held to their limits here, before any engine sees them.
@@ -13,7 +13,7 @@ from typing import ClassVar, NamedTuple, TypeVar
 
 from edged.host.budget import Budget
 from edged.host.interface import Err, Interface, Invocation, Resource
-from edged.host.key_value_engine import KeyValue, StoreFailed
+from edged.host.key_value.engine import KeyValue, StoreFailed
 from edged.limits import (
     KEY_VALUE_BATCH_BYTES_MAX,
     KEY_VALUE_BATCH_COUNT_MAX,

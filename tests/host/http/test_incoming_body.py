@@ -7,7 +7,7 @@ import trio
 import trio.testing
 
 from edged.errors import GuestTrap
-from edged.host.incoming_body import BodySource, IncomingBody
+from edged.host.http.incoming_body import BodySource, IncomingBody
 from edged.host.interface import Err, Ok
 from edged.host.poll import Deadline, Poll, Pollable
 from edged.host.streams import CLOSED

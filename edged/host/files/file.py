@@ -13,9 +13,9 @@ from collections.abc import Mapping
 import trio
 
 from edged.host.budget import Budget
+from edged.host.files.tree import HostFile
 from edged.host.interface import Err
 from edged.host.streams import CLOSED, IoError, operation_failed
-from edged.host.tree import HostFile
 from edged.limits import FILE_READ_BYTES_MAX
 
 _OFFSET_MAX = (1 << 63) - 1

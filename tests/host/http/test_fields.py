@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edged.errors import GuestBudgetExhausted
-from edged.host.fields import FORBIDDEN, NOT_IN_TRAILERS, Fields, content_length
+from edged.host.http.fields import FORBIDDEN, NOT_IN_TRAILERS, Fields, content_length
 from edged.limits import FIELD_OVERHEAD_BYTES, FIELDS_BYTES_MAX
 from tests.host.fakes import err
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from edged.host.fields import Entry, Fields
-from edged.host.http_call import ResponseOutparam
-from edged.host.http_error import ErrorCode, HttpFailure
-from edged.host.http_message import (
+from edged.host.http.call import ResponseOutparam
+from edged.host.http.error import ErrorCode, HttpFailure
+from edged.host.http.fields import Entry, Fields
+from edged.host.http.incoming_body import FutureTrailers, IncomingBody
+from edged.host.http.message import (
     FutureIncomingResponse,
     IncomingRequest,
     IncomingResponse,
@@ -16,9 +17,8 @@ from edged.host.http_message import (
     OutgoingResponse,
     RequestOptions,
 )
-from edged.host.incoming_body import FutureTrailers, IncomingBody
+from edged.host.http.outgoing_body import OutgoingBody
 from edged.host.interface import Err, Interface, Invocation, Ok, Resource
-from edged.host.outgoing_body import OutgoingBody
 from edged.host.streams import IoError
 from edged.limits import GuestLimits
 

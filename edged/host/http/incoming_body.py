@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from edged.errors import GuestTrap
-from edged.host.fields import Fields
-from edged.host.http_error import ErrorCode, HttpFailure, code_of
+from edged.host.http.error import ErrorCode, HttpFailure, code_of
+from edged.host.http.fields import Fields
 from edged.host.interface import Err, Ok, Resource
 from edged.host.poll import Pollable
 from edged.host.streams import CLOSED, InputStream, operation_failed

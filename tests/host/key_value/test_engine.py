@@ -10,11 +10,11 @@ import pytest
 import trio
 
 from edged.errors import StateFolderError
-from edged.host.key_value_engine import KeyValue, StoreFailed, incremented
-from edged.host.key_value_sqlite import KeyValueFile
+from edged.host.key_value.engine import KeyValue, StoreFailed, incremented
+from edged.host.key_value.sqlite import KeyValueFile
 from edged.host.state import KEY_VALUE_FILE, open_state
 from edged.limits import MiB
-from tests.host.key_value_memory import MemoryKeyValue
+from tests.host.key_value.memory import MemoryKeyValue
 
 
 @pytest.fixture(params=["sqlite", "memory"])

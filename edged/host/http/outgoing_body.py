@@ -15,8 +15,8 @@ from typing import Protocol
 import trio
 
 from edged.errors import GuestTrap
-from edged.host.fields import Fields
-from edged.host.http_error import ErrorCode, HttpFailure
+from edged.host.http.error import ErrorCode, HttpFailure
+from edged.host.http.fields import Fields
 from edged.host.interface import Err, Resource
 from edged.host.streams import CLOSED, OutputStream, operation_failed
 from edged.http.exchange import ClientGone, Header

@@ -7,8 +7,8 @@ import trio
 import trio.testing
 
 from edged.errors import GuestTrap
-from edged.host.fields import Fields
-from edged.host.outgoing_body import BodySink, OutgoingBody
+from edged.host.http.fields import Fields
+from edged.host.http.outgoing_body import BodySink, OutgoingBody
 from edged.host.streams import CLOSED
 from edged.limits import BLOCKING_WRITE_BYTES_MAX, BODY_WRITE_BYTES_MAX, WRITE_BUFFER_BYTES
 from tests.host.fakes import FakeExchange, err, failed_with, settled, suspends

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edged.host.http_error import CASES_WITH_PAYLOAD, CASES_WITHOUT_PAYLOAD, HttpFailure, code_of, describe
-from edged.host.http_types import HttpTypes
+from edged.host.http.error import CASES_WITH_PAYLOAD, CASES_WITHOUT_PAYLOAD, HttpFailure, code_of, describe
+from edged.host.http.types import HttpTypes
 from edged.host.streams import IoError
 from edged.http.exchange import BodyError, ClientGone
 from edged.limits import GuestLimits

@@ -6,8 +6,9 @@ import pytest
 import trio
 import trio.testing
 
-from edged.host.fields import Fields
-from edged.host.http_message import (
+from edged.host.http.fields import Fields
+from edged.host.http.incoming_body import BodySource, IncomingBody
+from edged.host.http.message import (
     METHODS,
     FutureIncomingResponse,
     IncomingRequest,
@@ -16,7 +17,6 @@ from edged.host.http_message import (
     OutgoingResponse,
     RequestOptions,
 )
-from edged.host.incoming_body import BodySource, IncomingBody
 from edged.host.interface import Err, Ok
 from edged.host.poll import Poll
 from tests.host.fakes import FakeExchange, err, failed_with, head, invocation, settled

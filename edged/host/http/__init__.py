@@ -1,0 +1,1 @@
+"""wasi:http: requests and responses as a guest has them."""

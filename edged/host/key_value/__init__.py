@@ -1,0 +1,1 @@
+"""Key-value stores: fermyon:spin/key-value, wasi:keyvalue, and what keeps the values."""

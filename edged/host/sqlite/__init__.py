@@ -1,0 +1,1 @@
+"""SQLite databases: fermyon:spin/sqlite, spin:sqlite, and what runs the statements."""
