@@ -86,6 +86,12 @@ BUILD_KILL_S = 2.0  # between asking a build to end and ending it
 SHOWN_PATHS_MAX = 5  # changed files that a message names
 VARIABLE_FILE_BYTES_MAX = 1 * MiB  # --variable @FILE
 
+# --- connections of guests to the outside (edged.host.network) ---
+
+DIAL_TIMEOUT_S = 10.0  # name and connection together, where the guest names no time of its own
+DIAL_ADDRESS_COUNT_MAX = 4  # of a name: more would be a long wait for whatever is wrong with the first ones
+PORTS_REFUSED = frozenset({22, 25, 179})  # logins, mail and BGP: what a stolen guest would be used for
+
 # --- what goes into our logs ---
 
 LOG_LINE_BYTES_MAX = 4 * KiB  # longer guest lines are cut and marked

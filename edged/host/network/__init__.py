@@ -1,0 +1,1 @@
+"""The way out of a guest: which destinations it may reach, and connections to them."""
