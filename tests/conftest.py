@@ -1,13 +1,14 @@
-"""What all tests share: the guests, each built the first time that a test asks for it."""
+"""What all tests share: guests and servers, each made the first time that a test asks for it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.guests import build
+from tests.services import Service, redis_server
 
 GuestPath = Callable[[str], Path]
 
@@ -16,3 +17,10 @@ GuestPath = Callable[[str], Path]
 def guest_path() -> GuestPath:
     """`guest_path("loop")`: the `.wasm` of a guest that tests/guests/README.md lists."""
     return build.path
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A Redis server without a password, for all tests of a run."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as service:
+        yield service
