@@ -76,6 +76,18 @@ class HttpFailure(IoError):
         self.code = code
 
 
+class HttpError(Exception):
+    """An exchange with another server that failed.
+
+    Attributes:
+        code: what the guest is told.
+    """
+
+    def __init__(self, code: ErrorCode) -> None:
+        super().__init__(describe(code))
+        self.code = code
+
+
 def describe(code: ErrorCode) -> str:
     """`HTTP-response-body-size(17)`, for messages to people."""
     if isinstance(code, str):
@@ -87,8 +99,10 @@ def describe(code: ErrorCode) -> str:
 CONNECTION_TERMINATED = "connection-terminated"
 
 
-def code_of(error: BodyError | ClientGone) -> ErrorCode:
-    """The error-code for a request body that ended before its end."""
+def code_of(error: BodyError | ClientGone | HttpError) -> ErrorCode:
+    """The error-code for a body that ended before its end."""
+    if isinstance(error, HttpError):
+        return error.code
     if isinstance(error, ClientGone):
         return CONNECTION_TERMINATED
     return _BODY_ERRORS.get(error.status, "HTTP-protocol-error")

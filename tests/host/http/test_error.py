@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edged.host.http.error import CASES_WITH_PAYLOAD, CASES_WITHOUT_PAYLOAD, HttpFailure, code_of, describe
+from edged.host.http.error import CASES_WITH_PAYLOAD, CASES_WITHOUT_PAYLOAD, HttpError, HttpFailure, code_of, describe
 from edged.host.http.types import HttpTypes
 from edged.host.streams import IoError
 from edged.http.exchange import BodyError, ClientGone
@@ -51,9 +51,10 @@ def test_descriptions(code, text) -> None:
         (BodyError(413, ""), ("HTTP-request-body-size", None)),
         (BodyError(418, ""), "HTTP-protocol-error"),
         (ClientGone(), "connection-terminated"),
+        (HttpError("HTTP-response-timeout"), "HTTP-response-timeout"),
     ],
 )
-def test_the_code_for_a_broken_request_body(error, code) -> None:
+def test_the_code_for_a_broken_body(error, code) -> None:
     assert code_of(error) == code
     case = code if isinstance(code, str) else code[0]
     assert case in CASES_WITHOUT_PAYLOAD | CASES_WITH_PAYLOAD
