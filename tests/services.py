@@ -76,7 +76,8 @@ def service(
     try:
         deadline = time.monotonic() + _START_S
         while not (answers or _connects)(port):
-            assert child.poll() is None and time.monotonic() < deadline, f"{command[0]}: {_tail(log)}"
+            assert child.poll() is None, f"{command[0]} ended: {_tail(log)}"
+            assert time.monotonic() < deadline, f"{command[0]} does not answer: {_tail(log)}"
             time.sleep(0.02)
         yield Service(port, child.pid, log)
     finally:
