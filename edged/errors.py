@@ -127,6 +127,14 @@ class ListenError(EdgedError):
     default_remedy = "Choose another --listen address, or pass --find-free-port."
 
 
+class HostTaken(EdgedError):
+    """Two apps of one node that want to answer for the same host."""
+
+    code = "app.host-taken"
+    exit_status = 78
+    default_remedy = "Give each app hosts of its own."
+
+
 class TlsError(EdgedError):
     code = "tls.invalid"
     exit_status = 78
@@ -310,6 +318,14 @@ class VersionUnsupported(RequestRefused):
     code = "http.version-unsupported"
     http_status = 505
     default_remedy = "Use HTTP/1.1 here; HTTP/2 and HTTP/3 need TLS."
+
+
+class HostUnknown(RequestRefused):
+    """A host that no app of this node answers for (RFC 9110 15.5.20)."""
+
+    code = "http.host-unknown"
+    http_status = 421
+    default_remedy = "Correct the host name, or push the app that answers for it."
 
 
 class TooManyConnections(RequestRefused):

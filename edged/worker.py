@@ -1,15 +1,15 @@
-"""A worker: one engine, the app it serves, and the listeners in front of it.
+"""A worker: one engine, the apps it serves, and the listeners in front of them.
 
-    listeners -> Worker.handle -> the current app
+    listeners -> Worker.handle -> the app of that host
 
-`swap` puts a loaded app in the place of the current one between two requests; the old one finishes what it began and is
-then closed. No request fails because of a swap.
+`set` says which apps are served from now on. One that is no longer among them finishes what it began and is then
+closed; no request fails because of a change.
 """
 
 from __future__ import annotations
 
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,8 +17,9 @@ from pathlib import Path
 import trio
 
 from edged.app import LoadedApp, LoadOptions, load_app
-from edged.errors import NotReady
+from edged.errors import HostTaken, HostUnknown, NotReady
 from edged.http.exchange import Exchange
+from edged.http.hosts import HostTable
 from edged.limits import GuestLimits
 from edged.manifest.model import App
 from edged.nursery import plain_errors
@@ -27,15 +28,25 @@ from edged.wasm.engine import Engine, PoolConfig, fingerprint
 
 
 @dataclass(frozen=True, slots=True)
+class Site:
+    """An app and the hosts that it answers for, as `edged.http.hosts` writes them."""
+
+    app: LoadedApp
+    hosts: tuple[str, ...] = ("*",)
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerStatistics:
-    """What is alive right now. After the last request all but `requests_*` and `retiring` are zero.
+    """What is alive right now. After the last request all but `apps`, `requests_*` and `retiring` are zero.
 
     Attributes:
+        apps: that are served.
         instances: of guests.
-        requests_active, requests_served, requests_failed: of the current app.
-        retiring: apps that were swapped out and still serve.
+        requests_active, requests_served, requests_failed: of these apps.
+        retiring: apps that are served no more and still at work.
     """
 
+    apps: int
     instances: int
     requests_active: int
     requests_served: int
@@ -45,7 +56,7 @@ class WorkerStatistics:
 
 @asynccontextmanager
 async def open_worker(cache_folder: Path, pool: PoolConfig | None = None) -> AsyncIterator[Worker]:
-    """A worker with a running engine. At the end the current app is closed; requests must have ended by then.
+    """A worker with a running engine. At the end its apps are closed; requests must have ended by then.
 
     Raises:
         CacheError: the cache folder cannot be used.
@@ -63,7 +74,6 @@ async def open_worker(cache_folder: Path, pool: PoolConfig | None = None) -> Asy
                     yield worker
                 finally:
                     nursery.cancel_scope.cancel()
-                    worker.close()
     finally:
         engine.close()
 
@@ -95,61 +105,68 @@ def pool_for(limits: GuestLimits) -> PoolConfig:
 
 
 class Worker:
-    """Made by `open_worker`."""
+    """See the module. Made by `open_worker`."""
 
     def __init__(self, engine: Engine, cache: AotCache, nursery: trio.Nursery) -> None:
         self.engine = engine
         self.cache = cache
         self._nursery = nursery
-        self._app: LoadedApp | None = None
-        self._keeping: trio.CancelScope | None = None
+        self._hosts: HostTable[LoadedApp] = HostTable(())
+        self._running: dict[LoadedApp, trio.CancelScope] = {}
         self._retiring = 0
-
-    def close(self) -> None:
-        """Stop serving and free the current app."""
-        if self._app is not None:
-            self._app.close()
-            self._app = None
 
     async def load(self, model: App, options: LoadOptions) -> LoadedApp:
         """Load an app with this worker's engine and cache. See `edged.app.load_app` for errors."""
         return await load_app(model, self.engine, self.cache, options)
 
-    def swap(self, app: LoadedApp) -> None:
-        """Serve `app` from the next request on."""
-        old, self._app = self._app, app
-        if self._keeping is not None:
-            self._keeping.cancel()
-        self._keeping = trio.CancelScope()
-        self._nursery.start_soon(self._keep_ahead, app, self._keeping)
-        if old is not None:
-            self._nursery.start_soon(self._retire, old)
+    def set(self, sites: Sequence[Site]) -> None:
+        """Serve these apps, and no others, from the next request on.
+
+        Raises:
+            HostTaken: two of them want the same host. Nothing has changed then.
+        """
+        try:
+            self._hosts = HostTable((host, site.app) for site in sites for host in site.hosts)
+        except ValueError as error:
+            raise HostTaken(f"two apps are to answer for the host {error}") from None
+        wanted = dict.fromkeys(site.app for site in sites)
+        for app in [app for app in self._running if app not in wanted]:
+            self._running.pop(app).cancel()
+        for app in wanted:
+            if app not in self._running:
+                self._running[app] = scope = trio.CancelScope()
+                self._nursery.start_soon(self._run, app, scope)
 
     async def handle(self, exchange: Exchange) -> None:
         """The handler to give to listeners."""
-        app = self._app
+        app = self._hosts.find(exchange.request.authority)
         if app is None:
-            raise NotReady("no app is loaded yet")
+            if not self._running:
+                raise NotReady("no app is loaded yet")
+            raise HostUnknown("no app answers for this host")
         await app.http.handle(exchange)
 
     def statistics(self) -> WorkerStatistics:
-        counts = None if self._app is None else self._app.http.counts
+        counts = [app.http.counts for app in self._running]
         return WorkerStatistics(
+            apps=len(self._running),
             instances=self.engine.instances,
-            requests_active=0 if counts is None else counts.active,
-            requests_served=0 if counts is None else counts.served,
-            requests_failed=0 if counts is None else counts.failed,
+            requests_active=sum(count.active for count in counts),
+            requests_served=sum(count.served for count in counts),
+            requests_failed=sum(count.failed for count in counts),
             retiring=self._retiring,
         )
 
-    async def _keep_ahead(self, app: LoadedApp, scope: trio.CancelScope) -> None:
-        with scope:
-            await app.keep_ahead()
-
-    async def _retire(self, app: LoadedApp) -> None:
-        self._retiring += 1
+    async def _run(self, app: LoadedApp, scope: trio.CancelScope) -> None:
+        """An app's life, from the `set` that names it to the end of what it began before the one that does not."""
         try:
-            await app.http.wait_idle()
+            with scope:
+                await app.run()
+                await trio.sleep_forever()
+            self._retiring += 1
+            try:
+                await app.wait_idle()
+            finally:
+                self._retiring -= 1
         finally:
             app.close()
-            self._retiring -= 1

@@ -91,7 +91,7 @@ ODD_HANDLER = """(component
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (ODD_HANDLER, "takes or gives something else"),
+        (ODD_HANDLER, "and should be func"),
         (
             ODD_HANDLER.replace("@0.2.0", "@0.2.0-rc-2023-11-10"),
             r"no wasi:http/incoming-handler@0\.2 handler \(it exports",

@@ -1,4 +1,4 @@
-"""What a worker sets up: the pool that an app's limits ask for, the files it may open."""
+"""A worker: the pool that an app's limits ask for, the files it may open, the apps it serves."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import trio
+import trio.testing
 
+from edged import manifest
+from edged.app import LoadedApp, LoadOptions
+from edged.errors import HostTaken, HostUnknown, NotReady
 from edged.limits import GUEST_LIMITS_LOWEST, GuestLimits, MiB
 from edged.wasm.engine import PoolConfig
-from edged.worker import open_worker, pool_for
+from edged.worker import Site, Worker, open_worker, pool_for
+from tests.guests import wat
+from tests.host.fakes import FakeExchange, head
 
 
 def test_the_usual_pool_serves_the_usual_limits_and_lower_ones() -> None:
@@ -69,3 +76,71 @@ async def test_a_worker_may_open_as_many_files_as_the_process_may(tmp_path: Path
             assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+MANIFEST = """
+spin_manifest_version = 2
+[application]
+name = "NAME"
+[[trigger.http]]
+route = "/..."
+component = "guest"
+[component.guest]
+source = "GUEST.wat"
+"""
+
+
+async def load(worker: Worker, folder: Path, guest: str) -> LoadedApp:
+    (folder / f"{guest}.wat").write_text(wat.text(guest))
+    model = manifest.parse(MANIFEST.replace("NAME", guest).replace("GUEST", guest).encode(), folder / "spin.toml")
+    return await worker.load(model, LoadOptions(sources=folder / "sources"))
+
+
+async def ask(worker: Worker, authority: str, target: str = "/") -> bytes:
+    exchange = FakeExchange(head(authority=authority, target=target))
+    await worker.handle(exchange)
+    return exchange.body
+
+
+SMALL = PoolConfig(instances=10, core_instances=100)
+
+
+async def test_many_apps_answer_for_their_own_hosts(tmp_path: Path) -> None:
+    async with open_worker(tmp_path / "cache", SMALL) as worker:
+        with pytest.raises(NotReady):
+            await ask(worker, "a.test")
+        hello, counter = [await load(worker, tmp_path, guest) for guest in ("hello", "counter")]
+        worker.set([Site(hello, ("a.test", "b.test")), Site(counter, ("*.c.test",))])
+        assert await ask(worker, "a.test") == await ask(worker, "B.test:8080") == b"hello"
+        assert await ask(worker, "x.c.test") == b"1"
+        with pytest.raises(HostUnknown):
+            await ask(worker, "d.test")
+        assert worker.statistics().apps == 2
+        assert worker.statistics().requests_served == 3
+
+
+async def test_two_apps_cannot_have_one_host(tmp_path: Path) -> None:
+    async with open_worker(tmp_path / "cache", SMALL) as worker:
+        hello, counter = [await load(worker, tmp_path, guest) for guest in ("hello", "counter")]
+        worker.set([Site(hello, ("a.test",))])
+        with pytest.raises(HostTaken, match=r"a\.test"):
+            worker.set([Site(hello, ("a.test",)), Site(counter, ("A.test",))])
+        assert await ask(worker, "a.test") == b"hello", "the old ones go on"
+        counter.close()
+
+
+async def test_an_app_that_is_served_no_more_ends_what_it_began(tmp_path: Path) -> None:
+    async with open_worker(tmp_path / "cache", SMALL) as worker, trio.open_nursery() as nursery:
+        sleep, hello = [await load(worker, tmp_path, guest) for guest in ("sleep", "hello")]
+        worker.set([Site(sleep)])
+        slow = FakeExchange(head(target="/100"))
+        nursery.start_soon(worker.handle, slow)
+        while not worker.statistics().requests_active:
+            await trio.testing.wait_all_tasks_blocked()
+        worker.set([Site(hello)])
+        assert await ask(worker, "any") == b"hello"
+        await trio.testing.wait_all_tasks_blocked()
+        assert worker.statistics().retiring == 1
+        while worker.statistics().retiring:
+            await trio.testing.wait_all_tasks_blocked(0.01)
+        assert slow.body == b"100"

@@ -90,12 +90,22 @@ class Resource:
 
 @dataclass(slots=True)
 class Invocation:
-    """One call of a guest, as the host sees it: who is calling, where its output goes, what it may use."""
+    """One call of a guest, as the host sees it: who is calling, where its output goes, what it may use.
+
+    Attributes:
+        depth: how many calls of other guests led to this one.
+    """
 
     request_id: str
     stdout: OutputSink
     stderr: OutputSink
     budget: Budget = field(default_factory=Budget)
+    depth: int = 0
+
+    def close(self) -> None:
+        """The call has ended: emit what is left of its output."""
+        self.stdout.close()
+        self.stderr.close()
 
 
 class Interface:

@@ -34,7 +34,7 @@ from edged.up.event import (
 from edged.up.options import UpOptions
 from edged.up.project import Project
 from edged.up.watcher import Watcher
-from edged.worker import Worker, open_worker, pool_for
+from edged.worker import Site, Worker, open_worker, pool_for
 
 
 async def run(options: UpOptions, show: Show) -> None:
@@ -99,7 +99,7 @@ class Session:
 
     async def _load_first(self) -> None:
         app = await self._project.load()
-        self._worker.swap(app)
+        self._worker.set([Site(app)])
         self._ready.set()
         urls = tuple(self._listener.urls)
         self._show(Listening(urls, self._routes(app.model), self._options.watch))
@@ -123,7 +123,7 @@ class Session:
                 except EdgedError as error:
                     self._show(ReloadFailed(error))
                     continue
-                self._worker.swap(app)
+                self._worker.set([Site(app)])
                 self._show(Swapped(app.model.name, time.perf_counter() - started, self._routes(app.model)))
 
     def _routes(self, model: App) -> tuple[Route, ...]:

@@ -6,7 +6,7 @@ be compiled from the same. All are frozen and hashable: one codec per distinct t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,6 +99,43 @@ class ComponentType:
     imports: Mapping[str, InstanceType]
     exports: Mapping[str, InstanceType]
     resource_names: tuple[tuple[str, str], ...]
+
+
+def signature(function: Function, resource_names: Sequence[tuple[str, str]]) -> str:
+    """A function's type as WIT writes it, without the names of its parameters.
+
+    Args:
+        resource_names: of the component.
+    """
+
+    def text(ty: WitType | None) -> str:
+        match ty:
+            case None:
+                return "_"
+            case Primitive(kind):
+                return kind.lower()
+            case List(element):
+                return f"list<{text(element)}>"
+            case Tuple(elements):
+                return f"tuple<{', '.join(map(text, elements))}>"
+            case Record(fields):
+                return f"record{{{', '.join(f'{name}: {text(field)}' for name, field in fields)}}}"
+            case Variant(cases):
+                shown = (name if payload is None else f"{name}({text(payload)})" for name, payload in cases)
+                return f"variant{{{', '.join(shown)}}}"
+            case Enum(names):
+                return f"enum{{{', '.join(names)}}}"
+            case Flags(names):
+                return f"flags{{{', '.join(names)}}}"
+            case Option(payload):
+                return f"option<{text(payload)}>"
+            case Result(ok, err):
+                return "result" if ok is err is None else f"result<{text(ok)}, {text(err)}>"
+            case Handle(resource, owned):
+                return f"{'own' if owned else 'borrow'}<{resource_names[resource - 1][1]}>"
+
+    result = "" if function.result is None else f" -> {text(function.result)}"
+    return f"func({', '.join(map(text, function.params))}){result}"
 
 
 class _Resources:

@@ -32,7 +32,10 @@ from edged.host.guest_log import GuestLog
 from edged.host.registry import REFUSED, HostConfig, wasi_interfaces
 from edged.http.exchange import ClientGone
 from edged.limits import GuestLimits, KiB, MiB
-from edged.triggers.http import HANDLER, HttpComponent, HttpTrigger
+from edged.triggers.component import TriggerComponent
+from edged.triggers.exports import check_handler, find_handler
+from edged.triggers.http import HttpTrigger
+from edged.triggers.target import GuestTarget, StaticTarget
 from edged.wasm.engine import Engine, PoolConfig
 from edged.wasm.linker import Program
 from edged.wasm.pool import InstancePool
@@ -79,12 +82,12 @@ def serve(engine: Engine) -> Iterator[Serve]:
         allowed = dataclasses.replace(LIMITS, **limits)
         compiled = component.Component(engine.wasmtime, wat.text(guest))
         program = Program(engine, compiled, wasi_interfaces(HostConfig(limits=allowed)), tuple(REFUSED), allowed)
-        handler = program.export(*HANDLER)
-        assert handler is not None
-        served = HttpComponent("guest", InstancePool(program), handler, GuestLog("test", "guest"))
+        check_handler("http", program.type)
+        exports = {"http": find_handler("http", program)}
+        served = TriggerComponent("guest", InstancePool(program), GuestLog("test", "guest"), exports)
         static = APP.http_triggers[1].static_response
         assert static is not None
-        triggers.append(HttpTrigger(APP, [("/...", served), ("/static", static)]))
+        triggers.append(HttpTrigger(APP, [("/...", GuestTarget(served)), ("/static", StaticTarget(static))]))
         return triggers[-1]
 
     before = engine.instances

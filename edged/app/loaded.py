@@ -1,0 +1,67 @@
+"""An app that can serve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import trio
+
+from edged.host.state import State
+from edged.manifest.model import App
+from edged.triggers.component import TriggerComponent, start_invocation
+from edged.triggers.http import HttpTrigger
+
+
+class BackgroundTrigger(Protocol):
+    """A trigger that calls guests by itself, not for a request."""
+
+    async def run(self) -> None:
+        """Call guests until cancelled. Never raises; calls under way are not cut off."""
+
+    async def wait_idle(self) -> None:
+        """Return when no call is under way."""
+
+
+class LoadedApp:
+    """An app that can serve. Made by `load_app`.
+
+    Attributes:
+        http: answers requests, from the beginning.
+        background: the other triggers; they work while `run` does.
+    """
+
+    def __init__(
+        self,
+        model: App,
+        components: Mapping[str, TriggerComponent],
+        http: HttpTrigger,
+        background: Sequence[BackgroundTrigger],
+        state: State,
+    ) -> None:
+        self.model = model
+        self.components = components
+        self.http = http
+        self.background = background
+        self._state = state
+
+    async def run(self) -> None:
+        """What an app does besides answering requests: other triggers, instances made ahead. Runs until cancelled."""
+        async with trio.open_nursery() as nursery:
+            for component in self.components.values():
+                if component.pool.program.limits.instances_ahead:
+                    nursery.start_soon(component.pool.keep_ahead, start_invocation(component.log, "start"))
+            for trigger in self.background:
+                nursery.start_soon(trigger.run)
+
+    async def wait_idle(self) -> None:
+        """Return when no guest is at work."""
+        await self.http.wait_idle()
+        for trigger in self.background:
+            await trigger.wait_idle()
+
+    def close(self) -> None:
+        """Free what is kept between calls. Call it when `run` has ended and the app is idle."""
+        for component in self.components.values():
+            component.close()
+        self._state.close()

@@ -1,0 +1,52 @@
+"""What a load is told besides the manifest, and what it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edged.limits import GuestLimits
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentLoaded:
+    """What loading one component came to.
+
+    Attributes:
+        seconds: from source to linked.
+        refusals: imports that are refused when called.
+    """
+
+    id: str
+    digest: str
+    compiled: bool
+    seconds: float
+    refusals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """What the operator or developer adds to the manifest.
+
+    Attributes:
+        environment: variables that every component gets, over its own.
+        variables: values of application variables. They may be secrets and stay out of the repr.
+        variables_ambient: values where `variables` has none; see `edged.manifest.resolve`.
+        state_folder: where stores and databases are kept; None for an app whose stores are not there.
+        log_folder: also write guests' output to files there.
+        limits: of every guest of the app.
+        sources: cache folder for sources fetched by URL.
+        on_compile: told a component's id and size in bytes when it has to be compiled, which takes seconds.
+        on_loaded: told what became of each component.
+    """
+
+    sources: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables_ambient: Mapping[str, str] = field(default_factory=dict, repr=False)
+    state_folder: Path | None = None
+    log_folder: Path | None = None
+    limits: GuestLimits = field(default_factory=GuestLimits)
+    on_compile: Callable[[str, int], None] = lambda _component, _bytes: None
+    on_loaded: Callable[[ComponentLoaded], None] = lambda _component: None

@@ -1,0 +1,43 @@
+"""What a trigger has done since its app was loaded, and waiting until it does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import trio
+
+
+@dataclass(slots=True)
+class Counts:
+    """Calls of guests, and what trigger answers itself.
+
+    Attributes:
+        served: ended well.
+        failed: ended by an error of the guest or of ours.
+        active: under way.
+    """
+
+    served: int = 0
+    failed: int = 0
+    active: int = 0
+    _idle: trio.Event = field(default_factory=trio.Event, repr=False)
+
+    @contextmanager
+    def count(self) -> Iterator[None]:
+        """Around one call. What leaves the block as an exception was not served; who raised it counts failures."""
+        self.active += 1
+        try:
+            yield
+            self.served += 1
+        finally:
+            self.active -= 1
+            if not self.active:
+                self._idle.set()
+
+    async def wait_idle(self) -> None:
+        """Return when nothing is under way."""
+        while self.active:
+            self._idle = trio.Event()
+            await self._idle.wait()
