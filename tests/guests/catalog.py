@@ -20,7 +20,7 @@ class Guest:
         files: place in the build folder -> source. One of them is the Makefile.
         venv: the Python environment that the Makefile calls `VENV`.
         modules: what the Makefile finds in `node_modules`.
-        handler: the interface that it exports for the HTTP trigger, with its version.
+        handler: the interface that it exports for its trigger, with its version if it has one.
     """
 
     name: str
@@ -100,11 +100,21 @@ GUESTS = {
             venv=PYTHON_SDK,
         ),
         Guest(
-            "python-stores",
-            "Python SDK: /variable/NAME, /get/STORE/KEY, /set/STORE/KEY, /delete/STORE/KEY, /exists/STORE/KEY, "
-            "/keys/STORE, /sql/DATABASE",
-            {file: SOURCES / "python" / "stores" / file for file in ("Makefile", "app.py")},
+            "python-capabilities",
+            "Python SDK: every interface that Spin adds to WASI, and outbound HTTP; see below",
+            {
+                file: SOURCES / "python" / "capabilities" / file
+                for file in ("Makefile", "app.py", "outbound.py", "stores.py", "values.py")
+            },
             handler="wasi:http/incoming-handler@0.2.0",
+            venv=PYTHON_SDK,
+        ),
+        Guest(
+            "python-redis-trigger",
+            'Python SDK: keeps a message in the store "default", publishes it again where ANSWER names a server; '
+            "`fail`, `trap`",
+            {file: SOURCES / "python" / "redis_trigger" / file for file in ("Makefile", "app.py")},
+            handler="fermyon:spin/inbound-redis",
             venv=PYTHON_SDK,
         ),
         Guest(
