@@ -12,34 +12,15 @@ from typing import Protocol
 import structlog
 import trio
 
-from edged.errors import BadRequest, BodyTooLarge, EdgedError, HostFailed, RequestRefused, RequestTimeout
-from edged.http.exchange import BodyError, ClientGone, Exchange, Handler, Header
+from edged.errors import EdgedError, RequestRefused
+from edged.http.exchange import ClientGone, Exchange, Handler, Header
 from edged.http.field_section import guard_section, refused
 from edged.http.guard import Guarded
+from edged.http.handling import run_handler
 from edged.http.stream_exchange import StreamExchange
 from edged.limits import SWEEP_INTERVAL_S
 
 log = structlog.get_logger()
-
-_BODY_REFUSALS: dict[int, type[RequestRefused]] = {400: BadRequest, 408: RequestTimeout, 413: BodyTooLarge}
-
-
-def _answerable(error: Exception, exchange: Exchange) -> EdgedError:
-    """What to tell the client of what left a handler.
-
-    Raises:
-        ClientGone: there is nobody to tell.
-    """
-    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]  # a handler with a nursery
-    if isinstance(error, ClientGone):
-        raise error
-    if isinstance(error, BodyError):
-        return _BODY_REFUSALS[error.status](str(error))
-    if isinstance(error, EdgedError):
-        return error  # its handler knows more of it, and logs it
-    log.error("handler.failed", code=HostFailed.code, path=exchange.request.path, exc_info=error)
-    return HostFailed("the handler failed")
 
 
 class Member(Protocol):
@@ -104,20 +85,10 @@ class ConnectionSet:
         """
         self.active += 1
         try:
-            await self._handler(exchange)
-        except Exception as error:
-            return _answerable(error, exchange)
-        except BaseExceptionGroup as group:
-            # Cancelled while something failed: the failure ends here, the cancellation where it came from.
-            ours, rest = group.split(Exception)
-            assert rest is not None
-            if ours is not None:
-                _answerable(ours, exchange)
-            raise rest from None
+            return await run_handler(self._handler, exchange)
         finally:
             self.active -= 1
             self.served += 1
-        return None
 
     def open_section(
         self, fields: Sequence[Header], version: str, client: tuple[str, int]
