@@ -90,7 +90,23 @@ VARIABLE_FILE_BYTES_MAX = 1 * MiB  # --variable @FILE
 
 DIAL_TIMEOUT_S = 10.0  # name and connection together, where the guest names no time of its own
 DIAL_ADDRESS_COUNT_MAX = 4  # of a name: more would be a long wait for whatever is wrong with the first ones
+CHAIN_DEPTH_MAX = 16  # components that call each other in turn: more is a circle
+RESOLVE_THREAD_COUNT_MAX = 8  # names of one app looked up at once, each in a thread: slow DNS holds up this app only
 PORTS_REFUSED = frozenset({22, 25, 179})  # logins, mail and BGP: what a stolen guest would be used for
+
+# --- outbound HTTP (edged.host.http_client) ---
+
+HTTP_CLIENT_CONNECTION_COUNT_MAX = 1_000  # of one app in one worker, as many as it has instances
+HTTP_CLIENT_CONNECTION_PER_ORIGIN_MAX = 512  # to one scheme, host and port: what a stolen guest could flood it with
+HTTP_CLIENT_QUEUE_MAX = 1_000  # requests of one app that wait for a connection; each holds a request of ours
+HTTP_CLIENT_IDLE_COUNT_MAX = 64  # connections of one app kept without a request: a file descriptor each
+HTTP_CLIENT_IDLE_S = 60.0  # and for how long: most servers close theirs after 60 to 75 s
+HTTP_CLIENT_REQUESTS_OPEN_MAX = 128  # of one guest's request, each with up to BODY_WRITE_BYTES_MAX of its body
+HTTP_CLIENT_CONNECT_S_MAX = 30.0  # queue, name, connection and TLS, where the guest names no shorter time
+HTTP_CLIENT_FIRST_BYTE_S_MAX = 600.0  # until the response's head: Spin's own number; the guest's wall time is less
+HTTP_CLIENT_BETWEEN_BYTES_S_MAX = 600.0  # likewise
+HTTP_CLIENT_TARGET_BYTES_MAX = 64 * KiB  # path and query: hyper's number, and with it Spin's
+HTTP_CLIENT_INTERIM_COUNT_MAX = 16  # 1xx before a response; a server has use for one or two
 
 # --- what goes into our logs ---
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from edged.errors import GuestBudgetExhausted
 from edged.limits import (
     FILES_OPEN_MAX,
+    HTTP_CLIENT_REQUESTS_OPEN_MAX,
     KEY_VALUE_STORES_OPEN_MAX,
     KEY_VALUE_SWAPS_OPEN_MAX,
     LOG_BYTES_MAX,
@@ -24,6 +25,7 @@ class Budget:
         random_bytes: never given back.
         files: file descriptors; given back when the guest closes one.
         databases: connections to SQLite databases; given back likewise.
+        http_requests: outbound, until the guest drops the response; given back likewise.
         key_value_stores: handles of open stores; given back likewise.
         key_value_swaps: compare-and-swaps under way; given back likewise.
     """
@@ -32,6 +34,7 @@ class Budget:
     random_bytes: int = RANDOM_BYTES_MAX
     files: int = FILES_OPEN_MAX
     databases: int = SQLITE_CONNECTIONS_OPEN_MAX
+    http_requests: int = HTTP_CLIENT_REQUESTS_OPEN_MAX
     key_value_stores: int = KEY_VALUE_STORES_OPEN_MAX
     key_value_swaps: int = KEY_VALUE_SWAPS_OPEN_MAX
 

@@ -1,7 +1,7 @@
 """Incoming bodies of `wasi:http/types`: incoming-body and future-trailers.
 
-    client -> BodyReader -> BodySource -> input-stream    -> guest
-                                       -> future-trailers -> guest
+    client or server -> BodyReader -> BodySource -> input-stream    -> guest
+                                                 -> future-trailers -> guest
 
 The guest reads the stream, or has given it up and waits for the trailers; never both at once.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from edged.errors import GuestTrap
-from edged.host.http.error import ErrorCode, HttpFailure, code_of
+from edged.host.http.error import ErrorCode, HttpError, HttpFailure, code_of
 from edged.host.http.fields import Fields
 from edged.host.interface import Err, Ok, Resource
 from edged.host.poll import Pollable
@@ -22,7 +22,10 @@ from edged.limits import READ_CHUNK_BYTES
 
 
 class BodyReader(Protocol):
-    """Where a body comes from. See `Exchange` for the contract. Cancelling `receive` must not lose bytes."""
+    """Where a body comes from: an `Exchange`, whose contract it is, or a `ResponseBody`.
+
+    Cancelling `receive` must not lose bytes.
+    """
 
     async def receive(self, bytes_max: int) -> bytes: ...
 
@@ -96,14 +99,14 @@ class BodySource:
     async def _fill(self) -> None:
         try:
             self._ahead = memoryview(self._take(await self._reader.receive(READ_CHUNK_BYTES)))
-        except (BodyError, ClientGone) as error:
+        except (BodyError, ClientGone, HttpError) as error:
             self._fail(code_of(error))
 
     def _pull(self, bytes_max: int) -> bytes:
         """What is there now: empty when nothing is, or when that was the end."""
         try:
             data = self._reader.receive_nowait(bytes_max)
-        except (BodyError, ClientGone) as error:
+        except (BodyError, ClientGone, HttpError) as error:
             self._fail(code_of(error))
             return b""
         return b"" if data is None else self._take(data)
@@ -119,13 +122,20 @@ class BodySource:
 
 
 class FutureTrailers(Resource):
-    """`resource future-trailers`. Reading it to the end throws away what is left of the body."""
+    """`resource future-trailers`. Reading it to the end throws away what is left of the body. Arguments as for
+    `IncomingBody`."""
 
-    __slots__ = ("_consumed", "_source", "_trailers")
+    __slots__ = ("_consumed", "_on_drop", "_source", "_trailers")
 
-    def __init__(self, source: BodySource, trailers: Callable[[], Sequence[Header]]) -> None:
+    def __init__(
+        self,
+        source: BodySource,
+        trailers: Callable[[], Sequence[Header]],
+        on_drop: Callable[[], None] | None = None,
+    ) -> None:
         self._source = source
         self._trailers = trailers
+        self._on_drop = on_drop
         self._consumed = False
 
     def ready(self) -> bool:
@@ -149,19 +159,30 @@ class FutureTrailers(Resource):
         trailers = Fields.received(self._trailers())
         return Ok(Ok(trailers if trailers.entries() else None))
 
+    def drop(self) -> None:
+        if self._on_drop is not None:
+            self._on_drop()
+
 
 class IncomingBody(Resource):
     """`resource incoming-body`.
 
     Args:
         trailers: gives the trailer fields once the reader is at its end.
+        on_drop: called when the guest is no longer interested in the body nor its trailers.
     """
 
-    __slots__ = ("_source", "_streamed", "_trailers")
+    __slots__ = ("_on_drop", "_source", "_streamed", "_trailers")
 
-    def __init__(self, source: BodySource, trailers: Callable[[], Sequence[Header]]) -> None:
+    def __init__(
+        self,
+        source: BodySource,
+        trailers: Callable[[], Sequence[Header]],
+        on_drop: Callable[[], None] | None = None,
+    ) -> None:
         self._source = source
         self._trailers = trailers
+        self._on_drop = on_drop
         self._streamed = False
 
     def stream(self) -> InputStream:
@@ -179,4 +200,8 @@ class IncomingBody(Resource):
         """
         if self._source.streaming:
             raise GuestTrap("incoming-body.finish was called while the body's stream was open")
-        return FutureTrailers(self._source, self._trailers)
+        return FutureTrailers(self._source, self._trailers, self._on_drop)
+
+    def drop(self) -> None:
+        if self._on_drop is not None:
+            self._on_drop()

@@ -104,6 +104,10 @@ class IncomingResponse(Resource):
             raise Err
         return body
 
+    def drop(self) -> None:
+        if self._body is not None:
+            self._body.drop()
+
 
 class OutgoingResponse(Resource):
     """`resource outgoing-response`. Consumes its headers, which cannot change any more."""
@@ -238,7 +242,7 @@ class FutureIncomingResponse(Resource):
     """`resource future-incoming-response`. Whoever sends the request calls `resolve` once.
 
     Args:
-        on_drop: called when the guest is no longer interested, so that the sender can stop.
+        on_drop: called when the guest drops it without having taken the answer, so that the sender can stop.
     """
 
     __slots__ = ("_consumed", "_on_drop", "_resolved", "_result")
@@ -274,7 +278,7 @@ class FutureIncomingResponse(Resource):
         return Ok(self._result)
 
     def drop(self) -> None:
-        if self._on_drop is not None:
+        if self._on_drop is not None and not self._consumed:
             self._on_drop()
 
 

@@ -3,7 +3,8 @@
     guest -> output-stream -> BodySink -> BodyWriter -> client
 
 A `BodySink` may be written to before anyone has attached a writer: a guest may write the body of a response first and
-set the response afterwards.
+set the response afterwards. The body of a request never gets a writer: it is taken out at the other side
+(`edged.host.http.request_body`), and what a sink gathers without a writer is the bounded buffer between both tasks.
 """
 
 from __future__ import annotations
@@ -50,7 +51,6 @@ class BodySink:
         "_ahead",
         "_ahead_bytes",
         "_changed",
-        "_length",
         "_limit",
         "_size_case",
         "_writer",
@@ -59,6 +59,7 @@ class BodySink:
         "error_code",
         "finished",
         "gone",
+        "length",
         "may_be_absent",
         "streaming",
         "trailers",
@@ -66,7 +67,8 @@ class BodySink:
     )
 
     def __init__(self, length: int | None, bytes_max: int, size_case: str) -> None:
-        self._length = length
+        self.length = length
+        """Announced in bytes, or None."""
         self._limit = bytes_max if length is None else min(length, bytes_max)
         self._size_case = size_case
         self._writer: BodyWriter | None = None
@@ -124,6 +126,7 @@ class BodySink:
             data = data[room:]
         self._ahead.append(data)
         self._ahead_bytes += len(data)
+        self._note_change()
 
     def close(self) -> None:
         self.streaming = False
@@ -136,7 +139,7 @@ class BodySink:
         """
         if self.error_code is not None:
             raise Err(self.error_code)
-        if self._length not in (None, self.written) and not (self.may_be_absent and not self.written):
+        if self.length not in (None, self.written) and not (self.may_be_absent and not self.written):
             raise Err(self._fail(self.written))
         if trailers is not None:
             self.trailers = trailers.trailers()
@@ -175,6 +178,34 @@ class BodySink:
         except ClientGone:
             self.gone = True
         self.dirty = False
+
+    def take(self, bytes_max: int) -> bytes:
+        """Take gathered bytes out, for a sink without a writer; empty where nothing was gathered."""
+        pieces: list[bytes] = []
+        room = bytes_max
+        ahead = self._ahead
+        while ahead and room:
+            data = ahead.popleft()
+            if len(data) > room:
+                ahead.appendleft(data[room:])
+                data = data[:room]
+            pieces.append(data)
+            room -= len(data)
+        self._ahead_bytes -= bytes_max - room
+        if pieces:
+            self._note_change()
+        return b"".join(pieces)
+
+    def leave(self) -> None:
+        """Nobody takes any more: what was gathered is gone, and what the guest still writes is refused."""
+        self.gone = True
+        self._ahead.clear()
+        self._ahead_bytes = 0
+        self._note_change()
+
+    async def wait_changed(self) -> None:
+        """Return when the guest has written, finished or aborted, or something was taken."""
+        await self._change()
 
     async def wait_ended(self) -> None:
         """Return when the guest finished or aborted the body."""
