@@ -13,7 +13,7 @@ EXAMPLE := examples/hello-python
 help:
 	@echo 'make venv    .venv with edged, as the sources stand, and the tools for working on it'
 	@echo 'make run     build $(EXAMPLE) with its SDK and serve it on http://127.0.0.1:8080'
-	@echo 'make test    build the guests of the tests once, then run all tests'
+	@echo 'make test    build the guests of the tests once, then run all tests, with servers of their own'
 	@echo 'make lint    ruff and the contracts about who may import whom'
 	@echo 'make type    mypy, strict'
 	@echo 'make bench   requests per second and cost per host call'
@@ -35,6 +35,7 @@ run: venv
 	@unset MAKEFLAGS MFLAGS MAKELEVEL; exec $(BIN)/edged up $(EXAMPLE) $(ARGS)
 
 test: venv
+	@.ci/need servers
 	$(BIN)/python -m tests.guests.build
 	$(BIN)/python -m pytest $(ARGS)
 

@@ -44,7 +44,7 @@ def program(name: str, package: str, *folders: str) -> str:
         folders: looked through besides PATH.
     """
     found = shutil.which(name) or next((path for folder in folders if (path := shutil.which(name, path=folder))), None)
-    assert found is not None, f"{name} is missing: run .ci/need {package} as root, or apt-get install {package}"
+    assert found is not None, f"{name} is missing: run .ci/need servers as root, or apt-get install {package}"
     return found
 
 
