@@ -1,4 +1,4 @@
-"""What Spin adds to WASI, as an application built by the official SDK meets it."""
+"""Stores, databases and variables, as applications built by the official SDKs meet them."""
 
 from __future__ import annotations
 
@@ -36,14 +36,20 @@ variables = { token = "{{ token }}", url = "https://{{ user }}@{{ host }}/" }
 """
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("stores")
+@pytest.fixture(scope="module", params=["python-capabilities", "js-capabilities"])
+def guest(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
 
 
 @pytest.fixture(scope="module")
-def url(guest_path: GuestPath, folder: Path) -> Iterator[str]:
-    shutil.copy(guest_path("python-capabilities"), folder / "guest.wasm")
+def folder(tmp_path_factory: pytest.TempPathFactory, guest: str) -> Path:
+    return tmp_path_factory.mktemp(guest)
+
+
+@pytest.fixture(scope="module")
+def url(guest_path: GuestPath, guest: str, folder: Path) -> Iterator[str]:
+    shutil.copy(guest_path(guest), folder / "guest.wasm")
     (folder / "spin.toml").write_text(MANIFEST)
     options = ("--cache-dir", str(CACHE), "--limit", "cpu_s_max=120", "--variable", "user=ada")
     with pytest.MonkeyPatch.context() as environment:

@@ -85,6 +85,20 @@ GUESTS = {
             modules=JS_SDK,
         ),
         Guest(
+            "js-capabilities",
+            "JavaScript SDK: key-value stores, SQLite, variables, Redis, fetch; see below",
+            {
+                **{place: SOURCES / "js" / "capabilities" / place for place in ("Makefile", "package.json")},
+                "build.mjs": EXAMPLES / "hello-js" / "build.mjs",
+                "sdk.mk": EXAMPLES / "hello-js" / "Makefile",
+                "src/index.js": SOURCES / "js" / "capabilities" / "index.js",
+                "wit/world.wit": SOURCES / "js" / "capabilities" / "world.wit",
+            },
+            handler="wasi:http/incoming-handler@0.2.3",
+            venv=PYTHON_SDK,
+            modules=JS_SDK,
+        ),
+        Guest(
             "hello-python",
             "Python SDK: / (HTML), /hello/:name (by the header of the manifest's route)",
             _example("hello-python", "app.py"),

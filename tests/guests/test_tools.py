@@ -61,7 +61,7 @@ def test_npm_packages_are_pinned_by_version_and_checksum_and_by_no_host(package:
     assert all("integrity" in entry and "resolved" not in entry for entry in lock.values())
 
 
-@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("package", [*PACKAGES, *SOURCES.glob("js/*/package.json")], ids=lambda path: path.parent.name)
 def test_tests_build_an_example_with_the_packages_that_it_pins(package: Path) -> None:
     assert dependencies(package).items() <= dependencies(JS_SDK.project / "package.json").items()
 
