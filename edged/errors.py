@@ -87,6 +87,52 @@ class Unsupported(EdgedError):
     default_remedy = "Remove it from the app, or use an edged that has it."
 
 
+class RuntimeConfigMissing(EdgedError):
+    code = "runtime-config.missing"
+    exit_status = 66
+    default_remedy = "Correct the path given with --runtime-config-file."
+
+
+class RuntimeConfigError(EdgedError):
+    """A runtime-config.toml that is not one. The message starts with `file:line:`."""
+
+    code = "runtime-config.invalid"
+    exit_status = 78
+    default_remedy = "Correct the runtime config."
+
+
+class RuntimeConfigUnsupported(EdgedError):
+    """A runtime config that asks for something that Spin has and this edged does not."""
+
+    code = "runtime-config.unsupported"
+    exit_status = 69
+    default_remedy = "Remove it from the runtime config, or use an edged that has it."
+
+
+class LabelUnknown(EdgedError):
+    """A key-value store or database that a component names and nobody configured."""
+
+    code = "app.label"
+    exit_status = 78
+    default_remedy = "Configure the label in a runtime config, or use `default`."
+
+
+class InitialStateFailed(EdgedError):
+    """What --key-value or --sqlite say could not be done."""
+
+    code = "app.initial-state"
+    exit_status = 65
+    default_remedy = "Correct --key-value or --sqlite."
+
+
+class VariablesUnavailable(EdgedError):
+    """A provider of variables that could not be asked, or answered something else than a value."""
+
+    code = "variables.unavailable"
+    exit_status = 69
+    default_remedy = "Check the provider's settings in the runtime config, and that it can be reached."
+
+
 class VariableError(EdgedError):
     code = "app.variable"
     exit_status = 78

@@ -76,6 +76,16 @@ SOURCE_TIMEOUT_S = 300.0  # a whole component download; 64 MiB at 2 Mbit/s
 SOURCE_READ_TIMEOUT_S = 30.0  # between two pieces of it, and for the connection
 SOURCE_REDIRECT_COUNT_MAX = 5  # a release page needs two
 
+# --- a runtime config and what it names (edged.runtime_config, edged.variables_provider) ---
+
+RUNTIME_CONFIG_BYTES_MAX = 256 * KiB  # as a manifest
+RUNTIME_CONFIG_CONNECTIONS_HIGHEST = 1_000_000  # of one kind, as an operator may write it; edged's own limits hold too
+DOTENV_BYTES_MAX = 1 * MiB  # a file of variables; as --variable @FILE
+VAULT_TIMEOUT_S = 15.0  # all variables of one load; a load waits for them
+VAULT_RESPONSE_BYTES_MAX = 1 * MiB  # one secret with what describes it; Vault itself keeps no larger ones
+VAULT_REQUEST_COUNT_MAX = 8  # requests at once to one server
+SQL_FILE_BYTES_MAX = 16 * MiB  # --sqlite @FILE: a schema and what to begin with, not a dump
+
 # --- a folder under development (edged.up) ---
 
 WATCH_ENTRY_COUNT_MAX = 50_000  # files and folders looked at for changes: a look takes a third of a second then
@@ -147,6 +157,13 @@ SQLITE_CELL_OVERHEAD_BYTES = 64  # what a value costs besides its bytes, or NULL
 SQLITE_ROW_COUNT_MAX = 10_000  # of one result, which the loop waits for while it is given to the guest
 SQLITE_HEAP_BYTES_MAX = 256 * MiB  # all of SQLite in this process: sorts, temporary tables, caches
 SQLITE_FILE_BYTES_MAX = 1024 * MiB  # one database, on disk
+MQTT_CONNECTIONS_OPEN_MAX = 8  # of one request
+MQTT_CONNECTION_COUNT_MAX = 256  # of one app in one worker; each is a socket
+MQTT_PAYLOAD_BYTES_MAX = 1 * MiB  # one message; Spin's client takes 10 KiB, AWS's broker 128 KiB
+MQTT_STRING_BYTES_MAX = 65_535  # topic, user name, password, client id: what MQTT itself can carry
+MQTT_KEEP_ALIVE_S_MAX = 65_535  # likewise; a longer one means the same
+MQTT_PUBLISH_TIMEOUT_S = 30.0  # connecting, where that is due, sending and the broker's acknowledgement
+MQTT_READ_BYTES = 256  # one recv: what a broker has to say to a publisher is four bytes at a time
 PATH_BYTES_MAX = 4 * KiB  # PATH_MAX of Linux
 PATH_COMPONENT_BYTES_MAX = 255  # NAME_MAX of Linux
 

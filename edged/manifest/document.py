@@ -98,7 +98,7 @@ def _syntax_error(message: str, text: str) -> Invalid:
 
 
 def _too_deep() -> Invalid:
-    return Invalid(Problem(1, f"the manifest is nested deeper than {MANIFEST_DEPTH_MAX} levels"))
+    return Invalid(Problem(1, f"the file is nested deeper than {MANIFEST_DEPTH_MAX} levels"))
 
 
 def _check_depth(values: dict[str, object]) -> None:

@@ -58,13 +58,18 @@ class Problems:
 
 
 def manifest_error(file: str, problems: Iterable[Problem]) -> ManifestError:
-    """One error, one line per problem, in the order of the file, at most `MANIFEST_PROBLEM_COUNT_MAX` of them."""
+    """One error for all of them."""
+    return ManifestError(as_text(file, problems))
+
+
+def as_text(file: str, problems: Iterable[Problem]) -> str:
+    """One line per problem, in the order of the file, at most `MANIFEST_PROBLEM_COUNT_MAX` of them."""
     ordered = sorted(dict.fromkeys(problems), key=lambda problem: problem.line)
     lines = [f"{file}:{problem.line}: {problem.text}" for problem in ordered[:MANIFEST_PROBLEM_COUNT_MAX]]
     left_out = len(ordered) - len(lines)
     if left_out:
         lines.append(f"{file}: and {left_out} more")
-    return ManifestError("\n".join(lines))
+    return "\n".join(lines)
 
 
 def shown(text: str) -> str:
