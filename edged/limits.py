@@ -159,6 +159,7 @@ SQLITE_HEAP_BYTES_MAX = 256 * MiB  # all of SQLite in this process: sorts, tempo
 SQLITE_FILE_BYTES_MAX = 1024 * MiB  # one database, on disk
 MQTT_CONNECTIONS_OPEN_MAX = 8  # of one request
 MQTT_CONNECTION_COUNT_MAX = 256  # of one app in one worker; each is a socket
+MQTT_ADDRESS_CHARS_MAX = 8 * KiB  # a URL; a client id may be most of it
 MQTT_PAYLOAD_BYTES_MAX = 1 * MiB  # one message; Spin's client takes 10 KiB, AWS's broker 128 KiB
 MQTT_STRING_BYTES_MAX = 65_535  # topic, user name, password, client id: what MQTT itself can carry
 MQTT_KEEP_ALIVE_S_MAX = 65_535  # likewise; a longer one means the same

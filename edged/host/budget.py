@@ -11,6 +11,7 @@ from edged.limits import (
     KEY_VALUE_STORES_OPEN_MAX,
     KEY_VALUE_SWAPS_OPEN_MAX,
     LOG_BYTES_MAX,
+    MQTT_CONNECTIONS_OPEN_MAX,
     RANDOM_BYTES_MAX,
     SQLITE_CONNECTIONS_OPEN_MAX,
 )
@@ -28,6 +29,7 @@ class Budget:
         http_requests: outbound, until the guest drops the response; given back likewise.
         key_value_stores: handles of open stores; given back likewise.
         key_value_swaps: compare-and-swaps under way; given back likewise.
+        mqtt_connections: likewise.
     """
 
     log_bytes: int = LOG_BYTES_MAX
@@ -37,6 +39,7 @@ class Budget:
     http_requests: int = HTTP_CLIENT_REQUESTS_OPEN_MAX
     key_value_stores: int = KEY_VALUE_STORES_OPEN_MAX
     key_value_swaps: int = KEY_VALUE_SWAPS_OPEN_MAX
+    mqtt_connections: int = MQTT_CONNECTIONS_OPEN_MAX
 
     def spend_random(self, count_bytes: int) -> None:
         """Take `count_bytes` of random bytes, or end the request with `guest.budget-exhausted`."""

@@ -1,0 +1,1 @@
+"""MQTT: fermyon:spin/mqtt, and the publisher below it."""
