@@ -10,13 +10,15 @@ and is done here:
 | `/a/:name.:kind` | one segment with a dot: `name` up to the first dot, `kind` the rest                    |
 | `/a/...`, `/a/*` | `/a`, `/a/` and everything below; `path_info` is what stands after `/a`                |
 
-Of several routes that match, the one wins whose first different part is stronger: text before `:name`, `:name` before a
-wildcard; then more dots, then fewer parts, then the one written first. So an exact route always wins, and of wildcards
-the longest prefix. The same route written twice belongs to the last one.
+Of several routes that match, the one wins whose first different part is stronger: text before `:name`, that before a
+dot, that before the route's end, that before a wildcard, that before a slash. So an exact route always wins, and of wildcards the longest
+prefix. The same route written twice belongs to the last one.
 
-Two departures, both where routefinder 0.5 contradicts Spin's documentation: a segment that starts with a dot
+Three departures. Two where routefinder 0.5 contradicts Spin's documentation: a segment that starts with a dot
 (`/.well-known/x`) is plain text, which routefinder reads as a dot after nothing (it then loses to `/...`, or never
-matches); and a wildcard before the end is refused, where routefinder panics at the first request.
+matches); and a wildcard before the end is refused, where routefinder panics at the first request. And one where it
+contradicts itself: it counts dots only after all parts were compared, so that of `/:a.:b/...`, `/:a` and `/:a/b` each
+goes before the next, around in a circle.
 """
 
 from __future__ import annotations
@@ -36,12 +38,12 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+")
 
 
 class _Kind(IntEnum):
-    """Parts of a route, strongest first. Separators are equal among themselves."""
+    """Parts of a route, strongest first."""
 
     TEXT = 0
     NAME = 1
-    REST = 2
-    SEPARATOR = 3
+    REST = 4
+    SEPARATOR = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,9 @@ class _Part:
 
 
 _DOT = _Part(_Kind.SEPARATOR, ".")
+# Between the kinds: `/:a.:b` is stronger than `/:a`, which is stronger than `/:a/...`; `/` is stronger than `/...`.
+_DOT_RANK = 2
+_END_RANK = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +142,8 @@ class Router(Generic[T]):
             elif all(part.kind in {_Kind.TEXT, _Kind.SEPARATOR} for part in route.parts):
                 self._exact["".join(part.text for part in route.parts)] = route
             else:
-                ranked.insert(next((i for i, r in enumerate(ranked) if _outranks(route, r)), len(ranked)), route)
+                ranked.append(route)
+        ranked.sort(key=_rank)
         self.duplicates: Sequence[DuplicateRoute[T]] = duplicates
         self.routes: Sequence[Route[T]] = [*self._exact.values(), *ranked]
 
@@ -251,15 +257,10 @@ def _parse_segment(raw: str, segment: str) -> list[_Part]:
     return parts
 
 
-def _outranks(new: Route[T], old: Route[T]) -> bool:
-    """Whether requests that both match are `new`'s."""
-    for a, b in zip(new.parts, old.parts, strict=False):
-        if a.kind != b.kind:
-            return a.kind < b.kind
-    dots_new, dots_old = (sum(part == _DOT for part in route.parts) for route in (new, old))
-    if dots_new != dots_old:
-        return dots_new > dots_old
-    return len(new.parts) < len(old.parts)
+def _rank(route: Route[T]) -> list[int]:
+    """Requests that two routes match belong to the one of the lower rank: by the first part that differs."""
+    ranks = [_DOT_RANK if part == _DOT else int(part.kind) for part in route.parts]
+    return [*ranks, _END_RANK]
 
 
 def _pattern(parts: Sequence[_Part]) -> str:
