@@ -17,7 +17,7 @@ from ipaddress import ip_address
 import trio
 
 from edged.host.network.gate import Address, AddressGate
-from edged.limits import DIAL_ADDRESS_COUNT_MAX, DIAL_TIMEOUT_S, PORTS_REFUSED
+from edged.limits import DIAL_ADDRESS_COUNT_MAX, DIAL_TIMEOUT_S, PORTS_REFUSED, RESOLVE_THREAD_COUNT_MAX
 
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 Connect = Callable[[Address, int], Awaitable[trio.SocketStream]]
@@ -44,17 +44,34 @@ class Unreachable(DialFailed):
 
 
 class DialTimeout(DialFailed):
-    """The name was not resolved, or the connection not made, in time."""
+    """The connection was not made in time."""
 
 
-async def resolve(host: str, port: int) -> Sequence[Address]:
-    """Addresses of a name, by the system's resolver.
+class NameTimeout(DialTimeout):
+    """The name was not resolved in time."""
 
-    Raises:
-        OSError: it has none, or none can be found.
-        UnicodeError: it cannot be a name.
-    """
-    found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+
+class SystemResolver:
+    """The system's resolver. It blocks, so each lookup has a thread, of which there are only so many for one app: a
+    name whose DNS never answers keeps its thread long after everybody has given up waiting."""
+
+    __slots__ = ("_threads",)
+
+    def __init__(self) -> None:
+        self._threads = trio.CapacityLimiter(RESOLVE_THREAD_COUNT_MAX)
+
+    async def __call__(self, host: str, port: int) -> Sequence[Address]:
+        """Addresses of a name.
+
+        Raises:
+            OSError: it has none, or none can be found.
+            ValueError: it cannot be a name.
+        """
+        return await trio.to_thread.run_sync(_look_up, host, port, abandon_on_cancel=True, limiter=self._threads)
+
+
+def _look_up(host: str, port: int) -> Sequence[Address]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     # Without scope: `gate` refuses what has one, and what needs one is not reached without.
     return list(dict.fromkeys(ip_address(sockaddr[0]) for *_, sockaddr in found))
 
@@ -77,7 +94,7 @@ async def connect(address: Address, port: int) -> trio.SocketStream:
 
 @dataclass(frozen=True, slots=True)
 class Dialer:
-    """Makes connections for guests.
+    """Makes connections for the guests of one app.
 
     Attributes:
         gate: which addresses are let pass.
@@ -85,7 +102,7 @@ class Dialer:
     """
 
     gate: AddressGate = field(default_factory=AddressGate)
-    resolve: Resolve = resolve
+    resolve: Resolve = field(default_factory=SystemResolver)
     connect: Connect = connect
 
     async def addresses(self, host: str, port: int, timeout_s: float = DIAL_TIMEOUT_S) -> Sequence[Address]:
@@ -95,9 +112,9 @@ class Dialer:
             host: as in a URL; an IPv6 address with or without brackets.
 
         Raises:
-            DialFailed: NameUnknown, AddressProhibited, DialTimeout.
+            DialFailed: NameUnknown, AddressProhibited, NameTimeout.
         """
-        if port in PORTS_REFUSED:
+        if port in PORTS_REFUSED or not 0 < port <= 0xFFFF:
             raise AddressProhibited(f"port {port} is not for guests")
         host = host.removeprefix("[").removesuffix("]").removesuffix(".")
         try:
@@ -107,8 +124,8 @@ class Dialer:
                 with trio.fail_after(timeout_s):
                     found = await self.resolve(host, port)
             except trio.TooSlowError:
-                raise DialTimeout(f"{host} was not resolved in time") from None
-            except (OSError, UnicodeError):
+                raise NameTimeout(f"{host} was not resolved in time") from None
+            except (OSError, ValueError):
                 raise NameUnknown(f"{host} is not known") from None
         admitted = [address for address in found if self.gate.admits(address)]
         if not admitted:
@@ -123,7 +140,7 @@ class Dialer:
         """
         deadline = trio.current_time() + timeout_s
         addresses = await self.addresses(host, port, timeout_s)
-        failure: DialFailed = DialTimeout(f"{host} did not answer in time")
+        failure: DialFailed | None = None
         for tried, address in enumerate(addresses):
             # Each gets its share of what is left, so that one that never answers leaves time for the others.
             left = max(0.0, deadline - trio.current_time()) / (len(addresses) - tried)
@@ -131,11 +148,18 @@ class Dialer:
                 try:
                     return await self.connect(address, port)
                 except OSError as error:
-                    failure = _failure(host, error)
+                    # The first failure is told: the resolver puts the best address first.
+                    failure = failure or _failure(host, error)
+                    continue
+            failure = failure or DialTimeout(f"{host} did not answer in time")
+        assert failure is not None
         raise failure
 
 
 def _failure(host: str, error: OSError) -> DialFailed:
-    if error.errno == errno.ECONNREFUSED:
-        return ConnectionRefused(f"{host} refused the connection")
+    match error.errno:
+        case errno.ECONNREFUSED:
+            return ConnectionRefused(f"{host} refused the connection")
+        case errno.ETIMEDOUT:
+            return DialTimeout(f"{host} did not answer in time")
     return Unreachable(f"{host} cannot be reached")
