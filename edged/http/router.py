@@ -11,8 +11,8 @@ and is done here:
 | `/a/...`, `/a/*` | `/a`, `/a/` and everything below; `path_info` is what stands after `/a`                |
 
 Of several routes that match, the one wins whose first different part is stronger: text before `:name`, that before a
-dot, that before the route's end, that before a wildcard, that before a slash. So an exact route always wins, and of wildcards the longest
-prefix. The same route written twice belongs to the last one.
+dot, that before the route's end, that before a wildcard, that before a slash. So an exact route always wins, and of
+wildcards the longest prefix. The same route written twice belongs to the last one.
 
 Three departures. Two where routefinder 0.5 contradicts Spin's documentation: a segment that starts with a dot
 (`/.well-known/x`) is plain text, which routefinder reads as a dot after nothing (it then loses to `/...`, or never

@@ -95,6 +95,7 @@ class OutboundRequest:
         body: None where the guest took none: the request has no body.
         timeouts: as far as they mean something to the transport.
         response_body_bytes_max: more of a body is the error-code HTTP-response-body-size.
+        depth: how many calls of guests led to the one that sends this; see `edged.host.interface.Invocation`.
     """
 
     method: str
@@ -107,6 +108,7 @@ class OutboundRequest:
     body: RequestBody | None
     timeouts: Timeouts
     response_body_bytes_max: int
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
