@@ -111,11 +111,11 @@ def _list_keys(bucket: Bucket) -> list[str]:
 
 def _swap(bucket: Bucket, key: str, value: str, meanwhile: str | None) -> bytes | None:
     """Compare and swap; `meanwhile` is set between the two. Answers what was seen first."""
-    with Cas.new(bucket, key) as cas:
-        seen = cas.current()
-        if meanwhile is not None:
-            bucket.set(key, meanwhile.encode())
-        atomics.swap(cas, value.encode())
+    cas = Cas.new(bucket, key)  # which swap takes away, so that there is nothing to close
+    seen = cas.current()
+    if meanwhile is not None:
+        bucket.set(key, meanwhile.encode())
+    atomics.swap(cas, value.encode())
     return seen
 
 
