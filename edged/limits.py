@@ -118,6 +118,13 @@ HTTP_CLIENT_BETWEEN_BYTES_S_MAX = 600.0  # likewise
 HTTP_CLIENT_TARGET_BYTES_MAX = 64 * KiB  # path and query: hyper's number, and with it Spin's
 HTTP_CLIENT_INTERIM_COUNT_MAX = 16  # 1xx before a response; a server has use for one or two
 
+# --- the redis trigger (edged.triggers) ---
+
+REDIS_TRIGGER_CALLS_MAX = 32  # of one server at once; then its messages wait in the socket, and later in the server
+REDIS_TRIGGER_PING_S = 30.0  # of silence until the server is asked whether it is there, and how long it may take
+REDIS_TRIGGER_BACKOFF_S_MIN = 0.5  # until a lost server is tried again, twice as long each time
+REDIS_TRIGGER_BACKOFF_S_MAX = 30.0  # and no longer; a connection that lasted as long begins anew
+
 # --- what goes into our logs ---
 
 LOG_LINE_BYTES_MAX = 4 * KiB  # longer guest lines are cut and marked
@@ -165,6 +172,18 @@ MQTT_STRING_BYTES_MAX = 65_535  # topic, user name, password, client id: what MQ
 MQTT_KEEP_ALIVE_S_MAX = 65_535  # likewise; a longer one means the same
 MQTT_PUBLISH_TIMEOUT_S = 30.0  # connecting, where that is due, sending and the broker's acknowledgement
 MQTT_READ_BYTES = 256  # one recv: what a broker has to say to a publisher is four bytes at a time
+REDIS_ADDRESS_BYTES_MAX = 4 * KiB  # a password may be a token, not a book
+REDIS_CONNECTIONS_OPEN_MAX = 16  # of one request
+REDIS_CONNECTION_COUNT_MAX = 256  # of one app, idle ones included; more requests wait
+REDIS_WAIT_S_MAX = 10.0  # for a connection that another request has
+REDIS_IDLE_S_MAX = 60.0  # a connection that nobody has used; servers close them after minutes, or never
+REDIS_COMMAND_S_MAX = 30.0  # one command, blocking ones included
+REDIS_COMMAND_BYTES_MAX = 4 * MiB  # one command, its arguments included
+REDIS_REPLY_BYTES_MAX = 4 * MiB  # one reply or message; a list<u8> takes 32 bytes a byte on its way into a guest
+REDIS_REPLY_COUNT_MAX = 10_000  # values of one reply, which the loop waits for: 20 ms
+REDIS_REPLY_DEPTH_MAX = 16  # arrays inside each other; a real one has 4
+REDIS_LINE_BYTES_MAX = 64 * KiB  # one line of the protocol: a length, a number, a status, an error
+KEY_VALUE_REDIS_KEYS_MAX = 100_000  # of a database, all looked at to list those of a store: 100 round trips
 PATH_BYTES_MAX = 4 * KiB  # PATH_MAX of Linux
 PATH_COMPONENT_BYTES_MAX = 255  # NAME_MAX of Linux
 
