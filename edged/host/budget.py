@@ -13,6 +13,7 @@ from edged.limits import (
     LOG_BYTES_MAX,
     MQTT_CONNECTIONS_OPEN_MAX,
     RANDOM_BYTES_MAX,
+    REDIS_CONNECTIONS_OPEN_MAX,
     SQLITE_CONNECTIONS_OPEN_MAX,
 )
 
@@ -29,6 +30,7 @@ class Budget:
         http_requests: outbound, until the guest drops the response; given back likewise.
         key_value_stores: handles of open stores; given back likewise.
         key_value_swaps: compare-and-swaps under way; given back likewise.
+        redis_connections: to Redis servers; given back likewise.
         mqtt_connections: likewise.
     """
 
@@ -39,6 +41,7 @@ class Budget:
     http_requests: int = HTTP_CLIENT_REQUESTS_OPEN_MAX
     key_value_stores: int = KEY_VALUE_STORES_OPEN_MAX
     key_value_swaps: int = KEY_VALUE_SWAPS_OPEN_MAX
+    redis_connections: int = REDIS_CONNECTIONS_OPEN_MAX
     mqtt_connections: int = MQTT_CONNECTIONS_OPEN_MAX
 
     def spend_random(self, count_bytes: int) -> None:
