@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.guests import build
-from tests.services import Service, redis_server
+from tests.services import Mosquitto, Service, mosquitto_server, redis_server
 
 GuestPath = Callable[[str], Path]
 
@@ -24,3 +24,10 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A Redis server without a password, for all tests of a run."""
     with redis_server(tmp_path_factory.mktemp("redis")) as service:
         yield service
+
+
+@pytest.fixture(scope="session")
+def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    """An MQTT broker, for all tests of a run."""
+    with mosquitto_server(tmp_path_factory.mktemp("mosquitto")) as broker:
+        yield broker

@@ -8,6 +8,7 @@ installed fails the test that needs it, with what to install.
 
 from __future__ import annotations
 
+import getpass
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import trustme
 
 _START_S = 30.0
 _STOP_S = 10.0
@@ -109,3 +112,45 @@ def redis_server(folder: Path, *options: str) -> Iterator[Service]:
     command += ["--save", "", "--appendonly", "no", "--dir", str(folder), *options]
     with service(command, port, folder) as running:
         yield running
+
+
+@dataclass(frozen=True, slots=True)
+class Mosquitto:
+    """An MQTT broker with three doors, all at 127.0.0.1.
+
+    Attributes:
+        port: for everybody.
+        password_port: for `someone` with the password `secret`.
+        tls_port: for everybody, over TLS; its certificate is for `localhost`.
+        authority: who signed it.
+    """
+
+    port: int
+    password_port: int
+    tls_port: int
+    authority: trustme.CA
+
+
+@contextmanager
+def mosquitto_server(folder: Path) -> Iterator[Mosquitto]:
+    """A Mosquitto that keeps nothing on disk."""
+    server = Mosquitto(free_port(), free_port(), free_port(), trustme.CA())
+    certificate = server.authority.issue_cert("localhost")
+    for index, pem in enumerate(certificate.cert_chain_pems):
+        pem.write_to_path(str(folder / "chain.pem"), append=index > 0)
+    certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
+    passwords = [program("mosquitto_passwd", "mosquitto"), "-b", "-c", str(folder / "passwords"), "someone", "secret"]
+    subprocess.run(passwords, check=True, capture_output=True)
+    settings = [
+        # Started by root it would become another user, who may not read the folder.
+        f"user {getpass.getuser()}",
+        "per_listener_settings true",
+        *(f"listener {server.port} 127.0.0.1", "allow_anonymous true"),
+        *(f"listener {server.password_port} 127.0.0.1", f"password_file {folder / 'passwords'}"),
+        *(f"listener {server.tls_port} 127.0.0.1", "allow_anonymous true"),
+        *(f"certfile {folder / 'chain.pem'}", f"keyfile {folder / 'key.pem'}"),
+    ]
+    (folder / "mosquitto.conf").write_text("\n".join(settings) + "\n")
+    command = [program("mosquitto", "mosquitto", "/usr/sbin"), "-c", str(folder / "mosquitto.conf")]
+    with service(command, server.tls_port, folder):
+        yield server

@@ -137,7 +137,7 @@ def publish(topic: str, payload: bytes, qos: int, packet_id: int) -> bytes:
         packet_id: 1 to 65535; not sent with quality 0.
 
     Raises:
-        ValueError: a topic that nothing can be published to, or a payload beyond 256 MiB.
+        ValueError: a topic that nothing can be published to.
     """
     if not topic or "#" in topic or "+" in topic:
         raise ValueError("a topic to publish to is not empty and has no wildcard")
@@ -156,8 +156,7 @@ def ping() -> bytes:
 
 def _packet(kind: Kind, flags: int, body: bytes) -> bytes:
     length = len(body)
-    if length > _VARIABLE_LENGTH_MAX:
-        raise ValueError("the message is too long for MQTT")
+    assert length <= _VARIABLE_LENGTH_MAX, "limits.py has the bound of what is sent"
     head = bytearray([kind << 4 | flags])
     while True:
         length, low = length >> 7, length & 0x7F
