@@ -12,6 +12,9 @@ from edged.host.files.tree import build_tree
 from edged.host.http import types as http_types
 from edged.host.interface import Interface
 from edged.host.key_value import interfaces as key_value
+from edged.host.mqtt import interfaces as mqtt
+from edged.host.mqtt.publisher import Publishers
+from edged.host.network.grant import Grant
 from edged.host.sqlite import interfaces as sqlite
 from edged.limits import GuestLimits
 
@@ -39,6 +42,8 @@ class HostConfig:
         files: guest path -> host file. Read once; a file that appears later is not seen.
         key_value: label of a store that the component may open -> its engine, None where there is none.
         databases: name of a database that the component may open -> it, None where there is none.
+        grant: what it may reach outside; nothing unless said.
+        mqtt: what the app's components share for connections to brokers.
         variables: of the component, names to values. They may be secrets and stay out of the repr.
         limits: of the app.
     """
@@ -49,6 +54,8 @@ class HostConfig:
     files: Mapping[str, Path] = field(default_factory=dict)
     key_value: key_value.Stores = field(default_factory=dict)
     databases: sqlite.Databases = field(default_factory=dict)
+    grant: Grant = field(default_factory=Grant)
+    mqtt: Publishers = field(default_factory=Publishers)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     limits: GuestLimits = field(default_factory=GuestLimits)
 
@@ -60,6 +67,7 @@ def spin_interfaces(config: HostConfig) -> list[Interface]:
         key_value.WasiKeyValueAtomics(),
         key_value.WasiKeyValueBatch(),
         key_value.WasiKeyValueStore(config.key_value),
+        mqtt.SpinMqtt(config.grant, config.mqtt),
         sqlite.SpinSqlite2(config.databases),
         sqlite.SpinSqlite3(config.databases),
         variables.ConfigStore(config.variables),
