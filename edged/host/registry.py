@@ -15,6 +15,8 @@ from edged.host.key_value import interfaces as key_value
 from edged.host.mqtt import interfaces as mqtt
 from edged.host.mqtt.publisher import Publishers
 from edged.host.network.grant import Grant
+from edged.host.redis import interfaces as redis
+from edged.host.redis.pool import RedisPool
 from edged.host.sqlite import interfaces as sqlite
 from edged.limits import GuestLimits
 
@@ -55,6 +57,7 @@ class HostConfig:
     key_value: key_value.Stores = field(default_factory=dict)
     databases: sqlite.Databases = field(default_factory=dict)
     grant: Grant = field(default_factory=Grant)
+    redis: RedisPool | None = None
     mqtt: Publishers = field(default_factory=Publishers)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     limits: GuestLimits = field(default_factory=GuestLimits)
@@ -68,6 +71,7 @@ def spin_interfaces(config: HostConfig) -> list[Interface]:
         key_value.WasiKeyValueBatch(),
         key_value.WasiKeyValueStore(config.key_value),
         mqtt.SpinMqtt(config.grant, config.mqtt),
+        redis.SpinRedis(config.grant, config.redis),
         sqlite.SpinSqlite2(config.databases),
         sqlite.SpinSqlite3(config.databases),
         variables.ConfigStore(config.variables),
