@@ -9,19 +9,20 @@ from pathlib import Path
 import click
 
 from edged.errors import EdgedError
-from edged.wasm.compiler import compile_here
+from edged.wasm.compiler import Kind, compile_here
 
 
 @click.command(hidden=True)
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("digest")
 @click.argument("output", type=click.Path(path_type=Path))
+@click.option("--kind", type=click.Choice(["component", "module"]), default="component", help="What the source is.")
 @click.option("--memory-max", type=int, required=True, help="Address space, bytes.")
 @click.option("--cpu-max", type=int, required=True, help="CPU time, seconds.")
-def compile(source: Path, digest: str, output: Path, memory_max: int, cpu_max: int) -> None:
-    """Compile a component to native code, inside limits."""
+def compile(source: Path, digest: str, output: Path, *, memory_max: int, cpu_max: int, kind: Kind) -> None:
+    """Compile a component or a core module to native code, inside limits."""
     try:
-        compile_here(source, digest, output, memory_max, cpu_max)
+        compile_here(source, digest, output, memory_bytes_max=memory_max, cpu_s_max=cpu_max, kind=kind)
     except EdgedError as error:
         click.echo(json.dumps(error.as_json()))
         sys.exit(error.exit_status)

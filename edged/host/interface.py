@@ -34,10 +34,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from edged.host.budget import Budget
 from edged.host.output import OutputSink
+
+if TYPE_CHECKING:
+    from edged.host.command import Command
 
 
 class Err(Exception):
@@ -94,6 +97,7 @@ class Invocation:
 
     Attributes:
         depth: how many calls of other guests led to this one.
+        command: arguments, variables and streams of this call alone, for a guest that is run as a program.
     """
 
     request_id: str
@@ -101,6 +105,7 @@ class Invocation:
     stderr: OutputSink
     budget: Budget = field(default_factory=Budget)
     depth: int = 0
+    command: Command | None = None
 
     def close(self) -> None:
         """The call has ended: emit what is left of its output."""

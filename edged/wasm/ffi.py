@@ -66,6 +66,22 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "wasmtime_component_linker_instance_add_func": (c_void_p, (c_void_p, c_char_p, c_size_t, *(c_void_p,) * 3)),
     "wasmtime_component_linker_instance_add_func_async": (c_void_p, (c_void_p, c_char_p, c_size_t, *(c_void_p,) * 3)),
     "wasmtime_component_linker_instance_add_resource": (c_void_p, (c_void_p, c_char_p, c_size_t, *(c_void_p,) * 4)),
+    # core modules: traps, memories, linkers, calls
+    "wasmtime_trap_new": (c_void_p, (c_char_p, c_size_t)),
+    "wasm_trap_message": (None, (c_void_p, c_void_p)),
+    "wasm_trap_delete": (None, (c_void_p,)),
+    "wasmtime_caller_export_get": (c_bool, (c_void_p, c_char_p, c_size_t, c_void_p)),
+    "wasmtime_memory_data": (c_void_p, (c_void_p, c_void_p)),
+    "wasmtime_memory_data_size": (c_size_t, (c_void_p, c_void_p)),
+    "wasmtime_linker_new": (c_void_p, (c_void_p,)),
+    "wasmtime_linker_delete": (None, (c_void_p,)),
+    "wasmtime_linker_define_func_unchecked": (c_void_p, (c_void_p, *(c_char_p, c_size_t) * 2, *(c_void_p,) * 4)),
+    "wasmtime_linker_define_async_func": (c_void_p, (c_void_p, *(c_char_p, c_size_t) * 2, *(c_void_p,) * 4)),
+    "wasmtime_linker_instantiate_pre": (c_void_p, (c_void_p,) * 3),
+    "wasmtime_instance_pre_delete": (None, (c_void_p,)),
+    "wasmtime_instance_pre_instantiate_async": (c_void_p, (c_void_p,) * 5),
+    "wasmtime_instance_export_get": (c_bool, (c_void_p, c_void_p, c_char_p, c_size_t, c_void_p)),
+    "wasmtime_func_call_async": (c_void_p, (*(c_void_p,) * 3, c_size_t, c_void_p, c_size_t, c_void_p, c_void_p)),
     # engine
     "wasmtime_engine_increment_epoch": (None, (c_void_p,)),
     "wasmtime_config_async_stack_size_set": (None, (c_void_p, c_uint64)),
@@ -110,6 +126,14 @@ HOST_REP = 8
 No header says so; `_check` tries it out."""
 INSTANCE_SIZE = 16
 FUNC_SIZE = 32
+CORE_VAL_SIZE = 32
+"""`wasmtime_val_t`: u8 kind at 0, union at 8."""
+CORE_RAW_SIZE = 16
+"""`wasmtime_val_raw_t`: a union."""
+CORE_EXTERN_SIZE = 32
+"""`wasmtime_extern_t`: u8 kind at 0, union at 8."""
+CORE_INSTANCE_SIZE = 16
+CORE_MEMORY_SIZE = 24
 
 _SIZES = {
     "wasmtime_component_val_t": VAL_SIZE,
@@ -118,6 +142,11 @@ _SIZES = {
     "wasmtime_component_instance_t": INSTANCE_SIZE,
     "wasmtime_component_func_t": FUNC_SIZE,
     "wasmtime_async_continuation_t": 24,
+    "wasmtime_val_t": CORE_VAL_SIZE,
+    "wasmtime_val_raw_t": CORE_RAW_SIZE,
+    "wasmtime_extern_t": CORE_EXTERN_SIZE,
+    "wasmtime_instance_t": CORE_INSTANCE_SIZE,
+    "wasmtime_memory_t": CORE_MEMORY_SIZE,
 }
 
 KINDS = (
@@ -126,6 +155,9 @@ KINDS = (
 )
 KIND: dict[str, int] = {}
 """Value kind name -> the tag byte, as the installed wasmtime numbers them."""
+CORE_KINDS = ("WASMTIME_I32", "WASMTIME_I64", "WASMTIME_EXTERN_FUNC", "WASMTIME_EXTERN_MEMORY")
+CORE_KIND: dict[str, int] = {}
+"""The same for values and exports of core modules."""
 
 HostCallback = ctypes.CFUNCTYPE(c_void_p, c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t)
 """error* (data, context, type, args, count, results, count)"""
@@ -133,6 +165,12 @@ HostAsyncCallback = ctypes.CFUNCTYPE(
     None, c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, c_void_p
 )
 """as above, plus error** and continuation*"""
+CoreCallback = ctypes.CFUNCTYPE(c_void_p, c_void_p, c_void_p, c_void_p, c_size_t)
+"""trap* (data, caller, arguments and results, count)"""
+CoreAsyncCallback = ctypes.CFUNCTYPE(
+    None, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, c_void_p
+)
+"""(data, caller, args, count, results, count, trap**, continuation*)"""
 Destructor = ctypes.CFUNCTYPE(c_void_p, c_void_p, c_void_p, c_uint32)
 """error* (data, context, rep)"""
 ContinuationCallback = ctypes.CFUNCTYPE(c_bool, c_void_p)
@@ -166,6 +204,11 @@ def _check() -> ctypes.CDLL:
         if not isinstance(constant, c_uint8):
             raise EngineMismatch(f"wasmtime {VERSION} has no value kind {name}")
         KIND[name] = constant.value
+    for name in CORE_KINDS:
+        constant = getattr(_ffi, name, None)
+        if not isinstance(constant, c_uint8):
+            raise EngineMismatch(f"wasmtime {VERSION} has no {name}")
+        CORE_KIND[name] = constant.value
     rep, resource = 0x01020304, 0x05060708
     handle = library.wasmtime_component_resource_host_new(True, rep, resource)
     if ctypes.string_at(handle + HOST_REP, 8) != struct.pack("<II", rep, resource):
@@ -193,12 +236,21 @@ def address(pointer: Any) -> int:
 
 def error_text(error: int) -> str:
     """Take a `wasmtime_error_t*`: its message; the error is freed."""
+    return _take_text(error, lib.wasmtime_error_message, lib.wasmtime_error_delete)
+
+
+def trap_text(trap: int) -> str:
+    """Take a `wasm_trap_t*`: its message; the trap is freed."""
+    return _take_text(trap, lib.wasm_trap_message, lib.wasm_trap_delete).removesuffix("\0")
+
+
+def _take_text(owner: int, message: Any, delete: Any) -> str:
     vector = (c_size_t * 2)()
-    lib.wasmtime_error_message(error, ctypes.addressof(vector))
+    message(owner, ctypes.addressof(vector))
     start: int = vector[1]
     text: bytes = memory[start : start + vector[0]]
     lib.wasm_byte_vec_delete(ctypes.addressof(vector))
-    lib.wasmtime_error_delete(error)
+    delete(owner)
     return text.decode("utf-8", "replace")
 
 
@@ -211,3 +263,9 @@ def check(error: int | None) -> None:
 def new_error(message: str) -> int:
     """A `wasmtime_error_t*` for a host callback to return."""
     return int(lib.wasmtime_error_new(message.replace("\0", "").encode()))
+
+
+def new_trap(message: str) -> int:
+    """A `wasm_trap_t*` for a host callback of a core module to return."""
+    encoded = message.encode()
+    return int(lib.wasmtime_trap_new(encoded, len(encoded)))

@@ -9,13 +9,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
 
 import trio
 
 from edged.errors import EdgedError, Overloaded
 from edged.host.interface import Invocation
+from edged.limits import GuestLimits
 from edged.wasm.instance import Instance
 from edged.wasm.linker import Program
+from edged.wasm.store import GuestStore
+
+BeforeWait = Callable[[], Awaitable[None]]
+InstanceT = TypeVar("InstanceT", bound=GuestStore)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +35,30 @@ class PoolStatistics:
     refused: int
 
 
-class InstancePool:
-    """Hands out instances of one program, inside `limits.concurrent_max` and `limits.queue_max`."""
+class Pool(Generic[InstanceT]):
+    """Hands out instances of one program, inside `limits.concurrent_max` and `limits.queue_max`.
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    Args:
+        make: an instance that is not instantiated yet.
+    """
+
+    def __init__(self, limits: GuestLimits, make: Callable[[Invocation, BeforeWait | None], InstanceT]) -> None:
+        self._limits = limits
+        self._make = make
         self._alive = 0
         self._refused = 0
-        self._spares: deque[Instance] = deque()
+        self._spares: deque[InstanceT] = deque()
         self._spare_wanted = trio.Event()
         self._queue = trio.lowlevel.ParkingLot()
 
-    async def acquire(
-        self, invocation: Invocation, before_wait: Callable[[], Awaitable[None]] | None = None
-    ) -> Instance:
+    async def acquire(self, invocation: Invocation, before_wait: BeforeWait | None = None) -> InstanceT:
         """An instantiated instance for one request. Give it back with `release`, whatever happens.
 
         Raises:
             Overloaded: as many requests wait as may.
             GuestError: the component cannot be instantiated.
         """
-        limits = self.program.limits
+        limits = self._limits
         if self._alive >= limits.concurrent_max:
             if len(self._queue) >= limits.queue_max:
                 self._refused += 1
@@ -65,7 +75,7 @@ class InstancePool:
             instance.begin(invocation, before_wait)
             self._spare_wanted.set()
             return instance
-        instance = Instance(self.program, invocation, before_wait)
+        instance = self._make(invocation, before_wait)
         try:
             await instance.instantiate()
         except BaseException:
@@ -73,7 +83,7 @@ class InstancePool:
             raise
         return instance
 
-    def release(self, instance: Instance) -> None:
+    def release(self, instance: InstanceT) -> None:
         """Free an instance and let the next request in."""
         try:
             instance.close()
@@ -92,8 +102,8 @@ class InstancePool:
         """
         try:
             while True:
-                while len(self._spares) < self.program.limits.instances_ahead:
-                    instance = Instance(self.program, invocation)
+                while len(self._spares) < self._limits.instances_ahead:
+                    instance = self._make(invocation, None)
                     try:
                         await instance.instantiate()
                         keep = instance.statistics().host_calls == 0
@@ -118,3 +128,11 @@ class InstancePool:
 
     def statistics(self) -> PoolStatistics:
         return PoolStatistics(self._alive, len(self._spares), len(self._queue), self._refused)
+
+
+class InstancePool(Pool[Instance]):
+    """Of a component."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(program.limits, partial(Instance, program))
+        self.program = program

@@ -9,7 +9,7 @@ import pytest
 
 from edged.errors import CompileFailed, ComponentInvalid, ComponentUnsupported, DigestMismatch
 from edged.limits import MiB
-from edged.wasm.compiler import compile_in_child
+from edged.wasm.compiler import Kind, compile_in_child, kind_of
 from tests.wasm.conftest import GUEST
 
 
@@ -43,6 +43,46 @@ async def test_what_is_not_a_component_says_so(
     with pytest.raises(error, match=message):
         await compile_in_child(source, digest(source), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        (b"\0asm\x01\0\0\0\xff", ComponentInvalid, "not a valid core module"),
+        (b"\0asm\x0d\0\1\0", ComponentUnsupported, "is a component, not a core module"),
+        (b"(component)", ComponentUnsupported, "is a component, not a core module"),
+        (b"(module (func (result i32)))", ComponentInvalid, "not a valid core module"),
+        (b"(module (func", ComponentInvalid, "nor valid WAT text"),
+        (b"", ComponentInvalid, "nor valid WAT text"),
+    ],
+    ids=["corrupt", "component", "component text", "type error", "wat syntax", "empty"],
+)
+async def test_what_is_not_a_core_module_says_so(
+    tmp_path: Path, content: bytes, error: type[Exception], message: str
+) -> None:
+    source = tmp_path / "app.wasm"
+    source.write_bytes(content)
+    with pytest.raises(error, match=message):
+        await compile_in_child(source, digest(source), tmp_path / "out", kind="module")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"\0asm\x01\0\0\0", "module"),
+        (b"\0asm\x0d\0\1\0", "component"),
+        (b"(module)", "module"),
+        (b" ;; (module)\n(; (module) ;)\n\t(component)", "component"),
+        (b";; (component", "module"),
+        (b"\xff", "module"),
+        (b"", "module"),
+    ],
+)
+def test_the_kind_of_a_file_is_known_by_its_first_bytes(tmp_path: Path, content: bytes, kind: Kind) -> None:
+    source = tmp_path / "app.wasm"
+    source.write_bytes(content)
+    assert kind_of(source) == kind
 
 
 async def test_a_file_that_changed_is_not_compiled(tmp_path: Path) -> None:

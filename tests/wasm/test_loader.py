@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from edged.errors import ComponentInvalid, ComponentTooLarge, SourceMissing
+from edged.errors import ComponentInvalid, ComponentTooLarge, ComponentUnsupported, SourceMissing
 from edged.wasm.cache import AotCache
 from edged.wasm.engine import Engine, fingerprint
-from edged.wasm.loader import load_component
+from edged.wasm.loader import load_component, load_module
 from tests.wasm.conftest import GUEST, SMALL_POOL
 
 
@@ -26,6 +26,19 @@ async def test_a_component_is_compiled_once(engine: Engine, cache: AotCache) -> 
     second = await load_component(engine, cache, GUEST, on_compile=on_compile)
     assert (first.from_cache, second.from_cache, len(compiles)) == (False, True, 1)
     assert first.digest == second.digest
+
+
+async def test_a_core_module_is_compiled_once_and_never_taken_for_a_component(
+    engine: Engine, cache: AotCache, tmp_path: Path
+) -> None:
+    source = tmp_path / "app.wat"
+    source.write_text('(module (func (export "_start")))')
+    first = await load_module(engine, cache, source)
+    with pytest.raises(ComponentUnsupported, match="is a core module"):
+        await load_component(engine, cache, source)
+    second = await load_module(engine, cache, source)
+    assert (first.from_cache, second.from_cache) == (False, True)
+    assert [exported.name for exported in second.compiled.exports] == ["_start"]
 
 
 async def test_an_artefact_that_wasmtime_refuses_is_compiled_again(engine: Engine, cache: AotCache) -> None:
