@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,12 @@ def load(path: Path) -> RuntimeConfig:
     return parse(data, path)
 
 
-def parse(data: bytes, file: Path) -> RuntimeConfig:
+def parse(data: bytes, file: Path, *, unwired: Iterable[tuple[str, ...]] = UNWIRED) -> RuntimeConfig:
     """As `load`, from the bytes of the file.
 
     Args:
         file: where they come from, for messages; its folder is the start of relative paths.
+        unwired: tables and keys that are refused.
     """
     if len(data) > RUNTIME_CONFIG_BYTES_MAX:
         raise RuntimeConfigError(f"{file}:1: a runtime config has at most {RUNTIME_CONFIG_BYTES_MAX} bytes")
@@ -67,7 +69,7 @@ def parse(data: bytes, file: Path) -> RuntimeConfig:
         _check(root, values)
     except Invalid as invalid:
         raise RuntimeConfigError(as_text(str(file), invalid.problems)) from None
-    for path in UNWIRED:
+    for path in unwired:
         node = _find(root, path)
         if node is not None:
             context.refuse(node, "is not available in edged yet")
