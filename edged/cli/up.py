@@ -40,7 +40,7 @@ class View(Protocol):
 
 
 @click.command(context_settings={"show_default": True})
-@click.argument("path", type=click.Path(path_type=Path), default=".")
+@click.argument("paths", metavar="[PATH]...", type=click.Path(path_type=Path), nargs=-1)
 @click.option(
     "--listen", metavar="HOST:PORT", default="127.0.0.1:8080", envvar="SPIN_HTTP_LISTEN_ADDR", help="Where to listen."
 )
@@ -62,7 +62,7 @@ class View(Protocol):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def up(
     *,
-    path: Path,
+    paths: tuple[Path, ...],
     listen: str,
     find_free_port: bool,
     tls_cert: Path | None,
@@ -83,15 +83,18 @@ def up(
 ) -> None:
     """Serve the Spin app in PATH on this machine.
 
-    PATH is a folder with a spin.toml, or the file itself.
+    PATH is a folder with a spin.toml, or the file itself. Of several apps each answers at http://NAME.localhost, and
+    the first one at every other host as well.
     """
     configure(level=_level(quiet, verbose), as_json=True if as_json else None)
     view = _view(quiet, verbose, as_json)
     try:
+        if len(paths) > 1 and (components or variables):
+            raise UsageError("--component-id and --variable are about one app", remedy="Give one PATH with them.")
         host, port = parse_address(listen)
         tls = _tls_files(tls_cert, tls_key)
         options = UpOptions(
-            path=path,
+            paths=paths or (Path(),),
             cache_folder=default_cache_folder() if cache_dir is None else cache_dir.absolute(),
             listen=ListenOptions(host, port, find_free_port=find_free_port, tls=tls, http3=tls is not None),
             components=components,

@@ -15,7 +15,7 @@ class UpOptions:
     """All options of one run.
 
     Attributes:
-        path: the manifest, or the folder with it.
+        paths: of each app the manifest, or the folder with it; at least one.
         cache_folder: for compiled artefacts and for sources fetched by URL.
         components: ids of the components to serve; empty for all.
         environment: variables that every component gets, over its own.
@@ -25,12 +25,13 @@ class UpOptions:
         build: build before the first load.
         watch: rebuild, load and swap when files change.
         build_output: file descriptor for the builds' stdout, or None for this process's own.
-        state_folder: where stores and databases are kept, or None for `.spin` in the app's folder.
-        log_folder: also write guests' output to files there.
+        state_folder: where stores and databases are kept, or None for `.spin` in the app's folder. Several apps have a
+            folder of their own in it.
+        log_folder: also write guests' output to files there, likewise.
         limits: of every guest of the app.
     """
 
-    path: Path
+    paths: tuple[Path, ...]
     cache_folder: Path
     listen: ListenOptions = field(default_factory=ListenOptions)
     components: tuple[str, ...] = ()

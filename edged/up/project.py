@@ -30,15 +30,17 @@ STATE_FOLDER = ".spin"  # where `spin up` keeps it too
 
 
 class Project:
-    """What `options` name.
+    """One app of those that `options` name.
 
     Args:
+        path: its manifest, or the folder with it.
         worker: loads the app.
         show: told what happens.
     """
 
-    def __init__(self, options: UpOptions, worker: Worker, show: Show) -> None:
+    def __init__(self, options: UpOptions, path: Path, worker: Worker, show: Show) -> None:
         self._options = options
+        self._path = path
         self._worker = worker
         self._show = show
         self._scanner = Scanner()
@@ -48,19 +50,6 @@ class Project:
         self._is_first = True
         self._is_complete = True
         self._warnings: tuple[str, ...] = ()
-        self._load_options = app.LoadOptions(
-            sources=options.cache_folder / "sources",
-            environment=options.environment,
-            variables=options.variables,
-            variables_ambient=options.variables_ambient,
-            state_folder=self.folder / STATE_FOLDER if options.state_folder is None else options.state_folder,
-            log_folder=options.log_folder,
-            limits=options.limits,
-            on_compile=lambda component, size: show(Compiling(component, size)),
-            on_loaded=lambda loaded: show(
-                Loaded(loaded.id, loaded.digest, loaded.compiled, loaded.seconds, loaded.refusals)
-            ),
-        )
 
     @property
     def folder(self) -> Path:
@@ -95,7 +84,7 @@ class Project:
             # What the builds wrote is read by the load that follows; what they read may have changed meanwhile.
             after = await self._scan()
             self._tried = _with_input(replace(after, sources=before.sources), path, stamp)
-        return await self._worker.load(model, self._load_options)
+        return await self._worker.load(model, self._load_options(model))
 
     async def wait_changed(self, watcher: Watcher) -> Sequence[Path]:
         """Wait until `load` has something to do. Returns the files that changed since it last began.
@@ -114,12 +103,33 @@ class Project:
                 return changes
             await watcher.wait(scan.folders)
 
+    def _load_options(self, model: App) -> app.LoadOptions:
+        options, show = self._options, self._show
+
+        def own(folder: Path | None) -> Path | None:
+            """The app's part of a folder that was named for all of them."""
+            return folder if folder is None or len(options.paths) == 1 else folder / model.name
+
+        return app.LoadOptions(
+            sources=options.cache_folder / "sources",
+            environment=options.environment,
+            variables=options.variables,
+            variables_ambient=options.variables_ambient,
+            state_folder=own(options.state_folder) or self.folder / STATE_FOLDER,
+            log_folder=own(options.log_folder),
+            limits=options.limits,
+            on_compile=lambda component, size: show(Compiling(component, size)),
+            on_loaded=lambda loaded: show(
+                Loaded(loaded.id, loaded.digest, loaded.compiled, loaded.seconds, loaded.refusals)
+            ),
+        )
+
     def _manifest_path(self) -> Path:
-        path = self._options.path
+        path = self._path
         return Path(os.path.abspath(path / MANIFEST_NAME if path.is_dir() else path))
 
     def _parse(self) -> App:
-        model = manifest.load(self._options.path, profile=self._options.profile)
+        model = manifest.load(self._path, profile=self._options.profile)
         if self._options.components:
             model = manifest.subset(model, self._options.components)
         if not model.triggers:

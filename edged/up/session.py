@@ -1,19 +1,24 @@
-"""One run of `edged up`: engine, listener, app, watch and signals in one process.
+"""One run of `edged up`: engine, listener, apps, watch and signals in one process.
 
-signals ──> stop                     files ──> Project.wait_changed ──> Project.load ──> Worker.swap
+signals ──> stop                     files ──> Project.wait_changed ──> Project.load ──> Worker.set
              │                                                                               │
 Listener ────┴─ requests wait for the first load ──> Worker.handle ──> the app of the moment ┘
+
+Of several apps each answers at `NAME.localhost`, a name that browsers and curl take for this machine, and the first one
+at every other host as well.
 """
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import AsyncIterator
 
 import trio
 
-from edged.errors import EdgedError
+from edged.app import LoadedApp
+from edged.errors import EdgedError, HostTaken
 from edged.http.exchange import Exchange
 from edged.http.listener import Listener
 from edged.limits import SHOWN_PATHS_MAX, SHUTDOWN_GRACE_S
@@ -63,7 +68,8 @@ class Session:
         self._options = options
         self._worker = worker
         self._show = show
-        self._project = Project(options, worker, show)
+        self._projects = [Project(options, path, worker, show) for path in options.paths]
+        self._apps: dict[Project, LoadedApp] = {}
         self._listener = Listener(self._handle, options.listen)
         self._ready = trio.Event()
         self._work = trio.CancelScope()
@@ -98,36 +104,70 @@ class Session:
         await self._worker.handle(exchange)
 
     async def _load_first(self) -> None:
-        app = await self._project.load()
-        self._worker.set([Site(app)])
+        for project in self._projects:
+            self._serve(project, await project.load())
         self._ready.set()
-        urls = tuple(self._listener.urls)
-        self._show(Listening(urls, self._routes(app.model), self._options.watch))
+        routes = [route for app in self._apps.values() for route in self._routes(app.model)]
+        self._show(Listening(tuple(self._listener.urls), tuple(routes), self._options.watch))
+
+    def _serve(self, project: Project, app: LoadedApp) -> None:
+        """Serve an app in the place of the one that its project had before.
+
+        Raises:
+            HostTaken: another app has its name. The one before goes on.
+        """
+        apps = self._apps | {project: app}
+        try:
+            self._worker.set(
+                [Site(each, self._hosts(each.model, first=index == 0)) for index, each in enumerate(apps.values())]
+            )
+        except HostTaken:
+            app.close()
+            raise
+        self._apps = apps
+
+    def _hosts(self, model: App, *, first: bool) -> tuple[str, ...]:
+        if len(self._projects) == 1:
+            return ("*",)
+        return (_local_name(model), "*") if first else (_local_name(model),)
 
     async def _follow_changes(self) -> None:
         if not self._options.watch:
             await trio.sleep_forever()
+        async with trio.open_nursery() as nursery:
+            for project in self._projects:
+                nursery.start_soon(self._follow, project)
+
+    async def _follow(self, project: Project) -> None:
         with Watcher() as watcher:
             while True:
                 try:
-                    changes = await self._project.wait_changed(watcher)
+                    changes = await project.wait_changed(watcher)
                 except OSError as error:
                     self._show(Warned(f"changes of files are not seen any more: {error}"))
                     await trio.sleep_forever()
                 started = time.perf_counter()
-                folder = self._project.folder
-                paths = tuple(shown_path(path, folder) for path in changes[:SHOWN_PATHS_MAX])
+                paths = tuple(shown_path(path, project.folder) for path in changes[:SHOWN_PATHS_MAX])
                 self._show(Changed(paths, len(changes)))
                 try:
-                    app = await self._project.load()
+                    app = await project.load()
+                    self._serve(project, app)
                 except EdgedError as error:
                     self._show(ReloadFailed(error))
                     continue
-                self._worker.set([Site(app)])
                 self._show(Swapped(app.model.name, time.perf_counter() - started, self._routes(app.model)))
 
     def _routes(self, model: App) -> tuple[Route, ...]:
-        return Route.all_of(model, _reachable(self._listener.urls[0]))
+        url = _reachable(self._listener.urls[0])
+        if len(self._projects) > 1:
+            scheme, _, port = url.rpartition(":")
+            url = f"{scheme.partition('://')[0]}://{_local_name(model)}:{port}"
+        return Route.all_of(model, url)
+
+
+def _local_name(model: App) -> str:
+    """The host that an app among several answers at: its name, with what no host may have as hyphens."""
+    return re.sub(r"[^a-z0-9-]+", "-", model.name.lower()).strip("-") + ".localhost"
 
 
 def _reachable(url: str) -> str:

@@ -257,6 +257,8 @@ def test_a_log_folder_that_is_a_file(run: Run, tmp_path: Path, guest_path: Guest
         ["--tls-key", "key.pem"],
         ["-c", "hallo"],
         ["--profile", "absent"],
+        [".", "-c", "hello"],
+        [".", "--variable", "a=b"],
     ],
     ids=" ".join,
 )
@@ -290,7 +292,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., UpOptions]:
 
 def test_defaults(parsed: Callable[..., UpOptions]) -> None:
     assert parsed() == UpOptions(
-        path=Path(),
+        paths=(Path(),),
         cache_folder=Path("/cache/edged"),
         listen=ListenOptions("127.0.0.1", 8080),
     )
@@ -302,7 +304,7 @@ def test_all_options(parsed: Callable[..., UpOptions]) -> None:
         "--variable x=y --profile debug --build --watch --limit memory=1MiB --log-dir logs --cache-dir /elsewhere app"
     )
     assert parsed(*arguments.split()) == UpOptions(
-        path=Path("app"),
+        paths=(Path("app"),),
         cache_folder=Path("/elsewhere"),
         listen=ListenOptions("::", 80, find_free_port=True, tls=TlsFiles(Path("c.pem"), Path("k.pem")), http3=True),
         components=("a", "b"),

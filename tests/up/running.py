@@ -60,9 +60,9 @@ class Running:
         listening = await self.wait_for(Listening)
         self.url = listening.urls[0]
 
-    async def get(self, path: str = "/") -> str:
+    async def get(self, path: str = "/", host: str | None = None) -> str:
         async with httpx.AsyncClient() as client:
-            response = await client.get(self.url + path)
+            response = await client.get(self.url + path, headers={} if host is None else {"host": host})
             assert response.status_code == 200, response.text
             return response.text
 

@@ -76,9 +76,9 @@ def desk_of(cache_folder: Path, worker: Worker) -> DeskOf:
     @asynccontextmanager
     async def open_desk(folder: Path, **options: object) -> AsyncIterator[Desk]:
         shown: list[Event] = []
-        made = UpOptions(path=folder, cache_folder=cache_folder, build_output=2, **options)  # type: ignore[arg-type]
+        made = UpOptions(paths=(folder,), cache_folder=cache_folder, build_output=2, **options)  # type: ignore[arg-type]
         with Watcher() as watcher:
-            yield Desk(folder, Project(made, worker, shown.append), watcher, shown)
+            yield Desk(folder, Project(made, folder, worker, shown.append), watcher, shown)
 
     return open_desk
 

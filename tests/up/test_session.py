@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
+from dataclasses import replace as replace_field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import httpx
 import pytest
 import trio
 
-from edged.errors import BuildFailed, ComponentInvalid, ListenError, ManifestError, SourceMissing
+from edged.errors import BuildFailed, ComponentInvalid, HostTaken, ListenError, ManifestError, SourceMissing
 from edged.http.listener import ListenOptions
 from edged.up.event import (
     Building,
@@ -37,7 +38,7 @@ ONE_CLIENT_REQUESTS = 20
 @pytest.fixture
 def options_for(cache_folder: Path) -> Any:
     def make(folder: Path, **given: Any) -> UpOptions:
-        return UpOptions(path=folder, cache_folder=cache_folder, build_output=2, **given)
+        return UpOptions(paths=(folder,), cache_folder=cache_folder, build_output=2, **given)
 
     return make
 
@@ -106,6 +107,56 @@ async def test_a_request_that_comes_before_the_app_is_loaded(
         await it.wait_listening()
         nursery.cancel_scope.deadline = trio.current_time() + 30
     assert answers == ["hello"]
+
+
+# --- several apps ---
+
+
+def two_apps(folder: Path, guest_path: GuestPath) -> tuple[Path, Path]:
+    first, second = MANIFEST.replace('"app"', '"First App"'), MANIFEST.replace('"app"', '"second"')
+    return (
+        write_app(folder / "1", guest_path("hello"), first),
+        write_app(folder / "2", guest_path("counter"), second),
+    )
+
+
+async def test_several_apps_by_their_names(
+    tmp_path: Path, options_for: Any, guest_path: GuestPath, hallo: bytes
+) -> None:
+    folders = two_apps(tmp_path, guest_path)
+    options = replace_field(options_for(folders[0]), paths=folders, watch=True, listen=ListenOptions("127.0.0.1", 0))
+    async with running(options, wait=False) as it:
+        listening = await it.wait_for(Listening)
+        it.url, port = listening.urls[0], listening.urls[0].rpartition(":")[2]
+        assert [route.url for route in listening.routes] == [
+            f"http://first-app.localhost:{port}/...",
+            f"http://second.localhost:{port}/...",
+        ]
+        assert await it.get(host="first-app.localhost") == "hello"
+        assert await it.get(host="second.localhost") == "1"
+        assert await it.get() == "hello"
+        replace(folders[0] / "app.wasm", hallo)
+        assert (await it.wait_for(Swapped)).app == "First App"
+        assert await it.get() == "hallo"
+        assert await it.get(host="second.localhost") == "1"
+
+
+async def test_several_apps_keep_their_state_apart(tmp_path: Path, options_for: Any, guest_path: GuestPath) -> None:
+    grant = '\nkey_value_stores = ["default"]'
+    folders = [
+        write_app(tmp_path / name, guest_path("key-value"), MANIFEST.replace('"app"', f'"{name}"') + grant)
+        for name in "ab"
+    ]
+    options = replace_field(options_for(folders[0]), paths=tuple(folders), state_folder=tmp_path / "state")
+    async with running(options) as it:
+        assert await it.get(host="b.localhost") == "1"
+    assert sorted(path.name for path in (tmp_path / "state").iterdir()) == ["a", "b"]
+
+
+async def test_two_apps_of_one_name(tmp_path: Path, options_for: Any, guest_path: GuestPath) -> None:
+    folders = tuple(write_app(tmp_path / name, guest_path("hello")) for name in "ab")
+    with pytest.raises(HostTaken, match=r"app\.localhost"):
+        await Running().start(replace_field(options_for(folders[0]), paths=folders))
 
 
 # --- swapping ---
