@@ -45,6 +45,7 @@ class HostConfig:
         key_value: label of a store that the component may open -> its engine, None where there is none.
         databases: name of a database that the component may open -> it, None where there is none.
         grant: what it may reach outside; nothing unless said.
+        redis: what the app's components share for connections to Redis servers, None where there is nothing.
         mqtt: what the app's components share for connections to brokers.
         variables: of the component, names to values. They may be secrets and stay out of the repr.
         limits: of the app.

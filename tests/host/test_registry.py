@@ -64,7 +64,7 @@ def test_every_resource_has_one_class() -> None:
         for interface in PROVIDED.values()
         for name, resource in interface.resources.items()
     ]
-    assert len({resource for _, _, resource in owners}) == len(owners) == 26
+    assert len({resource for _, _, resource in owners}) == len(owners) == 25
     assert all(issubclass(resource, Resource) for _, _, resource in owners)
 
 
