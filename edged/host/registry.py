@@ -9,7 +9,9 @@ from pathlib import Path
 from edged.host import cli, clocks, poll, random, sockets, streams, variables
 from edged.host.files import filesystem
 from edged.host.files.tree import build_tree
+from edged.host.http import outgoing_handler
 from edged.host.http import types as http_types
+from edged.host.http.outgoing_handler import Outgoing
 from edged.host.interface import Interface
 from edged.host.key_value import interfaces as key_value
 from edged.host.mqtt import interfaces as mqtt
@@ -23,7 +25,6 @@ from edged.limits import GuestLimits
 REFUSED: Mapping[str, str] = {
     "fermyon:spin/": "Spin's own interfaces",
     "spin:": "Spin's own interfaces",
-    "wasi:http/outgoing-handler": "outbound HTTP requests",
     "wasi:keyvalue/watcher": "being told of changes in key-value stores",
     "wasi:otel/": "telemetry of the guest's own",
 }
@@ -46,6 +47,7 @@ class HostConfig:
         databases: name of a database that the component may open -> it, None where there is none.
         grant: what it may reach outside; nothing unless said.
         redis: what the app's components share for connections to Redis servers, None where there is nothing.
+        outgoing: how HTTP requests leave, to where `grant` allows; None where they cannot.
         mqtt: what the app's components share for connections to brokers.
         variables: of the component, names to values. They may be secrets and stay out of the repr.
         limits: of the app.
@@ -58,6 +60,7 @@ class HostConfig:
     key_value: key_value.Stores = field(default_factory=dict)
     databases: sqlite.Databases = field(default_factory=dict)
     grant: Grant = field(default_factory=Grant)
+    outgoing: Outgoing | None = None
     redis: RedisPool | None = None
     mqtt: Publishers = field(default_factory=Publishers)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -103,6 +106,7 @@ def wasi_interfaces(config: HostConfig) -> list[Interface]:
         filesystem.FilesystemTypes(),
         filesystem.Preopens(build_tree(config.files) if config.files else None),
         http_types.HttpTypes(config.limits),
+        outgoing_handler.OutgoingHandler(config.grant.allowed, config.outgoing, config.limits),
         poll.Poll(),
         random.Insecure(),
         random.InsecureSeed(),

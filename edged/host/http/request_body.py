@@ -1,6 +1,8 @@
 """The other end of a `BodySink`: the body of a request, read while a guest writes it.
 
     guest -> output-stream -> BodySink -> SinkReader -> Transport
+
+One end is in the guest's task, the other in the transport's.
 """
 
 from __future__ import annotations

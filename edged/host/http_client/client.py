@@ -1,0 +1,90 @@
+"""Requests over the network, and the connections of one app."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from edged.host.http.error import HttpError
+from edged.host.http.transport import OutboundRequest, Respond
+from edged.host.http_client.connection import Connection, ConnectionLost
+from edged.host.http_client.pool import Pool, PoolStatistics
+from edged.host.http_client.wire import ContextOf, Origin, Wire, open_wire, system_roots
+from edged.host.network.dialer import Dialer
+from edged.limits import HTTP_CLIENT_CONNECTION_COUNT_MAX
+
+Open = Callable[[Dialer, ContextOf, Origin, float], Awaitable[Wire]]
+
+_IDEMPOTENT = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})
+"""Methods that may be sent again (RFC 9110 9.2.2)."""
+
+
+class HttpClient:
+    """The HTTP client of one app; nothing of it is shared with others. It follows no redirects.
+
+    See `edged.host.http.transport.Transport` for `send`.
+
+    Args:
+        dialer: of the app.
+        connection_pooling: False opens a connection for each request.
+        connections_max: at once; more requests wait.
+        context_of: TLS settings for a host.
+        open_wire: replaced in tests.
+    """
+
+    def __init__(
+        self,
+        dialer: Dialer,
+        *,
+        connection_pooling: bool = True,
+        connections_max: int = HTTP_CLIENT_CONNECTION_COUNT_MAX,
+        context_of: ContextOf = system_roots,
+        open_wire: Open = open_wire,
+    ) -> None:
+        self._dialer = dialer
+        self._context_of = context_of
+        self._open_wire = open_wire
+        self._pool: Pool[Connection] = Pool(connections_max=connections_max, keep_alive=connection_pooling)
+
+    async def send(self, request: OutboundRequest, respond: Respond) -> None:
+        try:
+            connection = await self._connection(request, fresh=False)
+            await connection.send(request, respond)
+        except ConnectionLost as lost:
+            if not lost.repeatable or request.method not in _IDEMPOTENT:
+                raise
+            connection = await self._connection(request, fresh=True)
+            await connection.send(request, respond)
+
+    async def run(self) -> None:
+        """Close connections that nobody has used for long, until cancelled. One task for an app."""
+        await self._pool.expire()
+
+    def statistics(self) -> PoolStatistics:
+        return self._pool.statistics()
+
+    def close(self) -> None:
+        """Close what is idle now and what is in use when it becomes so."""
+        self._pool.close()
+
+    async def _connection(self, request: OutboundRequest, *, fresh: bool) -> Connection:
+        origin = Origin(request.scheme, request.host.lower(), request.port)
+        deadline = trio.current_time() + request.timeouts.connect_s
+        connection = None
+        with trio.move_on_at(deadline) as scope:
+            connection = await self._pool.acquire(origin, fresh=fresh)
+        if scope.cancelled_caught:
+            raise HttpError("connection-timeout")
+        if connection is not None:
+            return connection
+        try:
+            left = max(0.0, deadline - trio.current_time())
+            wire = await self._open_wire(self._dialer, self._context_of, origin, left)
+        except BaseException:
+            self._pool.forget(origin)
+            raise
+        return Connection(wire, origin, self._pool.release, self._closed)
+
+    def _closed(self, connection: Connection) -> None:
+        self._pool.forget(connection.origin)

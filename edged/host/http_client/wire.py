@@ -1,0 +1,103 @@
+"""The bytes of one connection: TCP through the gate, and TLS on it where the URL says so."""
+
+from __future__ import annotations
+
+import select
+import ssl
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple, Protocol
+
+import trio
+
+from edged.host.http_client.failure import failure_of
+from edged.host.network.dialer import Dialer, DialFailed
+
+
+class Origin(NamedTuple):
+    """Where requests go that may share a connection (RFC 6454)."""
+
+    scheme: str
+    host: str
+    """In lower case, an IPv6 address without brackets."""
+    port: int
+
+
+class Wire(Protocol):
+    """What a connection needs of its stream. One task may send while another receives."""
+
+    async def send_all(self, data: bytes, /) -> None:
+        """Raises trio.BrokenResourceError, trio.ClosedResourceError."""
+
+    async def receive_some(self, bytes_max: int, /) -> bytes | bytearray:
+        """Empty at the end. Same errors. Cancelling it loses nothing."""
+
+    def readable(self) -> bool:
+        """Whether something is there to be received, the end included."""
+
+    def close(self) -> None:
+        """At once, without goodbyes. Idempotent; who sends or receives meanwhile gets ClosedResourceError."""
+
+
+class SocketWire:
+    """A wire over a socket."""
+
+    __slots__ = ("_socket", "receive_some", "send_all")
+
+    def __init__(self, stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]) -> None:
+        # The wire adds nothing to these two; without a method of its own in between each costs a call less.
+        self.send_all = stream.send_all
+        self.receive_some = stream.receive_some
+        self._socket = (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
+
+    def readable(self) -> bool:
+        poll = select.poll()
+        poll.register(self._socket.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+ContextOf = Callable[[str], ssl.SSLContext]
+"""The TLS settings for a host: roots, a certificate of our own."""
+
+
+@cache
+def _system_context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def system_roots(_host: str) -> ssl.SSLContext:
+    """What the system trusts, for every host. Made once: it reads some hundred certificates."""
+    return _system_context()
+
+
+async def open_wire(dialer: Dialer, context_of: ContextOf, origin: Origin, timeout_s: float) -> Wire:
+    """A new connection.
+
+    Raises:
+        HttpError: with the error-code for what went wrong; `connection-timeout` past `timeout_s`.
+    """
+    try:
+        with trio.fail_after(timeout_s):
+            stream = await dialer.dial(origin.host, origin.port, timeout_s)
+            if origin.scheme != "https":
+                return SocketWire(stream)
+            try:
+                # Most servers end TLS without saying so. Where that could cut an answer short, its framing tells.
+                tls = trio.SSLStream(
+                    stream,
+                    context_of(origin.host),
+                    server_hostname=origin.host.removesuffix("."),
+                    https_compatible=True,
+                )
+                await tls.do_handshake()
+            except BaseException:
+                stream.socket.close()
+                raise
+            return SocketWire(tls)
+    except (DialFailed, trio.TooSlowError, trio.BrokenResourceError, ValueError) as error:
+        raise failure_of(error) from None
