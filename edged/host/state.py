@@ -1,6 +1,7 @@
-"""The state that one app keeps on this machine: the files behind its key-value stores and databases.
+"""The state that one app keeps: its key-value stores and databases, opened.
 
-    manifest's labels ── open_state ── .spin/sqlite_key_value.db, sqlite_db.db, sqlite_db-LABEL.db
+    manifest's labels ─┬─ runtime config names them ── its file, or an opener for its type (Redis, libSQL)
+                       └─ it does not ── the state folder: sqlite_key_value.db, sqlite_db.db, sqlite_db-LABEL.db
 
 File names are Spin's, so that an app finds what it wrote under `spin up`.
 """
@@ -8,68 +9,159 @@ File names are Spin's, so that an app finds what it wrote under `spin up`.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
-from edged.errors import StateFolderError
+from edged.errors import RuntimeConfigUnsupported, StateFolderError
 from edged.host.key_value.engine import KeyValue
 from edged.host.key_value.sqlite import KeyValueFile
 from edged.host.sqlite.database import Database
+from edged.runtime_config.model import DatabaseFile, RuntimeConfig, StoreFile
 
 KEY_VALUE_FILE = "sqlite_key_value.db"
 DATABASE_FILE = "sqlite_db.db"  # of the label "default", the only one that Spin itself has a file for
 
 
+class Open(Protocol):
+    """What is kept open between requests."""
+
+    def close(self) -> None:
+        """Call it when no request is under way."""
+
+
+class OpenStore(KeyValue, Open, Protocol):
+    """A key-value store on some server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Openers:
+    """How to open what is no file: class of `edged.runtime_config.model` -> a function of its value.
+
+    They may block, and need not connect: whoever cannot be reached is an error of the request that needs it.
+    """
+
+    stores: Mapping[type, Callable[[Any], OpenStore]] = field(default_factory=dict)
+    databases: Mapping[type, Callable[[Any], Database]] = field(default_factory=dict)
+
+
+OPENERS = Openers()
+
+
 @dataclass(frozen=True, slots=True)
 class State:
-    """Open files.
+    """Open stores and databases.
 
     Attributes:
         key_value: label -> store.
         databases: label -> database.
+        kept: all that is closed with them.
     """
 
     key_value: Mapping[str, KeyValue] = field(default_factory=dict)
     databases: Mapping[str, Database] = field(default_factory=dict)
-    files: tuple[KeyValueFile | Database, ...] = ()
+    kept: tuple[Open, ...] = ()
 
     def close(self) -> None:
         """Call it when no request is under way."""
-        for file in self.files:
-            file.close()
+        for each in self.kept:
+            each.close()
 
 
-def open_state(folder: Path | None, key_value: Collection[str], databases: Collection[str] = ()) -> State:
-    """Open what these labels need, and make it where it is not there. Blocks.
+def open_state(
+    folder: Path | None,
+    key_value: Collection[str],
+    databases: Collection[str] = (),
+    config: RuntimeConfig | None = None,
+    *,
+    openers: Openers = OPENERS,
+) -> State:
+    """Open what these labels need, and make files where they are not there. Blocks.
 
     Args:
-        folder: None for an app that keeps nothing: no label has a store then.
+        folder: the state folder; None for an app that has none: what is not configured elsewhere is not there then.
         key_value: labels of stores.
         databases: labels of databases.
+        config: what is kept elsewhere than in the state folder. Whether it has to name a label is not asked here: see
+            `edged.runtime_config.check_labels`.
 
     Raises:
-        StateFolderError: the folder or a file in it cannot be written, or is no database.
+        StateFolderError: the folder or a file cannot be written, or is no database.
+        RuntimeConfigUnsupported: a type that nothing opens.
     """
-    if folder is None or not (key_value or databases):
-        return State()
-    stores: dict[str, KeyValue] = {}
-    opened: dict[str, Database] = {}
-    files: list[KeyValueFile | Database] = []
+    config = RuntimeConfig() if config is None else config
+    opening = _Opening(folder, openers)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if key_value:
-            files.append(file := KeyValueFile(folder / KEY_VALUE_FILE))
-            stores = {label: file.store(label) for label in key_value}
-        for label in databases:
-            files.append(database := Database(folder / _database_file(label)))
-            opened[label] = database
-    except (OSError, sqlite3.Error) as error:
-        for open_file in files:
-            open_file.close()
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise StateFolderError(f"the state folder {folder} cannot be used: {reason}") from error
-    return State(stores, opened, tuple(files))
+        stores = {label: opening.store(label, config.key_value_stores.get(label, StoreFile())) for label in key_value}
+        opened = {
+            label: opening.database(label, config.sqlite_databases.get(label, DatabaseFile())) for label in databases
+        }
+    except BaseException:
+        for each in opening.kept:
+            each.close()
+        raise
+    return State(
+        {label: store for label, store in stores.items() if store is not None},
+        {label: database for label, database in opened.items() if database is not None},
+        tuple(opening.kept),
+    )
+
+
+_File = TypeVar("_File", KeyValueFile, Database)
+_Kept = TypeVar("_Kept", OpenStore, Database)
+
+
+class _Opening:
+    """What has been opened so far. Labels with the same file share it."""
+
+    def __init__(self, folder: Path | None, openers: Openers) -> None:
+        self._folder = folder
+        self._openers = openers
+        self._store_files: dict[Path, KeyValueFile] = {}
+        self._database_files: dict[Path, Database] = {}
+        self.kept: list[Open] = []
+
+    def store(self, label: str, config: object) -> KeyValue | None:
+        if not isinstance(config, StoreFile):
+            return self._elsewhere(self._openers.stores, config, f"the key-value store `{label}`")
+        file = self._file(self._store_files, KeyValueFile, config.path, KEY_VALUE_FILE)
+        return None if file is None else file.store(label)
+
+    def database(self, label: str, config: object) -> Database | None:
+        if not isinstance(config, DatabaseFile):
+            return self._elsewhere(self._openers.databases, config, f"the SQLite database `{label}`")
+        return self._file(self._database_files, Database, config.path, _database_file(label))
+
+    def _elsewhere(self, openers: Mapping[type, Callable[[Any], _Kept]], config: Any, what: str) -> _Kept:
+        opener = openers.get(type(config))
+        if opener is None:
+            raise RuntimeConfigUnsupported(f"{what} is of the type `{config.type}`, which this edged cannot open")
+        self.kept.append(opened := opener(config))
+        return opened
+
+    def _file(
+        self, files: dict[Path, _File], kind: Callable[[Path], _File], path: Path | None, name: str
+    ) -> _File | None:
+        place = path
+        if place is None:
+            if self._folder is None:
+                return None
+            place = self._folder / name
+        if place not in files:
+            try:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                files[place] = file = kind(place)
+            except (OSError, sqlite3.Error) as error:
+                reason = error.strerror if isinstance(error, OSError) else error
+                if path is None:
+                    raise StateFolderError(f"the state folder {self._folder} cannot be used: {reason}") from error
+                raise StateFolderError(
+                    f"{path} cannot be used: {reason}",
+                    remedy="Make it writable, or choose another path in the runtime config.",
+                ) from error
+            self.kept.append(file)
+        return files[place]
 
 
 def _database_file(label: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from edged.runtime_config.networks import NetworkName
 
@@ -28,6 +28,7 @@ class StoreFile:
         path: None for the one in the state folder, which all such stores share.
     """
 
+    type: ClassVar[str] = "spin"
     path: Path | None = None
 
 
@@ -39,6 +40,7 @@ class RedisStore:
         url: `redis://` or `rediss://`, maybe with a password.
     """
 
+    type: ClassVar[str] = "redis"
     url: str = field(repr=False)
 
 
@@ -55,6 +57,7 @@ class DatabaseFile:
         path: None for one of its own in the state folder.
     """
 
+    type: ClassVar[str] = "spin"
     path: Path | None = None
 
 
@@ -66,6 +69,7 @@ class LibsqlDatabase:
         url: `http://` or `https://`.
     """
 
+    type: ClassVar[str] = "libsql"
     url: str = field(repr=False)
     token: str = field(repr=False)
 
