@@ -125,6 +125,13 @@ REDIS_TRIGGER_PING_S = 30.0  # of silence until the server is asked whether it i
 REDIS_TRIGGER_BACKOFF_S_MIN = 0.5  # until a lost server is tried again, twice as long each time
 REDIS_TRIGGER_BACKOFF_S_MAX = 30.0  # and no longer; a connection that lasted as long begins anew
 
+# --- the cron trigger (edged.triggers) ---
+
+CRON_EXPRESSION_CHARS_MAX = 1_024  # every second of a minute, written as a list, is 169
+CRON_CLOCK_CHECK_S = 5.0  # between two looks at the wall clock: how late a tick is when the clock was set forward
+CRON_GRACE_S = 60.0  # how old a missed tick may be and still run, of all that were missed the last
+CRON_ERROR_CHARS_MAX = 1_024  # of what a guest says about its own failure, in our log
+
 # --- what goes into our logs ---
 
 LOG_LINE_BYTES_MAX = 4 * KiB  # longer guest lines are cut and marked
@@ -184,6 +191,29 @@ REDIS_REPLY_COUNT_MAX = 10_000  # values of one reply, which the loop waits for:
 REDIS_REPLY_DEPTH_MAX = 16  # arrays inside each other; a real one has 4
 REDIS_LINE_BYTES_MAX = 64 * KiB  # one line of the protocol: a length, a number, a status, an error
 KEY_VALUE_REDIS_KEYS_MAX = 100_000  # of a database, all looked at to list those of a store: 100 round trips
+LLM_PROMPT_BYTES_MAX = 1 * MiB  # one prompt, or all texts of one call: a quarter of a million tokens
+LLM_ANSWER_BYTES_MAX = 4 * MiB  # one answer of the service: twice the numbers below, in JSON
+LLM_EMBEDDING_VALUE_COUNT_MAX = 100_000  # numbers of one call: 65 texts of 1536, which the loop waits for
+LLM_REASON_CHARS_MAX = 500  # what a guest is told of the service's own words
+LLM_CONCURRENT_MAX = 16  # calls of one app in one worker; more wait
+LLM_TIMEOUT_S = 120.0  # one call, waiting for its turn included: models take tens of seconds
+SQL_ADDRESS_CHARS_MAX = 4 * KiB  # a URL or a list of keys: a password may be a token, not a book
+SQL_CONNECTIONS_OPEN_MAX = 8  # of one request, PostgreSQL and MySQL together
+SQL_CONNECTION_COUNT_MAX = 64  # of one app to all servers of one kind, idle ones included: Spin's own number
+SQL_WAIT_S_MAX = 10.0  # for a connection that another request has
+SQL_CONNECT_S_MAX = 15.0  # name, connection, TLS and login
+SQL_STATEMENT_S_MAX = 30.0  # one statement, until its last row; then the connection is given up
+SQL_CANCEL_S_MAX = 2.0  # for telling a server to stop; the request waits for it
+SQL_RESET_S_MAX = 5.0  # for making a connection as good as new
+SQL_IDLE_S_MAX = 60.0  # a connection that nobody has used
+SQL_STATEMENT_BYTES_MAX = 1 * MiB  # as in SQLite
+SQL_PARAMETER_BYTES_MAX = 4 * MiB  # all of one statement
+SQL_PARAMETER_COUNT_MAX = 65_535  # what either protocol can carry
+SQL_RESULT_BYTES_MAX = 4 * MiB  # one result, overhead included; one message of a server on its way there
+SQL_CELL_OVERHEAD_BYTES = 64  # what a value costs besides its bytes, or NULLs would be free
+SQL_ROW_COUNT_MAX = 10_000  # of one result, which the loop waits for while it is given to the guest
+SQL_COLUMN_COUNT_MAX = 4_096  # of one result: MySQL's own number; PostgreSQL has 1 664
+SQL_SCRAM_ITERATIONS_MAX = 100_000  # hashes that a server may ask for: 50 ms; PostgreSQL asks for 4 096
 PATH_BYTES_MAX = 4 * KiB  # PATH_MAX of Linux
 PATH_COMPONENT_BYTES_MAX = 255  # NAME_MAX of Linux
 

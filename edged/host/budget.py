@@ -14,6 +14,7 @@ from edged.limits import (
     MQTT_CONNECTIONS_OPEN_MAX,
     RANDOM_BYTES_MAX,
     REDIS_CONNECTIONS_OPEN_MAX,
+    SQL_CONNECTIONS_OPEN_MAX,
     SQLITE_CONNECTIONS_OPEN_MAX,
 )
 
@@ -32,6 +33,7 @@ class Budget:
         key_value_swaps: compare-and-swaps under way; given back likewise.
         redis_connections: to Redis servers; given back likewise.
         mqtt_connections: likewise.
+        sql_connections: to PostgreSQL and MySQL servers; likewise.
     """
 
     log_bytes: int = LOG_BYTES_MAX
@@ -43,6 +45,7 @@ class Budget:
     key_value_swaps: int = KEY_VALUE_SWAPS_OPEN_MAX
     redis_connections: int = REDIS_CONNECTIONS_OPEN_MAX
     mqtt_connections: int = MQTT_CONNECTIONS_OPEN_MAX
+    sql_connections: int = SQL_CONNECTIONS_OPEN_MAX
 
     def spend_random(self, count_bytes: int) -> None:
         """Take `count_bytes` of random bytes, or end the request with `guest.budget-exhausted`."""

@@ -1,0 +1,29 @@
+"""What one result may have: spent row by row, while it is being read."""
+
+from __future__ import annotations
+
+from edged.host.rdbms.failure import ResultTooLarge
+from edged.limits import SQL_CELL_OVERHEAD_BYTES, SQL_RESULT_BYTES_MAX, SQL_ROW_COUNT_MAX
+
+
+class ResultBudget:
+    """What is left for one result."""
+
+    __slots__ = ("_bytes", "_rows")
+
+    def __init__(self) -> None:
+        self._bytes = SQL_RESULT_BYTES_MAX
+        self._rows = SQL_ROW_COUNT_MAX
+
+    def spend(self, values: int, size_bytes: int) -> None:
+        """Take one row of so many values, elements of arrays included, and bytes.
+
+        Raises:
+            ResultTooLarge
+        """
+        self._rows -= 1
+        self._bytes -= values * SQL_CELL_OVERHEAD_BYTES + size_bytes
+        if self._rows < 0:
+            raise ResultTooLarge(f"the result has more than {SQL_ROW_COUNT_MAX} rows")
+        if self._bytes < 0:
+            raise ResultTooLarge(f"the result has more than {SQL_RESULT_BYTES_MAX} bytes")

@@ -1,0 +1,105 @@
+"""The bytes of a connection to a server: read by count, so that no more is kept than a message may have."""
+
+from __future__ import annotations
+
+import select
+import ssl
+from collections.abc import Callable
+from functools import cache
+
+import trio
+
+from edged.host.rdbms.failure import ConnectionLost
+from edged.limits import READ_CHUNK_BYTES
+
+ContextOf = Callable[[str], ssl.SSLContext]
+"""The TLS settings for a host: roots, a certificate of our own."""
+
+
+@cache
+def _system_context() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+def system_roots(_host: str) -> ssl.SSLContext:
+    """What the system trusts, for every host. Made once: it reads some hundred certificates."""
+    return _system_context()
+
+
+class Wire:
+    """For one task at a time."""
+
+    __slots__ = ("_at", "_buffer", "_socket", "_stream")
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = stream
+        self._socket = stream.socket
+        self._buffer = bytearray()
+        self._at = 0  # how much of the buffer has been taken
+
+    @property
+    def tls(self) -> trio.SSLStream[trio.SocketStream] | None:
+        return self._stream if isinstance(self._stream, trio.SSLStream) else None
+
+    def is_quiet(self) -> bool:
+        """Nothing has come that nobody asked for: neither bytes nor an end. Does not wait."""
+        if self._at < len(self._buffer) or self._socket.fileno() < 0:
+            return False
+        poll = select.poll()
+        poll.register(self._socket.fileno(), select.POLLIN)
+        return not poll.poll(0)
+
+    async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
+        """Go on with TLS.
+
+        Raises:
+            ConnectionLost: the certificate is not one of `host`, or there is no TLS. Bytes that came before it, which
+                whoever is between could have put there, are an error (CVE-2021-23222).
+        """
+        assert isinstance(self._stream, trio.SocketStream)
+        if self._at < len(self._buffer):
+            raise ConnectionLost("the server says something before TLS")
+        stream = trio.SSLStream(self._stream, context, server_hostname=host)
+        try:
+            await stream.do_handshake()
+        except (trio.BrokenResourceError, OSError) as error:
+            cause = error.__cause__
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                raise ConnectionLost(f"the server's certificate is not valid: {cause.verify_message}") from None
+            raise ConnectionLost("there is no TLS with the server") from None
+        self._stream = stream
+
+    async def send(self, data: bytes) -> None:
+        """Raises: ConnectionLost"""
+        try:
+            await self._stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
+            raise ConnectionLost("the connection was lost") from None
+
+    async def take(self, count: int) -> bytes:
+        """Exactly so many bytes.
+
+        Raises:
+            ConnectionLost
+        """
+        while len(self._buffer) - self._at < count:
+            await self._fill()
+        end = self._at + count
+        taken = bytes(self._buffer[self._at : end])
+        self._at = end
+        return taken
+
+    async def _fill(self) -> None:
+        del self._buffer[: self._at]
+        self._at = 0
+        try:
+            more = await self._stream.receive_some(READ_CHUNK_BYTES)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
+            more = b""
+        if not more:
+            raise ConnectionLost("the server closed the connection")
+        self._buffer += more
+
+    def close(self) -> None:
+        """At once, without a word to the server."""
+        self._socket.close()
