@@ -1,0 +1,122 @@
+"""One request with a whole body for one response with a whole body: for services that the operator names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import trio
+
+from edged.host.http.error import HttpError
+from edged.host.http.transport import InboundResponse, OutboundRequest, RequestBody, Timeouts, Transport
+from edged.http.exchange import Header
+from edged.limits import READ_CHUNK_BYTES
+
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A response. Names of headers are in lower case."""
+
+    status: int
+    headers: Sequence[Header]
+    body: bytes
+
+
+class WholeBody:
+    """A request's body that is there. See `edged.host.http.transport.RequestBody`."""
+
+    __slots__ = ("_ahead", "length")
+
+    def __init__(self, data: bytes) -> None:
+        self._ahead = memoryview(data)
+        self.length: int | None = len(data)
+
+    def receive_nowait(self, bytes_max: int) -> bytes:
+        data, self._ahead = self._ahead[:bytes_max], self._ahead[bytes_max:]
+        return bytes(data)
+
+    async def receive(self, bytes_max: int) -> bytes:
+        return self.receive_nowait(bytes_max)
+
+    def trailers(self) -> Sequence[Header]:
+        return ()
+
+    def close(self) -> None:
+        pass
+
+
+async def fetch(
+    transport: Transport,
+    method: str,
+    url: str,
+    *,
+    headers: Iterable[Header] = (),
+    body: bytes | None = None,
+    timeout_s: float,
+    body_bytes_max: int,
+) -> Fetched:
+    """Send a request and read its response, whatever its status.
+
+    Args:
+        transport: an `HttpClient`. Its dialer decides which addresses may be reached; no manifest is asked.
+        url: http or https, without a user.
+        headers: without host and content-length.
+        timeout_s: for all of it.
+        body_bytes_max: more of a response is an error.
+
+    Raises:
+        HttpError: with the error-code; `HTTP-response-timeout` past `timeout_s`.
+        ValueError: the URL is not one. The message does not show it: it may hold a secret.
+    """
+    request = _request(method, url, headers, None if body is None else WholeBody(body), timeout_s, body_bytes_max)
+    responses: list[InboundResponse] = []
+    try:
+        with trio.move_on_after(timeout_s) as scope:
+            await transport.send(request, responses.append)
+            (response,) = responses
+            return Fetched(response.status, response.headers, await _read(response))
+        assert scope.cancelled_caught
+        raise HttpError("HTTP-response-timeout")
+    finally:
+        for response in responses:
+            response.body.close()
+
+
+async def _read(response: InboundResponse) -> bytes:
+    pieces: list[bytes] = []
+    while piece := await response.body.receive(READ_CHUNK_BYTES):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _request(
+    method: str,
+    url: str,
+    headers: Iterable[Header],
+    body: RequestBody | None,
+    timeout_s: float,
+    body_bytes_max: int,
+) -> OutboundRequest:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("not a URL") from None
+    host = parts.hostname
+    if parts.scheme not in _PORTS or not host or "@" in parts.netloc:
+        raise ValueError("not an http or https URL of a host without a user")
+    return OutboundRequest(
+        method=method,
+        scheme=parts.scheme,
+        authority=parts.netloc,
+        host=host,
+        port=_PORTS[parts.scheme] if port is None else port,
+        target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+        headers=list(headers),
+        body=body,
+        timeouts=Timeouts(timeout_s, timeout_s, timeout_s),
+        response_body_bytes_max=body_bytes_max,
+    )
