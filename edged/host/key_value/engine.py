@@ -7,10 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from enum import Enum
 from typing import Protocol
 
 _integer = re.compile(rb"[+-]?[0-9]{1,19}").fullmatch
 _S64 = range(-(2**63), 2**63)
+
+
+class Later(Enum):
+    """The answer of a `get_nowait` that would have to wait."""
+
+    LATER = "later"
+
+
+LATER = Later.LATER
 
 
 class StoreFailed(Exception):
@@ -22,6 +32,13 @@ class KeyValue(Protocol):
 
     All raise `StoreFailed`.
     """
+
+    def get_nowait(self, key: str) -> bytes | Later | None:
+        """The value, None where there is none, `LATER` where only `get_many` can tell.
+
+        For engines that have what is asked for most at hand: a guest that gets it is not suspended, which costs more
+        than the rest.
+        """
 
     async def get_many(self, keys: Sequence[str], bytes_max: int) -> Sequence[bytes | None]:
         """The values in order, None where there is none. Fails if they are more than `bytes_max` in all."""

@@ -8,12 +8,12 @@ values for, is `no-such-store`. Keys and values are held to their limits here, b
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
-from typing import ClassVar, NamedTuple, TypeVar
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from edged.host.budget import Budget
-from edged.host.interface import Err, Interface, Invocation, Resource
-from edged.host.key_value.engine import KeyValue, StoreFailed
+from edged.host.interface import Err, Interface, Invocation, Resource, may_suspend
+from edged.host.key_value.engine import LATER, KeyValue, StoreFailed
 from edged.limits import (
     KEY_VALUE_BATCH_BYTES_MAX,
     KEY_VALUE_BATCH_COUNT_MAX,
@@ -42,8 +42,13 @@ class StoreHandle(Resource):
     def drop(self) -> None:
         self._budget.key_value_stores += 1
 
-    async def get(self, key: str) -> bytes | None:
+    @may_suspend
+    def get(self, key: str) -> bytes | Coroutine[Any, Any, bytes | None] | None:
         _check_keys(key)
+        value = self.engine.get_nowait(key)
+        return value if value is not LATER else self._wait_and_get(key)
+
+    async def _wait_and_get(self, key: str) -> bytes | None:
         (value,) = await _answer(self.engine.get_many([key], KEY_VALUE_VALUE_BYTES_MAX))
         return value
 
@@ -56,9 +61,11 @@ class StoreHandle(Resource):
         _check_keys(key)
         await _answer(self.engine.delete_many([key]))
 
-    async def exists(self, key: str) -> bool:
+    @may_suspend
+    def exists(self, key: str) -> bool | Coroutine[Any, Any, bool]:
         _check_keys(key)
-        return await _answer(self.engine.exists(key))
+        value = self.engine.get_nowait(key)
+        return value is not None if value is not LATER else _answer(self.engine.exists(key))
 
 
 class Store(StoreHandle):
@@ -190,7 +197,9 @@ class WasiKeyValueAtomics(Interface):
         """Reads the value, so that `current` and `swap` are about the same one."""
         if invocation.budget.key_value_swaps < 1:  # each holds a value
             raise Err(("other", "too many swaps under way"))
-        return Cas(bucket.engine, invocation.budget, key, await bucket.get(key))
+        _check_keys(key)
+        (value,) = await _answer(bucket.engine.get_many([key], KEY_VALUE_VALUE_BYTES_MAX))
+        return Cas(bucket.engine, invocation.budget, key, value)
 
     async def swap(self, _invocation: Invocation, cas: Cas, value: bytes) -> None:
         """Takes the handle. Errors: `cas-failed` with one for the value that is there now, `store-error`."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import trio
 
-from edged.host.key_value.engine import KeyValue, StoreFailed, incremented
+from edged.host.key_value.engine import LATER, KeyValue, Later, StoreFailed, incremented
 
 
 class MemoryKeyValue:
@@ -19,6 +19,9 @@ class MemoryKeyValue:
         await trio.lowlevel.checkpoint()
         if self.broken is not None:
             raise StoreFailed(self.broken)
+
+    def get_nowait(self, key: str) -> Later:
+        return LATER
 
     async def get_many(self, keys: Sequence[str], bytes_max: int) -> Sequence[bytes | None]:
         await self._turn()

@@ -10,10 +10,10 @@ import pytest
 import trio
 
 from edged.errors import StateFolderError
-from edged.host.key_value.engine import KeyValue, StoreFailed, incremented
+from edged.host.key_value.engine import LATER, KeyValue, StoreFailed, incremented
 from edged.host.key_value.sqlite import KeyValueFile
 from edged.host.state import KEY_VALUE_FILE, open_state
-from edged.limits import MiB
+from edged.limits import KEY_VALUE_LOOP_BYTES_MAX, MiB
 from tests.host.key_value.memory import MemoryKeyValue
 
 
@@ -180,3 +180,31 @@ def test_a_state_folder_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / KEY_VALUE_FILE).write_text("no database at all, but longer than the header of one is " * 10)
     with pytest.raises(StateFolderError, match="not a database"):
         open_state(tmp_path, {"default"})
+
+
+# --- reading on the loop ---
+
+
+async def test_a_value_that_is_small_is_read_at_once(tmp_path: Path) -> None:
+    file = KeyValueFile(tmp_path / "a.db")
+    store = file.store("default")
+    largest = bytes(KEY_VALUE_LOOP_BYTES_MAX)
+    await store.set_many([("a", b""), ("b", largest), ("c", largest + b"x")])
+    assert [store.get_nowait(key) for key in "abcd"] == [b"", largest, LATER, None]
+    assert file.store("other").get_nowait("a") is None
+    await store.set_many([("a", b"new")])
+    assert store.get_nowait("a") == b"new", "what was set is seen"
+    file.close()
+
+
+async def test_a_file_that_another_process_holds_is_left_to_the_thread(tmp_path: Path) -> None:
+    file = KeyValueFile(tmp_path / "a.db")
+    store = file.store("default")
+    await store.set_many([("a", b"1")])
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert store.get_nowait("a") == b"1", "a writer holds up no reader"
+    other.execute("ROLLBACK")
+    other.close()
+    file.close()
+    assert store.get_nowait("a") is LATER, "what is wrong is for get_many to say"

@@ -1,0 +1,1 @@
+"""What a guest's calls of stores and of other components cost."""
