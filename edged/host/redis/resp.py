@@ -179,7 +179,7 @@ class ReplyReader:
                 raise ProtocolError("a line is too long")
             self._check(0)
             return INCOMPLETE
-        self._check(end - self._at)
+        self._check(end + 2 - self._at)
         if end == self._at:
             raise ProtocolError("a line is empty")
         kind, rest = self._buffer[self._at], bytes(self._buffer[self._at + 1 : end])
@@ -197,7 +197,7 @@ class ReplyReader:
             self._at = end + 2
             return None
         if kind in _STRINGS:
-            self._check(end + 2 - self._at + size)
+            self._check(end + 2 - self._at + size + 2)
             self._at = end + 2
             self._length, self._make = size, _STRINGS[kind]
             return self._string()

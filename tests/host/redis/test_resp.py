@@ -104,27 +104,25 @@ def test_a_line_at_the_limit_and_over() -> None:
 
 def test_bytes_at_the_limit_and_over() -> None:
     for data in (b"$8\r\n12345678\r\n", b"*2\r\n:1\r\n:1000\r\n"):
-        reader = ReplyReader(len(data) - 2)
+        reader = ReplyReader(len(data))
         for _ in range(3):  # each value has all of it
             reader.feed(data)
             assert reader.next() is not INCOMPLETE
-    with pytest.raises(ReplyTooLarge, match="more than 11 bytes"):
-        reader = ReplyReader(11)
-        reader.feed(b"$8\r\n")  # known before a byte of it has come
-        reader.next()
-    with pytest.raises(ReplyTooLarge):
-        reader = ReplyReader(10)
-        reader.feed(b"*2\r\n:1\r\n:1000\r\n")
-        reader.next()
+    for bytes_max, start in ((13, b"$8\r\n"), (14, b"*2\r\n:1\r\n:1000\r\n")):  # known before its bytes have come
+        reader = ReplyReader(bytes_max)
+        reader.feed(start)
+        with pytest.raises(ReplyTooLarge, match=f"more than {bytes_max} bytes"):
+            reader.next()
 
 
 def test_values_in_bytes_come_in_pieces_within_the_limit() -> None:
     reader = ReplyReader(30)
-    reader.feed(b"*9\r\n")
+    for piece in (b"*9\r\n", *[b":123456\r\n"] * 2):
+        reader.feed(piece)
+        assert reader.next() is INCOMPLETE
+    reader.feed(b":123456\r\n")
     with pytest.raises(ReplyTooLarge):
-        for _ in range(9):
-            reader.feed(b":123456\r\n")
-            reader.next()
+        reader.next()
 
 
 def test_values_at_the_limit_and_over() -> None:
