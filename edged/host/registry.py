@@ -14,6 +14,8 @@ from edged.host.http import types as http_types
 from edged.host.http.outgoing_handler import Outgoing
 from edged.host.interface import Interface
 from edged.host.key_value import interfaces as key_value
+from edged.host.llm.compute import LlmCompute
+from edged.host.llm.interfaces import Llm
 from edged.host.mqtt import interfaces as mqtt
 from edged.host.mqtt.publisher import Publishers
 from edged.host.network.grant import Grant
@@ -48,6 +50,8 @@ class HostConfig:
         grant: what it may reach outside; nothing unless said.
         redis: what the app's components share for connections to Redis servers, None where there is nothing.
         outgoing: how HTTP requests leave, to where `grant` allows; None where they cannot.
+        models: language models that the component may use.
+        llm: what computes for them, None where nothing does.
         mqtt: what the app's components share for connections to brokers.
         variables: of the component, names to values. They may be secrets and stay out of the repr.
         limits: of the app.
@@ -62,6 +66,8 @@ class HostConfig:
     grant: Grant = field(default_factory=Grant)
     outgoing: Outgoing | None = None
     redis: RedisPool | None = None
+    models: frozenset[str] = frozenset()
+    llm: LlmCompute | None = None
     mqtt: Publishers = field(default_factory=Publishers)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     limits: GuestLimits = field(default_factory=GuestLimits)
@@ -74,6 +80,7 @@ def spin_interfaces(config: HostConfig) -> list[Interface]:
         key_value.WasiKeyValueAtomics(),
         key_value.WasiKeyValueBatch(),
         key_value.WasiKeyValueStore(config.key_value),
+        Llm(config.models, config.llm),
         mqtt.SpinMqtt(config.grant, config.mqtt),
         redis.SpinRedis(config.grant, config.redis),
         sqlite.SpinSqlite2(config.databases),

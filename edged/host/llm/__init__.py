@@ -1,0 +1,1 @@
+"""Large language models: fermyon:spin/llm, and the service that computes for it."""
