@@ -19,14 +19,17 @@ _COUNT_UNITS = {"": 1}
 _quantity = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?) *([A-Za-z]*)").fullmatch
 
 
-def parse_limits(texts: Iterable[str]) -> GuestLimits:
+def parse_limits(texts: Iterable[str], usual: GuestLimits | None = None) -> GuestLimits:
     """The usual limits with those given in their place. The name may leave out its unit: `memory=64MiB`.
+
+    Args:
+        usual: None for edged's own.
 
     Raises:
         UsageError: a name, value or unit that does not exist, or a value outside of what can work.
     """
     given: dict[str, Any] = dict(_limit(text) for text in texts)
-    return replace(GuestLimits(), **given)
+    return replace(GuestLimits() if usual is None else usual, **given)
 
 
 def _limit(text: str) -> tuple[str, float]:

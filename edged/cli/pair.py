@@ -20,7 +20,7 @@ def parse_environment(texts: Iterable[str]) -> Mapping[str, str]:
     Raises:
         UsageError
     """
-    return dict(_pair("-e", text) for text in texts)
+    return dict(pair("-e", text) for text in texts)
 
 
 def parse_variables(texts: Iterable[str]) -> Mapping[str, str]:
@@ -31,7 +31,7 @@ def parse_variables(texts: Iterable[str]) -> Mapping[str, str]:
     """
     values: dict[str, str] = {}
     for text in texts:
-        values.update(_file(Path(text[1:])) if text.startswith("@") else [_pair("--variable", text)])
+        values.update(_file(Path(text[1:])) if text.startswith("@") else [pair("--variable", text)])
     return values
 
 
@@ -52,7 +52,15 @@ def environment_variables(environment: Mapping[str, str]) -> Mapping[str, str]:
     return values
 
 
-def _pair(option: str, text: str) -> tuple[str, str]:
+def pair(option: str, text: str) -> tuple[str, str]:
+    """`KEY=VALUE`.
+
+    Args:
+        option: for the message, which does not show the text.
+
+    Raises:
+        UsageError
+    """
     key, equals, value = text.partition("=")
     if not equals or not key or "\0" in text:
         # Not the text itself: it may be a secret.

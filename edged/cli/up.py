@@ -12,17 +12,22 @@ import trio
 
 from edged.cli.cache_folder import default_cache_folder
 from edged.cli.failure import failure_of
+from edged.cli.initial_state import parse_initial_state
 from edged.cli.limit import parse_limits
+from edged.cli.network import parse_networks
 from edged.cli.pair import environment_variables, parse_environment, parse_variables
 from edged.cli.up_json import JsonView
 from edged.errors import EdgedError, UsageError
 from edged.http.bind import parse_address
 from edged.http.listener import ListenOptions
 from edged.http.tls import TlsFiles
+from edged.limits import GuestLimits
 from edged.logging import Level, configure
+from edged.runtime_config import RuntimeConfig, load
 from edged.up import session
 from edged.up.event import Event
 from edged.up.options import UpOptions
+from edged.variables_provider import providers_of
 
 _STDERR = 2  # the descriptor: what builds print must not get between the JSON lines
 
@@ -53,6 +58,15 @@ class View(Protocol):
 @click.option("--profile", metavar="NAME", help="Use a build profile of the manifest.")
 @click.option("--build", is_flag=True, help="Run the manifest's build commands first.")
 @click.option("--watch/--no-watch", default=None, help="Rebuild and swap on changes.  [default: in a terminal]")
+@click.option(
+    "--runtime-config-file",
+    type=click.Path(path_type=Path),
+    envvar="RUNTIME_CONFIG_FILE",
+    help="Stores, databases, providers of variables and networks.",
+)
+@click.option("--key-value", "key_values", metavar="KEY=VALUE", multiple=True, help="Set it in the store `default`.")
+@click.option("--sqlite", metavar="STATEMENT|@FILE[:LABEL]", multiple=True, help="Run SQL before the first request.")
+@click.option("--allow-network", "networks", metavar="NETWORK", multiple=True, help="Let guests reach it: loopback.")
 @click.option("--limit", "limits", metavar="NAME=VALUE", multiple=True, help="Change what a guest may use.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Keep what the app stores here.  [default: .spin]")
 @click.option("--log-dir", type=click.Path(path_type=Path), help="Also write guests' output to files here.")
@@ -73,6 +87,10 @@ def up(
     profile: str | None,
     build: bool,
     watch: bool | None,
+    runtime_config_file: Path | None,
+    key_values: tuple[str, ...],
+    sqlite: tuple[str, ...],
+    networks: tuple[str, ...],
     limits: tuple[str, ...],
     state_dir: Path | None,
     log_dir: Path | None,
@@ -91,6 +109,12 @@ def up(
     try:
         if len(paths) > 1 and (components or variables):
             raise UsageError("--component-id and --variable are about one app", remedy="Give one PATH with them.")
+        if len(paths) > 1 and (runtime_config_file or key_values or sqlite):
+            # Apps share no state, and what one file says of stores would hold for all of them.
+            raise UsageError(
+                "--runtime-config-file, --key-value and --sqlite are about one app", remedy="Give one PATH with them."
+            )
+        config = RuntimeConfig() if runtime_config_file is None else load(runtime_config_file)
         host, port = parse_address(listen)
         tls = _tls_files(tls_cert, tls_key)
         options = UpOptions(
@@ -101,13 +125,17 @@ def up(
             environment=parse_environment(environment),
             variables=parse_variables(variables),
             variables_ambient=environment_variables(os.environ),
+            variables_providers=providers_of(config.variables_providers, dict(os.environ), Path(".env").absolute()),
             profile=profile,
             build=build,
             watch=sys.stdout.isatty() and not as_json if watch is None else watch,
             build_output=_STDERR if as_json else None,
-            state_folder=state_dir,
-            log_folder=log_dir,
-            limits=parse_limits(limits),
+            state_folder=config.state_dir if state_dir is None else state_dir,
+            log_folder=config.log_dir if log_dir is None else log_dir,
+            limits=parse_limits(limits, _usual_limits(config)),
+            runtime_config=config,
+            initial=parse_initial_state(key_values, sqlite),
+            allow_networks=parse_networks(networks),
         )
         trio.run(session.run, options, view.show, restrict_keyboard_interrupt_to_checkpoints=True)
     except Exception as error:
@@ -117,6 +145,11 @@ def up(
         raise failure from error
     finally:
         view.close()
+
+
+def _usual_limits(config: RuntimeConfig) -> GuestLimits:
+    memory = config.max_instance_memory
+    return GuestLimits() if memory is None else GuestLimits(memory_bytes_max=memory)
 
 
 def _level(quiet: bool, verbose: bool) -> Level:

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edged.host.initial_state import InitialState
 from edged.http.listener import ListenOptions
 from edged.limits import GuestLimits
+from edged.runtime_config import RuntimeConfig
+from edged.runtime_config.networks import NetworkName
+from edged.variables_provider import Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,7 @@ class UpOptions:
         environment: variables that every component gets, over its own.
         variables: values of application variables. They may be secrets and stay out of the repr.
         variables_ambient: values where `variables` has none.
+        variables_providers: asked in order for what `variables` does not have.
         profile: build profile of the manifest.
         build: build before the first load.
         watch: rebuild, load and swap when files change.
@@ -29,6 +34,9 @@ class UpOptions:
             folder of their own in it.
         log_folder: also write guests' output to files there, likewise.
         limits: of every guest of the app.
+        runtime_config: what it says of these folders and limits is in them already.
+        initial: set once, when the app is first loaded.
+        allow_networks: that guests may reach although they are not public, besides those of `runtime_config`.
     """
 
     paths: tuple[Path, ...]
@@ -38,6 +46,7 @@ class UpOptions:
     environment: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables_ambient: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables_providers: tuple[Provider, ...] = ()
     profile: str | None = None
     build: bool = False
     watch: bool = False
@@ -45,3 +54,6 @@ class UpOptions:
     state_folder: Path | None = None
     log_folder: Path | None = None
     limits: GuestLimits = field(default_factory=GuestLimits)
+    runtime_config: RuntimeConfig = field(default_factory=RuntimeConfig)
+    initial: InitialState = field(default_factory=InitialState)
+    allow_networks: tuple[NetworkName, ...] = ()

@@ -87,3 +87,9 @@ def test_the_range_is_said_in_units_one_can_type(text: str, remedy: str) -> None
     with pytest.raises(UsageError) as caught:
         parse_limits([text])
     assert caught.value.remedy == remedy
+
+
+def test_other_usual_limits() -> None:
+    usual = GuestLimits(memory_bytes_max=MiB, wall_s_max=1.0)
+    assert parse_limits([], usual) == usual
+    assert parse_limits(["wall=2s"], usual) == replace(usual, wall_s_max=2.0)

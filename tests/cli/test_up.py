@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,16 @@ import trustme
 
 from edged import cli
 from edged.cli import up as up_module
+from edged.host.initial_state import InitialState, SqlScript
 from edged.http.listener import ListenOptions
 from edged.http.tls import TlsFiles
 from edged.limits import GuestLimits, MiB
+from edged.runtime_config import load
 from edged.up import session
 from edged.up.options import UpOptions
+from edged.variables_provider import Provider
+from edged.variables_provider.environment import EnvironmentProvider
+from edged.variables_provider.static import StaticProvider
 from tests.conftest import GuestPath
 from tests.guests import wat
 from tests.up.apps import MANIFEST, write_app
@@ -295,13 +302,19 @@ def test_defaults(parsed: Callable[..., UpOptions]) -> None:
         paths=(Path(),),
         cache_folder=Path("/cache/edged"),
         listen=ListenOptions("127.0.0.1", 8080),
+        variables_providers=usual_providers(),
     )
+
+
+def usual_providers() -> tuple[Provider, ...]:
+    return (EnvironmentProvider(dict(os.environ), dotenv=Path.cwd() / ".env", dotenv_required=False),)
 
 
 def test_all_options(parsed: Callable[..., UpOptions]) -> None:
     arguments = (
         "--listen :80 --find-free-port --tls-cert c.pem --tls-key k.pem -c a --component-id b -e A=1 --env B=2 "
-        "--variable x=y --profile debug --build --watch --limit memory=1MiB --log-dir logs --cache-dir /elsewhere app"
+        "--variable x=y --profile debug --build --watch --limit memory=1MiB --log-dir logs --cache-dir /elsewhere "
+        "--key-value k=v --sqlite DELETE --allow-network loopback --allow-network 10.0.0.0/8 app"
     )
     assert parsed(*arguments.split()) == UpOptions(
         paths=(Path("app"),),
@@ -310,12 +323,74 @@ def test_all_options(parsed: Callable[..., UpOptions]) -> None:
         components=("a", "b"),
         environment={"A": "1", "B": "2"},
         variables={"x": "y"},
+        variables_providers=usual_providers(),
         profile="debug",
         build=True,
         watch=True,
         log_folder=Path("logs"),
         limits=replace(GuestLimits(), memory_bytes_max=1 * MiB),
+        initial=InitialState((("k", "v"),), (SqlScript("default", "DELETE"),)),
+        allow_networks=("loopback", ip_network("10.0.0.0/8")),
     )
+
+
+RUNTIME_CONFIG = """
+state_dir = "state"
+log_dir = "logs"
+max_instance_memory = 1_000_000
+[[variables_provider]]
+type = "static"
+values = { api_key = "geheim-1234" }
+"""
+
+
+@pytest.fixture
+def runtime_config(tmp_path: Path) -> Path:
+    file = tmp_path / "rc.toml"
+    file.write_text(RUNTIME_CONFIG)
+    return file
+
+
+def test_a_runtime_config(parsed: Callable[..., UpOptions], runtime_config: Path) -> None:
+    options = parsed("--runtime-config-file", str(runtime_config))
+    assert options.runtime_config == load(runtime_config)
+    assert (options.state_folder, options.log_folder) == (
+        runtime_config.parent / "state",
+        runtime_config.parent / "logs",
+    )
+    assert options.limits == replace(GuestLimits(), memory_bytes_max=1_000_000)
+    assert options.variables_providers == (StaticProvider({"api_key": "geheim-1234"}), *usual_providers())
+    assert "geheim-1234" not in repr(options)
+
+
+def test_the_command_line_comes_before_the_runtime_config(
+    parsed: Callable[..., UpOptions], runtime_config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME_CONFIG_FILE", str(runtime_config))
+    options = parsed("--state-dir", "a", "--log-dir", "b", "--limit", "memory=2MiB", "--limit", "wall=1s")
+    assert (options.state_folder, options.log_folder) == (Path("a"), Path("b"))
+    assert (options.limits.memory_bytes_max, options.limits.wall_s_max) == (2 * MiB, 1.0)
+    assert parsed("--limit", "wall=1s").limits == GuestLimits(memory_bytes_max=1_000_000, wall_s_max=1.0)
+
+
+def test_a_runtime_config_that_is_none(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "rc.toml"
+    assert failed(run("--runtime-config-file", file, tmp_path)) == ("runtime-config.missing", 66)
+    file.write_text("stat_dir = 'a'")
+    shown = run("--runtime-config-file", file, tmp_path)
+    assert failed(shown) == ("runtime-config.invalid", 78)
+    assert shown["message"] == f"{file}:1: unknown field `stat_dir`, did you mean `state_dir`?"
+    file.write_text("[key_value_store.a]\ntype = 'aws_dynamo'")
+    assert failed(run("--runtime-config-file", file, tmp_path)) == ("runtime-config.unsupported", 69)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--runtime-config-file", "rc.toml"], ["--key-value", "a=b"], ["--sqlite", "SELECT 1"]]
+)
+def test_what_is_about_one_app(run: Run, arguments: list[str]) -> None:
+    shown = run(*arguments, "a", "b")
+    assert failed(shown) == ("usage", 64)
+    assert shown["message"] == "--runtime-config-file, --key-value and --sqlite are about one app"
 
 
 def test_the_environment_as_spin_reads_it(parsed: Callable[..., UpOptions], monkeypatch: pytest.MonkeyPatch) -> None:
