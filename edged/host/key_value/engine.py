@@ -52,7 +52,10 @@ class KeyValue(Protocol):
     async def exists(self, key: str) -> bool: ...
 
     async def keys(self, after: str, count_max: int) -> Sequence[str]:
-        """The first `count_max` keys after that one, by code points; all from the first one on for `after` empty."""
+        """The first `count_max` keys after that one, by code points; all from the first one on for `after` empty.
+
+        An engine without snapshots may list or leave out what is set or deleted meanwhile.
+        """
 
     async def increment(self, key: str, delta: int) -> int:
         """Add to the number that the value is (see `incremented`) and return the sum."""

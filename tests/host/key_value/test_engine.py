@@ -1,9 +1,9 @@
-"""Engines of key-value stores: what the interfaces rely on, on SQLite and on the fake in memory alike."""
+"""Engines of key-value stores: what the interfaces rely on, on SQLite, Redis and the fake in memory alike."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,16 +11,29 @@ import trio
 
 from edged.errors import StateFolderError
 from edged.host.key_value.engine import LATER, KeyValue, StoreFailed, incremented
+from edged.host.key_value.redis import RedisKeyValue, store_prefix
 from edged.host.key_value.sqlite import KeyValueFile
+from edged.host.redis.address import RedisAddress
+from edged.host.redis.pool import RedisPool
 from edged.host.state import KEY_VALUE_FILE, open_state
 from edged.limits import KEY_VALUE_LOOP_BYTES_MAX, MiB
 from tests.host.key_value.memory import MemoryKeyValue
+from tests.host.redis.fakes import LOCAL
+from tests.services import Service
 
 
-@pytest.fixture(params=["sqlite", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyValue]:
+@pytest.fixture(params=["sqlite", "redis", "memory"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[KeyValue]:
     if request.param == "memory":
         yield MemoryKeyValue()
+        return
+    if request.param == "redis":
+        service: Service = request.getfixturevalue("redis")
+        pool = RedisPool(LOCAL)
+        yield RedisKeyValue(
+            pool, RedisAddress("redis", "127.0.0.1", service.port), store_prefix(request.node.name, "a")
+        )
+        pool.close()
         return
     file = KeyValueFile(tmp_path / "a.db")
     yield file.store("default")
