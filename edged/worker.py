@@ -117,7 +117,7 @@ class Worker:
 
     async def load(self, model: App, options: LoadOptions) -> LoadedApp:
         """Load an app with this worker's engine and cache. See `edged.app.load_app` for errors."""
-        return await load_app(model, self.engine, self.cache, options)
+        return await load_app(model, self.engine, self.cache, options, self._nursery)
 
     def set(self, sites: Sequence[Site]) -> None:
         """Serve these apps, and no others, from the next request on.
@@ -162,7 +162,6 @@ class Worker:
         try:
             with scope:
                 await app.run()
-                await trio.sleep_forever()
             self._retiring += 1
             try:
                 await app.wait_idle()

@@ -14,50 +14,49 @@ from edged import manifest
 from edged.app import component
 from edged.app.loaded import BackgroundTrigger, LoadedApp
 from edged.app.options import LoadOptions
+from edged.app.services import open_services
 from edged.errors import EdgedError, Unsupported
-from edged.host.registry import HostConfig
-from edged.host.state import open_state
 from edged.manifest.model import App, HttpTrigger, Trigger
 from edged.manifest.outbound import allowed_hosts
+from edged.runtime_config.labels import check_labels
 from edged.triggers import http
 from edged.triggers.component import TriggerComponent
 from edged.triggers.target import GuestTarget, HttpTarget, StaticTarget
+from edged.variables_provider import resolve_variables
 from edged.wasm.cache import AotCache
 from edged.wasm.engine import Engine
 
 
-async def load_app(model: App, engine: Engine, cache: AotCache, options: LoadOptions) -> LoadedApp:
+async def load_app(
+    model: App, engine: Engine, cache: AotCache, options: LoadOptions, nursery: trio.Nursery
+) -> LoadedApp:
     """Load an app.
+
+    Args:
+        nursery: where work runs that its guests begin. It has to outlive the app.
 
     Raises:
         Unsupported: the app asks for something that edged does not have.
         ManifestError, VariableError, SourceMissing, SourceUnavailable, DigestMismatch: the app's own files.
         ComponentInvalid, ComponentTooLarge, ComponentUnsupported, CompileFailed, GuestError: a component.
+        VariablesUnavailable, LabelUnknown, RuntimeConfigUnsupported: the runtime config.
         LogFolderError, StateFolderError, CacheError: this machine.
     """
     missing = manifest.unsupported(model)
     if missing:
         raise Unsupported("\n".join(missing))
-    # Rendered now, so that what is wrong with a variable is an error at load, not of the first request that needs it.
-    values = manifest.resolve(model, options.variables, options.variables_ambient)
-    variables = {id_: manifest.component_values(component, values) for id_, component in model.components.items()}
+    check_labels(model, options.runtime_config)
+    values = await resolve_variables(model, options.variables, options.providers)
     for declared in model.components.values():
+        # So that what is wrong with a variable is an error at load, not of the first request that needs it.
         allowed_hosts(declared.id, declared.allowed_outbound_hosts, values)
     callers = _callers(model)
     served = [declared for declared in model.components.values() if declared.id in callers]
-    labels = {label for declared in served for label in declared.key_value_stores}
-    databases = {name for declared in served for name in declared.sqlite_databases}
-    state = await trio.to_thread.run_sync(open_state, options.state_folder, labels, databases)
+    services = await open_services(served, values, options, nursery)
     components: dict[str, TriggerComponent] = {}
     try:
         for declared in served:
-            host = HostConfig(
-                environment={**declared.environment, **options.environment},
-                key_value={label: state.key_value.get(label) for label in declared.key_value_stores},
-                databases={name: state.databases.get(name) for name in declared.sqlite_databases},
-                variables=variables[declared.id],
-                limits=options.limits,
-            )
+            host = services.host_config(declared)
             try:
                 components[declared.id] = await component.load(
                     model, declared, callers[declared.id], host=host, engine=engine, cache=cache, options=options
@@ -65,12 +64,13 @@ async def load_app(model: App, engine: Engine, cache: AotCache, options: LoadOpt
             except EdgedError as error:
                 raise _named(error, declared.id) from error.__cause__
         targets = [(trigger.route, _target(trigger, components)) for trigger in model.http_triggers]
+        services.local.trigger = trigger = http.HttpTrigger(model, targets)
         background: list[BackgroundTrigger] = []
-        return LoadedApp(model, components, http.HttpTrigger(model, targets), background, state)
+        return LoadedApp(model, components, trigger, background, services)
     except BaseException:
         for loaded in components.values():
             loaded.close()
-        state.close()
+        services.close()
         raise
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import trio
 
-from edged.host.state import State
+from edged.app.services import Services
 from edged.manifest.model import App
 from edged.triggers.component import TriggerComponent, start_invocation
 from edged.triggers.http import HttpTrigger
@@ -29,6 +29,7 @@ class LoadedApp:
     Attributes:
         http: answers requests, from the beginning.
         background: the other triggers; they work while `run` does.
+        services: what its components share.
     """
 
     def __init__(
@@ -37,22 +38,23 @@ class LoadedApp:
         components: Mapping[str, TriggerComponent],
         http: HttpTrigger,
         background: Sequence[BackgroundTrigger],
-        state: State,
+        services: Services,
     ) -> None:
         self.model = model
         self.components = components
         self.http = http
         self.background = background
-        self._state = state
+        self.services = services
 
     async def run(self) -> None:
-        """What an app does besides answering requests: other triggers, instances made ahead. Runs until cancelled."""
+        """What an app does besides answering requests, until cancelled: other triggers, instances ahead, clearing up."""
         async with trio.open_nursery() as nursery:
             for component in self.components.values():
                 if component.pool.program.limits.instances_ahead:
                     nursery.start_soon(component.pool.keep_ahead, start_invocation(component.log, "start"))
             for trigger in self.background:
                 nursery.start_soon(trigger.run)
+            nursery.start_soon(self.services.run)
 
     async def wait_idle(self) -> None:
         """Return when no guest is at work."""
@@ -64,4 +66,4 @@ class LoadedApp:
         """Free what is kept between calls. Call it when `run` has ended and the app is idle."""
         for component in self.components.values():
             component.close()
-        self._state.close()
+        self.services.close()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edged.host.initial_state import InitialState
 from edged.limits import GuestLimits
+from edged.runtime_config.model import RuntimeConfig
+from edged.runtime_config.networks import NetworkName
+from edged.variables_provider import Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,10 @@ class LoadOptions:
     Attributes:
         environment: variables that every component gets, over its own.
         variables: values of application variables. They may be secrets and stay out of the repr.
-        variables_ambient: values where `variables` has none; see `edged.manifest.resolve`.
+        providers: of values that `variables` does not have.
+        runtime_config: of the operator.
+        networks_allowed: that guests may reach, besides those of the runtime config.
+        initial: put into the app's state before anything runs.
         state_folder: where stores and databases are kept; None for an app whose stores are not there.
         log_folder: also write guests' output to files there.
         limits: of every guest of the app.
@@ -44,7 +51,10 @@ class LoadOptions:
     sources: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    variables_ambient: Mapping[str, str] = field(default_factory=dict, repr=False)
+    providers: Sequence[Provider] = ()
+    runtime_config: RuntimeConfig = field(default_factory=RuntimeConfig)
+    networks_allowed: Sequence[NetworkName] = ()
+    initial: InitialState = field(default_factory=InitialState)
     state_folder: Path | None = None
     log_folder: Path | None = None
     limits: GuestLimits = field(default_factory=GuestLimits)

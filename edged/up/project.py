@@ -17,6 +17,7 @@ import trio
 
 from edged import app, manifest
 from edged.errors import ManifestError
+from edged.host.initial_state import InitialState
 from edged.manifest.load import MANIFEST_NAME
 from edged.manifest.model import App, Build
 from edged.up.build import run_build
@@ -48,6 +49,7 @@ class Project:
         self._tried = Scan()
         self._built: dict[str, tuple[Build, Stamps]] = {}
         self._is_first = True
+        self._initial = options.initial
         self._is_complete = True
         self._warnings: tuple[str, ...] = ()
 
@@ -84,7 +86,9 @@ class Project:
             # What the builds wrote is read by the load that follows; what they read may have changed meanwhile.
             after = await self._scan()
             self._tried = _with_input(replace(after, sources=before.sources), path, stamp)
-        return await self._worker.load(model, self._load_options(model))
+        loaded = await self._worker.load(model, self._load_options(model))
+        self._initial = InitialState()
+        return loaded
 
     async def wait_changed(self, watcher: Watcher) -> Sequence[Path]:
         """Wait until `load` has something to do. Returns the files that changed since it last began.
@@ -114,7 +118,10 @@ class Project:
             sources=options.cache_folder / "sources",
             environment=options.environment,
             variables=options.variables,
-            variables_ambient=options.variables_ambient,
+            providers=options.variables_providers,
+            runtime_config=options.runtime_config,
+            networks_allowed=options.allow_networks,
+            initial=self._initial,
             state_folder=own(options.state_folder) or self.folder / STATE_FOLDER,
             log_folder=own(options.log_folder),
             limits=options.limits,

@@ -1,0 +1,127 @@
+"""What the components of one app share between requests: stores, databases, and connections to the outside.
+
+    manifest, runtime config ── open_services ── Services ── host_config ── one component's HostConfig
+
+Nothing here is shared with another app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import trio
+
+from edged.app.options import LoadOptions
+from edged.host.http.outgoing_handler import Outgoing
+from edged.host.http_client.client import HttpClient
+from edged.host.initial_state import set_initial_state
+from edged.host.mqtt.publisher import Publishers
+from edged.host.network.configured import configured_gate
+from edged.host.network.dialer import Dialer
+from edged.host.network.grant import Grant
+from edged.host.redis.pool import RedisPool
+from edged.host.registry import HostConfig
+from edged.host.state import State, open_state
+from edged.limits import (
+    HTTP_CLIENT_CONNECTION_COUNT_MAX,
+    MQTT_CONNECTION_COUNT_MAX,
+    REDIS_CONNECTION_COUNT_MAX,
+    GuestLimits,
+)
+from edged.manifest import component_values
+from edged.manifest.model import Component
+from edged.manifest.outbound import allowed_hosts
+from edged.triggers.local import LocalTransport
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """See the module. Made by `open_services`.
+
+    Attributes:
+        values: of the app's variables. They may be secrets and stay out of the repr.
+        dialer: makes all connections to the outside but those that the operator's own settings ask for.
+        local: carries requests between the app's components; its trigger is set once they are loaded.
+        nursery: where work runs that guests have begun; it outlives them.
+    """
+
+    values: Mapping[str, str]
+    environment: Mapping[str, str]
+    limits: GuestLimits
+    nursery: trio.Nursery
+    state: State
+    dialer: Dialer
+    local: LocalTransport
+    http: HttpClient
+    redis: RedisPool
+    mqtt: Publishers
+
+    def __repr__(self) -> str:
+        return "Services(...)"
+
+    def host_config(self, component: Component) -> HostConfig:
+        """What one component gets, but its files.
+
+        Raises:
+            VariableError: a value that makes no host.
+        """
+        allowed = allowed_hosts(component.id, component.allowed_outbound_hosts, self.values)
+        return HostConfig(
+            environment={**component.environment, **self.environment},
+            key_value={label: self.state.key_value.get(label) for label in component.key_value_stores},
+            databases={name: self.state.databases.get(name) for name in component.sqlite_databases},
+            grant=Grant(allowed, self.dialer),
+            outgoing=Outgoing(self.http, self.nursery, self.local),
+            redis=self.redis,
+            mqtt=self.mqtt,
+            variables=component_values(component, self.values),
+            limits=self.limits,
+        )
+
+    async def run(self) -> None:
+        """Close connections that nobody has used for long, until cancelled."""
+        await self.http.run()
+
+    def close(self) -> None:
+        """Call it when no guest of the app is at work."""
+        self.state.close()
+        self.http.close()
+        self.redis.close()
+
+
+async def open_services(
+    components: Collection[Component], values: Mapping[str, str], options: LoadOptions, nursery: trio.Nursery
+) -> Services:
+    """Open what these components may use.
+
+    Raises:
+        StateFolderError, RuntimeConfigUnsupported: see `edged.host.state.open_state`.
+        InitialStateFailed: see `edged.host.initial_state`.
+    """
+    config, initial = options.runtime_config, options.initial
+    labels = {label for component in components for label in component.key_value_stores} | initial.stores
+    databases = {name for component in components for name in component.sqlite_databases} | initial.databases
+    state = await trio.to_thread.run_sync(open_state, options.state_folder, labels, databases, config)
+    try:
+        await set_initial_state(initial, state)
+    except BaseException:
+        state.close()
+        raise
+    dialer = Dialer(configured_gate(config.outbound_networking, allowed=options.networks_allowed))
+    return Services(
+        values=values,
+        environment=options.environment,
+        limits=options.limits,
+        nursery=nursery,
+        state=state,
+        dialer=dialer,
+        local=LocalTransport(),
+        http=HttpClient(
+            dialer,
+            connection_pooling=config.outbound_http.connection_pooling,
+            connections_max=config.outbound_http.max_connections or HTTP_CLIENT_CONNECTION_COUNT_MAX,
+        ),
+        redis=RedisPool(dialer, config.outbound_redis or REDIS_CONNECTION_COUNT_MAX),
+        mqtt=Publishers(config.outbound_mqtt or MQTT_CONNECTION_COUNT_MAX),
+    )
