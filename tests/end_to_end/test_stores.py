@@ -51,7 +51,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, guest: str) -> Path:
 def url(guest_path: GuestPath, guest: str, folder: Path) -> Iterator[str]:
     shutil.copy(guest_path(guest), folder / "guest.wasm")
     (folder / "spin.toml").write_text(MANIFEST)
-    options = ("--cache-dir", str(CACHE), "--limit", "cpu_s_max=120", "--variable", "user=ada")
+    (folder / "runtime-config.toml").write_text('key_value_store.cache = { type = "spin" }\n')
+    config = ("--runtime-config-file", str(folder / "runtime-config.toml"))
+    options = ("--cache-dir", str(CACHE), "--limit", "cpu_s_max=120", "--variable", "user=ada", *config)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SPIN_VARIABLE_TOKEN", "geheim")
         environment.setenv("SPIN_VARIABLE_USER", "not-this-one")
