@@ -40,33 +40,40 @@ const routes = {
   },
   send: async (request) => {
     const [method, url, body] = await request.json();
-    const answer = await fetch(url, { method, body: body || undefined });
+    const answer = await send(url, { method, body: body || undefined });
     return JSON.stringify([answer.status, Object.fromEntries(answer.headers), await answer.text()]);
   },
   follow: async (request) => {
     let url = await request.json();
     for (let hop = 0; hop < REDIRECTS_MAX; hop++) {
-      const answer = await fetch(url);
+      const answer = await send(url);
       const next = answer.headers.get("location");
       if (next === null) return await answer.text();
       url = new URL(next, url);
     }
     throw new Error("too many redirects");
   },
-  // fetch says that it failed, but not why: this asks the interface below it.
-  "error-code": async (request) => {
-    const url = new URL(await request.json());
-    const outgoing = new OutgoingRequest(new Fields());
-    outgoing.setScheme({ tag: url.protocol === "https:" ? "HTTPS" : "HTTP" });
-    outgoing.setAuthority(url.host);
-    outgoing.setPathWithQuery(url.pathname + url.search);
-    const future = sendPlainly(outgoing, undefined);
-    future.subscribe().block();
-    const { tag, val } = future.get().val; // the outer result is for who asks twice
-    if (tag === "err") throw { payload: val };
-    return String(val.status());
-  },
 };
+
+// fetch says that it failed, but not why. The interface below it does, asked once more.
+async function send(url, options) {
+  try {
+    return await fetch(url, options);
+  } catch (error) {
+    throw { payload: reason(new URL(url)) ?? error };
+  }
+}
+
+function reason(url) {
+  const outgoing = new OutgoingRequest(new Fields());
+  outgoing.setScheme({ tag: url.protocol === "https:" ? "HTTPS" : "HTTP" });
+  outgoing.setAuthority(url.host);
+  outgoing.setPathWithQuery(url.pathname + url.search);
+  const future = sendPlainly(outgoing, undefined);
+  future.subscribe().block();
+  const { tag, val } = future.get().val; // the outer result is for who asks twice
+  return tag === "err" ? val : undefined;
+}
 
 function redis(connection, name, subject, ...args) {
   if (name === "publish" || name === "set") args = args.map((argument) => encoder.encode(argument));
@@ -81,7 +88,7 @@ function redis(connection, name, subject, ...args) {
 function toJson(value) {
   if (value === undefined) return null;
   if (typeof value === "bigint") return Number(value);
-  if (value instanceof Uint8Array) return decoder.decode(value);
+  if (value?.byteLength !== undefined) return decoder.decode(value); // bytes, of whatever class
   if (Array.isArray(value)) return value.map(toJson);
   if (value !== null && typeof value === "object") return value.val === undefined ? [value.tag] : [value.tag, toJson(value.val)];
   return value;
@@ -104,7 +111,7 @@ function failure({ tag, val }) {
 }
 
 async function handle(request) {
-  const [, name, ...args] = new URL(request.url).pathname.split("/").map(decodeURIComponent);
+  const [, name, ...args] = (request.headers.get("spin-path-info") || "/").split("/").map(decodeURIComponent);
   try {
     return new Response(await routes[name](request, ...args));
   } catch (error) {

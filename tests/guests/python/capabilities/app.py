@@ -1,9 +1,11 @@
 """The Python SDK and what Spin adds to WASI. One path is one call: `/NAME/ARGUMENT...`, with the rest in the body.
 
+The path is what follows the route's prefix, so that one manifest can give a guest two routes with their permissions.
+
 What an interface refuses is answered with 403 and the error's case, as WIT spells it.
 """
 
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import outbound
 import stores
@@ -17,8 +19,7 @@ ROUTES = {"": lambda body: b"hello", **outbound.ROUTES, **stores.ROUTES}
 
 class IncomingHandler(http.IncomingHandler):
     def handle_request(self, request: Request) -> Response:
-        path = urlsplit(request.uri).path
-        name, *arguments = [unquote(part) for part in path.removeprefix("/").split("/")]
+        name, *arguments = map(unquote, request.headers["spin-path-info"].removeprefix("/").split("/"))
         try:
             return answer(200, ROUTES[name](request.body or b"", *arguments))
         except Err as error:

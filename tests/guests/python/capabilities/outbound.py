@@ -3,12 +3,14 @@
 import json
 from types import ModuleType
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import values
 from spin_sdk import http, llm, mqtt, mysql, postgres, redis
-from spin_sdk.wit.imports import postgres_3, postgres_4, rdbms_types
+from spin_sdk.wit.imports import outgoing_handler, postgres_3, postgres_4, rdbms_types, types
 from spin_sdk.wit.imports import redis as redis_types
+from spin_sdk.wit.imports.streams import StreamError_Closed
+from spin_sdk.wit.types import Err
 
 REDIRECTS_MAX = 5
 
@@ -16,7 +18,7 @@ REDIRECTS_MAX = 5
 def send(body: bytes) -> bytes:
     """`[method, url, body]`: the answer's status, headers and body."""
     method, url, content = json.loads(body)
-    response = http.send(http.Request(method, url, {}, content.encode()))
+    response = _send(http.Request(method, url, {}, content.encode()))
     return json.dumps([response.status, response.headers, values.to_json(response.body or b"")]).encode()
 
 
@@ -24,11 +26,34 @@ def follow(body: bytes) -> bytes:
     """`url`: the body behind it, through redirects, which the interface does not follow by itself."""
     url = json.loads(body)
     for _ in range(REDIRECTS_MAX):
-        response = http.send(http.Request("GET", url, {}, None))
+        response = _send(http.Request("GET", url, {}, None))
         if "location" not in response.headers:
             return response.body or b""
         url = urljoin(url, response.headers["location"])
     raise RecursionError(url)
+
+
+def _send(request: http.Request) -> http.Response:
+    """As the SDK, which writes a body while it waits: it may find that closed before it learns why."""
+    try:
+        return http.send(request)
+    except Err as error:
+        if isinstance(error.value, StreamError_Closed):
+            _raise_reason(urlsplit(request.uri))
+        raise
+
+
+def _raise_reason(url: SplitResult) -> None:
+    """Ask once more, without a body."""
+    request = types.OutgoingRequest(types.Fields())
+    request.set_scheme(types.Scheme_Http())
+    request.set_authority(url.netloc)
+    request.set_path_with_query(url.path)
+    future = outgoing_handler.handle(request, None)
+    future.subscribe().block()
+    answer = future.get().value  # the outer result is for who asks twice
+    if isinstance(answer, Err):
+        raise answer
 
 
 def redis_(body: bytes) -> bytes:
