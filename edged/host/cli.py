@@ -15,7 +15,7 @@ from edged.limits import WRITE_BUFFER_BYTES
 
 
 class Environment(Interface):
-    """`wasi:cli/environment` of one component.
+    """`wasi:cli/environment` of one component. What an invocation's `command` has takes the place of these.
 
     Args:
         environment: names and values, from the component's manifest only: nothing of the node's own environment.
@@ -30,11 +30,13 @@ class Environment(Interface):
         self._arguments = tuple(arguments)
         self._initial_cwd = initial_cwd
 
-    def get_environment(self, _invocation: Invocation) -> Sequence[tuple[str, str]]:
-        return self._environment
+    def get_environment(self, invocation: Invocation) -> Sequence[tuple[str, str]]:
+        command = invocation.command
+        return self._environment if command is None else tuple(command.environment.items())
 
-    def get_arguments(self, _invocation: Invocation) -> Sequence[str]:
-        return self._arguments
+    def get_arguments(self, invocation: Invocation) -> Sequence[str]:
+        command = invocation.command
+        return self._arguments if command is None else command.arguments
 
     def initial_cwd(self, _invocation: Invocation) -> str | None:
         return self._initial_cwd
@@ -52,7 +54,7 @@ class Exit(Interface):
         raise GuestExit(f"the guest exited with status {status_code}", status=status_code)
 
 
-class _AtEnd:
+class AtEnd:
     """The source of stdin: nothing ever comes."""
 
     __slots__ = ()
@@ -99,8 +101,9 @@ class Stdin(Interface):
 
     wit: ClassVar[str] = "wasi:cli/stdin"
 
-    def get_stdin(self, _invocation: Invocation) -> InputStream:
-        return InputStream(_AtEnd())
+    def get_stdin(self, invocation: Invocation) -> InputStream:
+        command = invocation.command
+        return InputStream(AtEnd() if command is None else command.stdin)
 
 
 class Stdout(Interface):
@@ -109,7 +112,8 @@ class Stdout(Interface):
     wit: ClassVar[str] = "wasi:cli/stdout"
 
     def get_stdout(self, invocation: Invocation) -> OutputStream:
-        return OutputStream(_ToOutput(invocation.stdout))
+        command = invocation.command
+        return OutputStream(_ToOutput(invocation.stdout) if command is None else command.stdout)
 
 
 class Stderr(Interface):

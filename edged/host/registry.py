@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edged.host import cli, clocks, poll, random, sockets, streams, variables
+from edged.host.core_module import CoreModule
 from edged.host.files import filesystem
 from edged.host.files.tree import build_tree
 from edged.host.http import outgoing_handler
@@ -19,6 +20,7 @@ from edged.host.llm.interfaces import Llm
 from edged.host.mqtt import interfaces as mqtt
 from edged.host.mqtt.publisher import Publishers
 from edged.host.network.grant import Grant
+from edged.host.preview1.module import Preview1
 from edged.host.redis import interfaces as redis
 from edged.host.redis.pool import RedisPool
 from edged.host.sqlite import interfaces as sqlite
@@ -128,3 +130,13 @@ def wasi_interfaces(config: HostConfig) -> list[Interface]:
         streams.IoErrors(),
         streams.Streams(),
     ]
+
+
+def core_modules(config: HostConfig) -> list[CoreModule]:
+    """What core modules may import, for one component.
+
+    Raises:
+        ManifestError: `files` do not form a tree.
+    """
+    root = build_tree(config.files) if config.files else None
+    return [Preview1(root, config.arguments, config.environment)]
