@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import trio
 
 from edged.host.http.error import HttpError
-from edged.host.http.transport import InboundResponse, OutboundRequest, RequestBody, Timeouts, Transport
+from edged.host.http.transport import InboundResponse, OutboundRequest, Timeouts, Transport
 from edged.http.exchange import Header
 from edged.limits import READ_CHUNK_BYTES
 
@@ -71,7 +71,19 @@ async def fetch(
         HttpError: with the error-code; `HTTP-response-timeout` past `timeout_s`.
         ValueError: the URL is not one. The message does not show it: it may hold a secret.
     """
-    request = _request(method, url, headers, None if body is None else WholeBody(body), timeout_s, body_bytes_max)
+    url_parts = _parse(url)
+    request = OutboundRequest(
+        method=method,
+        scheme=url_parts.scheme,
+        authority=url_parts.netloc,
+        host=url_parts.hostname or "",
+        port=url_parts.port or _PORTS[url_parts.scheme],
+        target=(url_parts.path or "/") + (f"?{url_parts.query}" if url_parts.query else ""),
+        headers=list(headers),
+        body=None if body is None else WholeBody(body),
+        timeouts=Timeouts(timeout_s, timeout_s, timeout_s),
+        response_body_bytes_max=body_bytes_max,
+    )
     responses: list[InboundResponse] = []
     try:
         with trio.move_on_after(timeout_s) as scope:
@@ -92,31 +104,12 @@ async def _read(response: InboundResponse) -> bytes:
     return b"".join(pieces)
 
 
-def _request(
-    method: str,
-    url: str,
-    headers: Iterable[Header],
-    body: RequestBody | None,
-    timeout_s: float,
-    body_bytes_max: int,
-) -> OutboundRequest:
+def _parse(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         raise ValueError("not a URL") from None
-    host = parts.hostname
-    if parts.scheme not in _PORTS or not host or "@" in parts.netloc:
+    if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc or port == 0:
         raise ValueError("not an http or https URL of a host without a user")
-    return OutboundRequest(
-        method=method,
-        scheme=parts.scheme,
-        authority=parts.netloc,
-        host=host,
-        port=_PORTS[parts.scheme] if port is None else port,
-        target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
-        headers=list(headers),
-        body=body,
-        timeouts=Timeouts(timeout_s, timeout_s, timeout_s),
-        response_body_bytes_max=body_bytes_max,
-    )
+    return parts
