@@ -11,8 +11,6 @@ from edged.errors import UsageError
 from edged.limits import VARIABLE_FILE_BYTES_MAX
 from edged.manifest.problems import shown
 
-_VARIABLE_PREFIX = "SPIN_VARIABLE_"
-
 
 def parse_environment(texts: Iterable[str]) -> Mapping[str, str]:
     """`-e KEY=VALUE`. Of a key given twice, the last counts.
@@ -32,23 +30,6 @@ def parse_variables(texts: Iterable[str]) -> Mapping[str, str]:
     values: dict[str, str] = {}
     for text in texts:
         values.update(_file(Path(text[1:])) if text.startswith("@") else [pair("--variable", text)])
-    return values
-
-
-def environment_variables(environment: Mapping[str, str]) -> Mapping[str, str]:
-    """Application variables that the environment sets, as Spin reads them: `SPIN_VARIABLE_API_KEY` is `api_key`.
-
-    Raises:
-        UsageError: a value that is no UTF-8, which no guest could be given.
-    """
-    values = {}
-    for name, value in environment.items():
-        if name.startswith(_VARIABLE_PREFIX) and name == name.upper():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise UsageError(f"{name} is not UTF-8", remedy="Correct it, or unset it.") from None
-            values[name.removeprefix(_VARIABLE_PREFIX).lower()] = value
     return values
 
 

@@ -15,7 +15,7 @@ from edged.cli.failure import failure_of
 from edged.cli.initial_state import parse_initial_state
 from edged.cli.limit import parse_limits
 from edged.cli.network import parse_networks
-from edged.cli.pair import environment_variables, parse_environment, parse_variables
+from edged.cli.pair import parse_environment, parse_variables
 from edged.cli.up_json import JsonView
 from edged.errors import EdgedError, UsageError
 from edged.http.bind import parse_address
@@ -124,7 +124,6 @@ def up(
             components=components,
             environment=parse_environment(environment),
             variables=parse_variables(variables),
-            variables_ambient=environment_variables(os.environ),
             variables_providers=providers_of(config.variables_providers, dict(os.environ), Path(".env").absolute()),
             profile=profile,
             build=build,

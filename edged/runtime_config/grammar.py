@@ -84,7 +84,8 @@ def _address(*schemes: str) -> Parse[str]:
 
 
 _http_address = _address("http", "https")
-_connections = integer(0, RUNTIME_CONFIG_CONNECTIONS_HIGHEST)
+# Spin takes 0 as none at all. Who wants that leaves the destination out of `allowed_outbound_hosts`.
+_connections = integer(1, RUNTIME_CONFIG_CONNECTIONS_HIGHEST)
 
 
 def _network(node: Node) -> NetworkName:
@@ -143,7 +144,7 @@ def plain_tables(context: Context) -> dict[str, Kind]:
         return context.folder / line(node)
 
     def deprecated(node: Node) -> None:
-        raise node.invalid("is Spin's old name; write `max_connections`, of which 0 allows none")
+        raise node.invalid("is Spin's old name; write `max_connections`, which is one more")
 
     connections = Kind({"max_connections": Field(_connections)}, lambda max_connections=None: max_connections)
     return {

@@ -17,13 +17,10 @@ from edged.runtime_config.model import RuntimeConfig
 UNWIRED: tuple[tuple[str, ...], ...] = (
     ("client_tls",),
     ("llm_compute",),
-    ("outbound_http",),
-    ("outbound_mqtt",),
     ("outbound_mysql",),
     ("outbound_networking", "max_socket_connections"),
     ("outbound_networking", "max_total_connections"),
     ("outbound_pg",),
-    ("outbound_redis",),
 )
 """Tables and keys that are understood, but that nothing in edged follows: whoever writes one is told, instead of being
 left to believe that it counts."""

@@ -24,7 +24,6 @@ class UpOptions:
         components: ids of the components to serve; empty for all.
         environment: variables that every component gets, over its own.
         variables: values of application variables. They may be secrets and stay out of the repr.
-        variables_ambient: values where `variables` has none.
         variables_providers: asked in order for what `variables` does not have.
         profile: build profile of the manifest.
         build: build before the first load.
@@ -45,7 +44,6 @@ class UpOptions:
     components: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    variables_ambient: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables_providers: tuple[Provider, ...] = ()
     profile: str | None = None
     build: bool = False

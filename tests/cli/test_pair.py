@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edged.cli.pair import environment_variables, parse_environment, parse_variables
+from edged.cli.pair import parse_environment, parse_variables
 from edged.errors import UsageError
 from edged.limits import VARIABLE_FILE_BYTES_MAX
 
@@ -14,17 +14,6 @@ from edged.limits import VARIABLE_FILE_BYTES_MAX
 def test_pairs() -> None:
     assert parse_environment(["A=1", "B=", "C=x=y", "A=2"]) == {"A": "2", "B": "", "C": "x=y"}
     assert parse_variables(["a=1", "b=@no-file"]) == {"a": "1", "b": "@no-file"}
-
-
-def test_variables_of_the_environment() -> None:
-    environment = {"SPIN_VARIABLE_API_KEY": "k=1", "SPIN_VARIABLE_EMPTY": "", "SPIN_VARIABLE_low": "x", "PATH": "/bin"}
-    assert environment_variables(environment) == {"api_key": "k=1", "empty": ""}
-
-
-def test_a_variable_of_the_environment_that_is_no_text() -> None:
-    assert environment_variables({"OTHER": "\udcff"}) == {}
-    with pytest.raises(UsageError, match="SPIN_VARIABLE_KEY is not UTF-8"):
-        environment_variables({"SPIN_VARIABLE_KEY": "geheim\udcff"})
 
 
 @pytest.mark.parametrize("text", ["A", "=1", "", "A=\0"])

@@ -79,7 +79,7 @@ def test_everything() -> None:
         outbound_redis.max_connections = 1
         outbound_pg.max_connections = 2
         outbound_mysql.max_connections = 3
-        outbound_mqtt.max_connections = 0
+        outbound_mqtt.max_connections = 4
 
         [outbound_networking]
         block_networks = ["1.1.1.1/32", "8.8.8.8/16", "private", "fd00::/8", "9.9.9.9"]
@@ -137,7 +137,7 @@ def test_everything() -> None:
         outbound_redis=1,
         outbound_pg=2,
         outbound_mysql=3,
-        outbound_mqtt=0,
+        outbound_mqtt=4,
         outbound_networking=OutboundNetworking(
             (
                 ip_network("1.1.1.1/32"),
@@ -223,8 +223,8 @@ def test_whom_client_tls_trusts(given: str, platform: bool, webpki: bool) -> Non
         (
             "[outbound_http]\nmax_concurrent_requests = 1",
             [
-                "2: `outbound_http.max_concurrent_requests` is Spin's old name; write `max_connections`, of which 0 "
-                "allows none"
+                "2: `outbound_http.max_concurrent_requests` is Spin's old name; write `max_connections`, which is "
+                "one more"
             ],
         ),
         ("variables_provider = {}", ["1: `variables_provider` must be an array, not a table"]),
@@ -355,7 +355,7 @@ def test_what_nothing_follows_is_refused_without_being_asked() -> None:
     ("key", "low", "high"),
     [
         ("max_instance_memory", GUEST_LIMITS_LOWEST.memory_bytes_max, GUEST_LIMITS_HIGHEST.memory_bytes_max),
-        ("outbound_pg.max_connections", 0, RUNTIME_CONFIG_CONNECTIONS_HIGHEST),
+        ("outbound_pg.max_connections", 1, RUNTIME_CONFIG_CONNECTIONS_HIGHEST),
     ],
 )
 def test_numbers(key: str, low: int, high: int) -> None:
