@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 
 import pytest
@@ -27,6 +25,7 @@ from edged.manifest.outbound import AllowedHosts, parse_host
 from edged.wasm.engine import Engine
 from tests.conftest import GuestPath
 from tests.end_to_end.in_process import Ask, running_engine, serving
+from tests.end_to_end.upstream import Upstream, upstream
 
 PUBLIC = "93.184.215.14"
 LOOPBACK = ip_address("127.0.0.1")
@@ -52,14 +51,14 @@ class Network:
     Attributes:
         asked: names looked up.
         dialled: addresses.
-        served: paths that the server was asked for.
+        port, served: of the server that public addresses lead to.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, server: Upstream) -> None:
         self.asked: list[str] = []
         self.dialled: list[Address] = []
-        self.served: list[str] = []
-        self.port = 0
+        self.port = server.port
+        self.served = server.served
 
     async def resolve(self, host: str, _port: int) -> Sequence[Address]:
         answers = NAMES.get(host)
@@ -76,33 +75,8 @@ class Network:
 
 @pytest.fixture
 def network() -> Iterator[Network]:
-    """With a server on loopback that redirects `/to/URL`, and answers anything else with `secret`."""
-    outside = Network()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            outside.served.append(self.path)
-            if self.path.startswith("/to/"):
-                self.send_response(302)
-                self.send_header("location", self.path.removeprefix("/to/"))
-                self.send_header("content-length", "0")
-                self.end_headers()
-                return
-            self.send_response(200)
-            self.send_header("content-length", "6")
-            self.end_headers()
-            self.wfile.write(b"secret")
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        outside.port = server.server_port
-        serve = threading.Thread(target=server.serve_forever, args=(0.01,))
-        serve.start()
-        yield outside
-        server.shutdown()
-        serve.join()
+    with upstream() as server:
+        yield Network(server)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,175 @@
+"""What applications reach through Spin's interfaces: real servers, by guests that the SDKs built, served by `edged up`.
+
+Each capability has its twins: refused by the manifest (the component `refused` may reach nothing), and by the gate,
+which lets nobody reach this machine unless the operator says so.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import GuestPath
+from tests.end_to_end.conftest import CACHE
+from tests.end_to_end.server import edged_up
+from tests.end_to_end.upstream import Upstream, upstream
+from tests.host.mqtt.test_interfaces import subscribed
+from tests.services import Mosquitto, Service
+
+MANIFEST = """
+spin_manifest_version = 2
+[application]
+name = "capabilities"
+[[trigger.http]]
+route = "/granted/..."
+component = "granted"
+[[trigger.http]]
+route = "/refused/..."
+component = "refused"
+[component.granted]
+source = "guest.wasm"
+allowed_outbound_hosts = ["*://127.0.0.1:*"]
+[component.refused]
+source = "guest.wasm"
+"""
+PYTHON = "python-capabilities"
+GUESTS = (PYTHON, "js-capabilities")
+OPEN = ("--allow-network", "loopback")
+GATED = "127.0.0.1 is not an address that guests may reach"
+
+
+class Apps:
+    """Servers, each started when it is first asked for."""
+
+    def __init__(self, stack: ExitStack, folder: Path, guest_path: GuestPath) -> None:
+        self._stack = stack
+        self._folder = folder
+        self._guest_path = guest_path
+        self._urls: dict[tuple[str, ...], str] = {}
+
+    def url(self, guest: str, *options: str) -> str:
+        if (guest, *options) not in self._urls:
+            folder = self._folder / str(len(self._urls))
+            folder.mkdir()
+            shutil.copy(self._guest_path(guest), folder / "guest.wasm")
+            (folder / "spin.toml").write_text(MANIFEST)
+            server = edged_up(folder, "--cache-dir", str(CACHE), "--limit", "cpu_s_max=120", *options)
+            self._urls[guest, *options] = self._stack.enter_context(server).url
+        return self._urls[guest, *options]
+
+
+@pytest.fixture(scope="module")
+def apps(guest_path: GuestPath, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apps]:
+    with ExitStack() as stack:
+        yield Apps(stack, tmp_path_factory.mktemp("capabilities"), guest_path)
+
+
+@pytest.fixture(scope="module", params=GUESTS)
+def granted(request: pytest.FixtureRequest, apps: Apps) -> str:
+    return apps.url(request.param, *OPEN) + "/granted"
+
+
+@pytest.fixture(scope="module", params=GUESTS)
+def refused(request: pytest.FixtureRequest, apps: Apps) -> str:
+    return apps.url(request.param, *OPEN) + "/refused"
+
+
+@pytest.fixture(scope="module", params=GUESTS)
+def gated(request: pytest.FixtureRequest, apps: Apps) -> str:
+    return apps.url(request.param) + "/granted"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Upstream]:
+    with upstream() as running:
+        yield running
+
+
+def ask(url: str, body: object) -> tuple[int, str]:
+    answer = httpx.post(url, content=json.dumps(body), timeout=60)
+    return answer.status_code, answer.text
+
+
+def test_http(granted: str, server: Upstream) -> None:
+    status, text = ask(f"{granted}/send", ["POST", f"http://127.0.0.1:{server.port}/x", "a body"])
+    assert (status, json.loads(text)[::2]) == (200, [200, "a body"])
+
+
+def test_http_refused(refused: str, server: Upstream) -> None:
+    assert ask(f"{refused}/send", ["GET", f"http://127.0.0.1:{server.port}/refused", ""]) == (
+        403,
+        "http-request-denied",
+    )
+    assert "/refused" not in server.served
+
+
+def test_http_gated(gated: str, server: Upstream) -> None:
+    url = f"http://127.0.0.1:{server.port}/gated"
+    assert ask(f"{gated}/send", ["GET", url, ""]) == (403, "destination-ip-prohibited")
+    assert "/gated" not in server.served
+
+
+REDIS_CALLS: list[tuple[list[object], object]] = [
+    (["set", "k", "v"], None),
+    (["get", "k"], "v"),
+    (["get", "none"], None),
+    (["incr", "n"], 1),
+    (["sadd", "s", ["a", "b"]], 2),
+    (["srem", "s", ["a"]], 1),
+    (["smembers", "s"], ["b"]),
+    (["publish", "nobody", "x"], None),
+    (["execute", "SET", ["binary", "k"], ["int64", 5]], [["status", "OK"]]),
+    (["execute", "GET", ["binary", "k"]], [["binary", "5"]]),
+    (["execute", "INCR", ["binary", "k"]], [["int64", 6]]),
+    (["execute", "GET", ["binary", "none"]], [["nil"]]),
+    (["del", ["k", "n", "s", "none"]], 3),
+]
+
+
+def test_redis(granted: str, redis: Service) -> None:
+    calls = [call for call, _ in REDIS_CALLS]
+    status, text = ask(f"{granted}/redis", [f"redis://127.0.0.1:{redis.port}/1", calls])
+    assert (status, json.loads(text)) == (200, [expected for _, expected in REDIS_CALLS])
+
+
+def test_redis_says_what_is_wrong(granted: str, redis: Service) -> None:
+    calls = [["set", "text", "v"], ["smembers", "text"]]
+    status, text = ask(f"{granted}/redis", [f"redis://127.0.0.1:{redis.port}/1", calls])
+    assert (status, text.partition(" ")[0]) == (403, "other:")
+    assert "WRONGTYPE" in text
+
+
+def test_redis_refused(refused: str, redis: Service) -> None:
+    assert ask(f"{refused}/redis", [f"redis://127.0.0.1:{redis.port}/", []]) == (403, "invalid-address")
+
+
+def test_redis_gated(gated: str, redis: Service) -> None:
+    assert ask(f"{gated}/redis", [f"redis://127.0.0.1:{redis.port}/", []]) == (403, f"other: {GATED}")
+
+
+def test_mqtt(apps: Apps, mosquitto: Mosquitto) -> None:
+    url = apps.url(PYTHON, *OPEN)
+    with subscribed(mosquitto.port, "end-to-end/#") as messages:
+        for quality, name in enumerate(("AT_MOST_ONCE", "AT_LEAST_ONCE", "EXACTLY_ONCE")):
+            connect = [f"mqtt://127.0.0.1:{mosquitto.port}?client_id=end-to-end", "", "", 30]
+            assert ask(f"{url}/granted/mqtt", [*connect, "end-to-end/a", name, name]) == (200, "published")
+            assert messages.get(timeout=30) == ("end-to-end/a", name.encode(), quality)
+
+
+def test_mqtt_refused(apps: Apps, mosquitto: Mosquitto) -> None:
+    connect = [f"mqtt://127.0.0.1:{mosquitto.port}?client_id=refused", "", "", 30]
+    status, text = ask(f"{apps.url(PYTHON, *OPEN)}/refused/mqtt", [*connect, "a", "b", "AT_MOST_ONCE"])
+    assert (status, text.partition(":")[0]) == (403, "connection-failed")
+    assert "allowed_outbound_hosts" in text
+
+
+def test_mqtt_gated(apps: Apps, mosquitto: Mosquitto) -> None:
+    connect = [f"mqtt://127.0.0.1:{mosquitto.port}?client_id=gated", "", "", 30]
+    answer = ask(f"{apps.url(PYTHON)}/granted/mqtt", [*connect, "a", "b", "AT_MOST_ONCE"])
+    assert answer == (403, f"connection-failed: {GATED}")
