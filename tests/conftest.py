@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.guests import build
-from tests.services import Mosquitto, Service, mosquitto_server, redis_server
+from tests.services import (
+    Mosquitto,
+    Service,
+    SqlServer,
+    mariadb_folder,
+    mosquitto_server,
+    postgres_folder,
+    redis_server,
+)
 
 GuestPath = Callable[[str], Path]
 
@@ -31,3 +39,17 @@ def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     """An MQTT broker, for all tests of a run."""
     with mosquitto_server(tmp_path_factory.mktemp("mosquitto")) as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[SqlServer]:
+    """A PostgreSQL server, for all tests of a run."""
+    with postgres_folder() as server, server.start():
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[SqlServer]:
+    """A MariaDB server, for all tests of a run."""
+    with mariadb_folder() as server, server.start():
+        yield server

@@ -9,14 +9,17 @@ installed fails the test that needs it, with what to install.
 from __future__ import annotations
 
 import getpass
+import os
 import shutil
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import trustme
 
@@ -154,3 +157,108 @@ def mosquitto_server(folder: Path) -> Iterator[Mosquitto]:
     command = [program("mosquitto", "mosquitto", "/usr/sbin"), "-c", str(folder / "mosquitto.conf")]
     with service(command, server.tls_port, folder):
         yield server
+
+
+@contextmanager
+def _folder_of(user: str) -> Iterator[tuple[Path, list[str]]]:
+    """A folder for a server that refuses to run as root, and what to put before its commands. The folders of pytest are
+    closed to other users."""
+    with TemporaryDirectory(prefix="edged-test-") as name:
+        if os.getuid() == 0:
+            shutil.chown(name, user, user)
+            yield Path(name), ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+        else:
+            yield Path(name), []
+
+
+def _certificate(authority: trustme.CA, folder: Path) -> None:
+    """`chain.pem` and `key.pem` for localhost, owned as the folder is."""
+    certificate = authority.issue_cert("localhost")
+    chain, key = folder / "chain.pem", folder / "key.pem"
+    chain.write_bytes(b"".join(pem.bytes() for pem in certificate.cert_chain_pems))
+    key.write_bytes(certificate.private_key_pem.bytes())
+    key.chmod(0o600)
+    for path in (chain, key):
+        os.chown(path, folder.stat().st_uid, folder.stat().st_gid)
+
+
+@dataclass(frozen=True)
+class SqlServer:
+    """A PostgreSQL or MariaDB server with the database `shop`. It has TLS too, at the same port.
+
+    Attributes:
+        port: on 127.0.0.1.
+        authority: has signed its certificate, for `localhost`.
+        start: runs it for a block of code, so that a test can end it and start it again.
+    """
+
+    port: int
+    authority: trustme.CA
+    start: Callable[[], AbstractContextManager[Service]]
+
+
+@contextmanager
+def postgres_folder() -> Iterator[SqlServer]:
+    """PostgreSQL, not running yet. `owner` logs in by SCRAM, `legacy` by MD5, `plain` in clear; all have the password
+    `s3cret`."""
+    with _folder_of("postgres") as (folder, as_user):
+        data, port, authority = folder / "data", free_port(), trustme.CA()
+        _certificate(authority, folder)
+        (folder / "password").write_text("s3cret")
+        initdb = [program("initdb", "postgresql", "/usr/lib/postgresql/15/bin"), "-D", str(data), "-U", "owner"]
+        initdb += [
+            f"--pwfile={folder / 'password'}",
+            "--auth=scram-sha-256",
+            "--no-sync",
+            "--encoding=UTF8",
+            "--locale=C",
+        ]
+        subprocess.run([*as_user, *initdb], check=True, capture_output=True, cwd=folder)
+        access = [f"host all {user} 127.0.0.1/32 {how}" for user, how in (("legacy", "md5"), ("plain", "password"))]
+        access += ["host all all 127.0.0.1/32 scram-sha-256"]
+        (data / "pg_hba.conf").write_text("\n".join(access) + "\n")
+        settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
+        settings |= {"ssl": "on", "ssl_cert_file": folder / "chain.pem", "ssl_key_file": folder / "key.pem"}
+        with (data / "postgresql.conf").open("a") as file:
+            file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+        setup = (
+            "CREATE DATABASE shop;\nSET password_encryption = 'md5';\n"
+            "CREATE ROLE legacy LOGIN PASSWORD 's3cret';\nCREATE ROLE plain LOGIN PASSWORD 's3cret';\n"
+        )
+        server = program("postgres", "postgresql", "/usr/lib/postgresql/15/bin")
+        single = [*as_user, server, "--single", "-D", str(data), "postgres"]
+        subprocess.run(single, input=setup.encode(), check=True, capture_output=True, cwd=folder)
+        command = [*as_user, server, "-D", str(data)]
+        yield SqlServer(port, authority, lambda: service(command, port, folder, _is_postgres_ready))
+
+
+def _is_postgres_ready(port: int) -> bool:
+    """It listens before it takes anyone in: until then it answers a startup message with an error that says so."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1.0) as asking:
+            asking.sendall(struct.pack(">II", 20, 3 << 16) + b"user\0owner\0\0")
+            return asking.recv(1) == b"R"
+    except OSError:
+        return False
+
+
+@contextmanager
+def mariadb_folder() -> Iterator[SqlServer]:
+    """MariaDB, not running yet. The user `owner` has the password `s3cret`; `local_infile` is on."""
+    with _folder_of("mysql") as (folder, as_user):
+        data, port, authority = folder / "data", free_port(), trustme.CA()
+        _certificate(authority, folder)
+        # Run at each start, a statement a line.
+        (folder / "setup.sql").write_text(
+            "CREATE DATABASE IF NOT EXISTS shop;\nCREATE USER IF NOT EXISTS owner@'%' IDENTIFIED BY 's3cret';\n"
+            "GRANT ALL ON *.* TO owner@'%';\n"
+        )
+        install = [program("mariadb-install-db", "mariadb-server"), "--no-defaults", f"--datadir={data}"]
+        install += ["--auth-root-authentication-method=normal", "--skip-test-db"]
+        subprocess.run([*as_user, *install], check=True, capture_output=True, cwd=folder)
+        command = [*as_user, program("mariadbd", "mariadb-server", "/usr/sbin"), "--no-defaults", f"--datadir={data}"]
+        command += [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder / 'socket'}", "--local-infile=1"]
+        command += [f"--ssl-cert={folder / 'chain.pem'}", f"--ssl-key={folder / 'key.pem'}"]
+        command += ["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M", "--skip-name-resolve"]
+        command += [f"--init-file={folder / 'setup.sql'}"]
+        yield SqlServer(port, authority, lambda: service(command, port, folder))

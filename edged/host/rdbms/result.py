@@ -15,15 +15,23 @@ class ResultBudget:
         self._bytes = SQL_RESULT_BYTES_MAX
         self._rows = SQL_ROW_COUNT_MAX
 
-    def spend(self, values: int, size_bytes: int) -> None:
-        """Take one row of so many values, elements of arrays included, and bytes.
+    def row(self, values: int, size_bytes: int) -> None:
+        """Take one row of so many values and bytes, as the server sends them.
 
         Raises:
             ResultTooLarge
         """
         self._rows -= 1
-        self._bytes -= values * SQL_CELL_OVERHEAD_BYTES + size_bytes
         if self._rows < 0:
             raise ResultTooLarge(f"the result has more than {SQL_ROW_COUNT_MAX} rows")
+        self.spend(values * SQL_CELL_OVERHEAD_BYTES + size_bytes)
+
+    def spend(self, size_bytes: int) -> None:
+        """Take what a value is larger by here than on its way: elements of an array, digits of a number.
+
+        Raises:
+            ResultTooLarge
+        """
+        self._bytes -= size_bytes
         if self._bytes < 0:
             raise ResultTooLarge(f"the result has more than {SQL_RESULT_BYTES_MAX} bytes")

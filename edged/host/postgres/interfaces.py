@@ -1,0 +1,173 @@
+"""`fermyon:spin/postgres` and `spin:postgres/postgres`: connections of one component to PostgreSQL servers.
+
+All three versions are the newest with less of its types: what an older one has no word for is `other` as a type and
+`unsupported` as a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from edged.host.interface import Err, Interface, Invocation, Resource
+from edged.host.network.grant import Grant
+from edged.host.postgres.address import PostgresAddress, parse_address
+from edged.host.postgres.connection import Answer, PostgresConnection, PostgresPool
+from edged.host.postgres.messages import StatementRefused
+from edged.host.postgres.values import data_type
+from edged.host.rdbms.failure import ConversionFailed, QueryFailed, SqlFailed
+from edged.host.rdbms.interfaces import Column, Held, RowSet, admit, failure
+
+_UNSIGNED = frozenset({"uint8", "uint16", "uint32", "uint64"})
+_TYPES_2 = frozenset({"boolean", "int16", "int32", "int64", "floating32", "floating64", "str", "binary"})
+_TYPES_3 = _TYPES_2 | {"date", "time", "datetime"}
+
+
+class DbError(NamedTuple):
+    """`record db-error`"""
+
+    as_text: str
+    severity: str
+    code: str
+    message: str
+    detail: str | None
+    extras: Sequence[tuple[str, str]]
+
+
+class _Connection(Held[PostgresAddress, PostgresConnection]):
+    """What the versions share. `query` and `execute` are those of their `resource connection`."""
+
+    __slots__ = ()
+
+    async def query(self, statement: str, parameters: list[Any]) -> RowSet:
+        """Errors: `query-failed`, `bad-parameter`, `other` for a result that is too large."""
+        return await self._row_set(await self._run(statement, parameters, keep_rows=True))
+
+    async def execute(self, statement: str, parameters: list[Any]) -> int:
+        """The number of rows that were affected. Errors: as `query`."""
+        return (await self._run(statement, parameters, keep_rows=False)).affected
+
+    async def _run(self, statement: str, parameters: list[Any], *, keep_rows: bool) -> Answer:
+        try:
+            return await self.connection.run(statement, parameters, keep_rows=keep_rows)
+        except SqlFailed as failed:
+            raise self._failure(failed) from None
+
+    async def _row_set(self, answer: Answer) -> RowSet:
+        raise NotImplementedError
+
+    def _failure(self, failed: SqlFailed) -> Err:
+        return failure(failed)
+
+
+class Connection3(_Connection):
+    """`resource connection` of spin:postgres@3.0.0."""
+
+    __slots__ = ()
+    types: ClassVar[frozenset[str]] = _TYPES_3
+
+    async def _row_set(self, answer: Answer) -> RowSet:
+        known = [_known(data_type(field.oid), self.types) for field in answer.fields]
+        columns = [Column(field.name, case) for field, case in zip(answer.fields, known, strict=True)]
+        if "other" not in known:
+            return RowSet(columns, answer.rows)
+        rows = [
+            [
+                "unsupported" if case == "other" and value != "db-null" else value
+                for value, case in zip(row, known, strict=True)
+            ]
+            for row in answer.rows
+        ]
+        return RowSet(columns, rows)
+
+
+class Connection2(Connection3):
+    """`resource connection` of fermyon:spin/postgres@2.0.0."""
+
+    __slots__ = ()
+    types: ClassVar[frozenset[str]] = _TYPES_2
+
+    async def _run(self, statement: str, parameters: list[Any], *, keep_rows: bool) -> Answer:
+        if any(parameter[0] in _UNSIGNED for parameter in parameters):
+            raise failure(ConversionFailed("PostgreSQL has no unsigned integers"))
+        return await super()._run(statement, parameters, keep_rows=keep_rows)
+
+
+class Connection4(_Connection):
+    """`resource connection` of spin:postgres@4.0.0."""
+
+    __slots__ = ()
+
+    async def _row_set(self, answer: Answer) -> RowSet:
+        columns = []
+        for field in answer.fields:
+            case: Any = data_type(field.oid)
+            if case is None:
+                try:
+                    case = "other", await self.connection.type_name(field.oid)
+                except SqlFailed as failed:
+                    raise self._failure(failed) from None
+            columns.append(Column(field.name, case))
+        return RowSet(columns, answer.rows)
+
+    def _failure(self, failed: SqlFailed) -> Err:
+        if not isinstance(failed, QueryFailed):
+            return failure(failed)
+        if not isinstance(failed, StatementRefused):
+            return Err((failed.case, ("text", str(failed))))
+        report = failed.report
+        error = DbError(str(report), report.severity, report.code, report.message, report.detail, report.extras)
+        return Err((failed.case, ("db-error", error)))
+
+
+class _Postgres(Interface):
+    """What the versions share. Subclasses name their class of connections."""
+
+    connection: ClassVar[type[_Connection]]
+
+    def __init__(self, grant: Grant, pool: PostgresPool | None) -> None:
+        self._grant = grant
+        self._pool = pool
+
+    async def connection_open(self, invocation: Invocation, address: str) -> _Connection:
+        """Errors: `connection-failed`, for an address that the manifest does not allow too."""
+        try:
+            parsed = parse_address(address)
+            admit(self._grant, "postgres", parsed.host, parsed.port, invocation.budget)
+            if self._pool is None:
+                raise Err(("connection-failed", "there are no connections to PostgreSQL here"))
+            connection = await self._pool.acquire(parsed)
+        except SqlFailed as failed:
+            raise failure(failed) from None
+        return self.connection(self._pool, parsed, connection, invocation.budget)
+
+
+class SpinPostgres2(_Postgres):
+    """`fermyon:spin/postgres@2.0.0`."""
+
+    wit: ClassVar[str] = "fermyon:spin/postgres"
+    versions: ClassVar[tuple[str, ...]] = ("2.0.0",)
+    resources: ClassVar[Mapping[str, type[Resource]]] = {"connection": Connection2}
+    connection = Connection2
+
+
+class SpinPostgres3(_Postgres):
+    """`spin:postgres/postgres@3.0.0`."""
+
+    wit: ClassVar[str] = "spin:postgres/postgres"
+    versions: ClassVar[tuple[str, ...]] = ("3.0.0",)
+    resources: ClassVar[Mapping[str, type[Resource]]] = {"connection": Connection3}
+    connection = Connection3
+
+
+class SpinPostgres4(_Postgres):
+    """`spin:postgres/postgres@4.0.0`."""
+
+    wit: ClassVar[str] = "spin:postgres/postgres"
+    versions: ClassVar[tuple[str, ...]] = ("4.0.0",)
+    resources: ClassVar[Mapping[str, type[Resource]]] = {"connection": Connection4}
+    connection = Connection4
+
+
+def _known(case: str | None, types: frozenset[str]) -> str:
+    return case if case is not None and case in types else "other"
