@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from edged.errors import InitialStateFailed
 from edged.host.key_value.engine import StoreFailed
-from edged.host.sqlite.database import DatabaseFailed
+from edged.host.sqlite.engine import DatabaseFailed
 from edged.host.state import State
 from edged.runtime_config.model import DEFAULT_LABEL
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
@@ -70,13 +70,14 @@ class JsonService:
         self._tls = tls
         self._pool: httpcore.AsyncConnectionPool | None = None
         self._sockets: list[trio.socket.SocketType] = []
+        self._closed = False
 
     def close(self) -> None:
-        """Close all connections. Call it when nobody waits for an answer any more. Idempotent."""
+        """Close all connections; who still waits for an answer gets none. Idempotent."""
+        self._closed = True
         for connected in self._sockets:
             connected.close()
         self._sockets.clear()
-        self._pool = None
 
     async def post(self, path: str, value: object) -> Answer:
         """Ask, and wait for the whole answer, whatever its status is.
@@ -110,7 +111,7 @@ class JsonService:
                             if len(body) > self._answer_bytes_max:
                                 too_large.cancel()
                 status = response.status
-            except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, UnicodeError) as error:
+            except (httpcore.NetworkError, httpcore.ProtocolError, trio.ClosedResourceError, UnicodeError) as error:
                 raise ServiceFailed(f"could not be asked: {type(error).__name__}") from None
         if timeout.cancelled_caught:
             raise ServiceFailed(f"did not answer within {self._timeout_s:g} s")
@@ -119,12 +120,19 @@ class JsonService:
         return Answer(status, _parsed(body))
 
     async def _connected(self) -> httpcore.AsyncConnectionPool:
+        if self._closed:
+            raise ServiceFailed("is not asked any more")
         if self._tls is None:
             # Reads some hundred certificates, for which the loop would wait.
             self._tls = await trio.to_thread.run_sync(ssl.create_default_context)
         if self._pool is None:
-            self._pool = _pool(self._connections_max, self._tls, self._sockets)
+            self._pool = _pool(self._connections_max, self._tls, self._keep)
         return self._pool
+
+    def _keep(self, connected: trio.socket.SocketType) -> None:
+        if self._closed:
+            connected.close()
+        self._sockets = [one for one in self._sockets if one.fileno() != -1] + [connected]
 
 
 def _check(url: str) -> None:
@@ -151,9 +159,9 @@ def _refuse(constant: str) -> None:
 
 
 def _pool(
-    connections_max: int, tls: ssl.SSLContext, sockets: list[trio.socket.SocketType]
+    connections_max: int, tls: ssl.SSLContext, keep: Callable[[trio.socket.SocketType], None]
 ) -> httpcore.AsyncConnectionPool:
-    """A pool that says which sockets it has, since it can be closed in a task only, and an app is closed in none."""
+    """A pool that tells of its sockets, since it can be closed in a task only, and an app is closed in none."""
     import httpcore  # noqa: PLC0415 - as above
 
     class Backend(httpcore.TrioBackend):
@@ -166,7 +174,7 @@ def _pool(
             socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
         ) -> httpcore.AsyncNetworkStream:
             stream = await super().connect_tcp(host, port, timeout, local_address, socket_options)
-            sockets[:] = [one for one in sockets if one.fileno() != -1] + [stream.get_extra_info("socket")]
+            keep(stream.get_extra_info("socket"))
             return stream
 
     return httpcore.AsyncConnectionPool(tls, max_connections=connections_max, network_backend=Backend())

@@ -44,7 +44,7 @@ async def test_no_token() -> None:
     assert "authorization" not in server.asked[0].headers
 
 
-async def test_a_connection_is_kept_and_made_again_after_closing() -> None:
+async def test_a_connection_is_kept_until_closing() -> None:
     async with json_server(always(200, 1)) as server:
         asking = service(server.url)
         for _ in range(3):
@@ -52,9 +52,37 @@ async def test_a_connection_is_kept_and_made_again_after_closing() -> None:
         assert server.connections == 1
         asking.close()
         asking.close()
-        await asking.post("/", 1)
-        assert server.connections == 2
+        with pytest.raises(ServiceFailed, match="any more"):
+            await asking.post("/", 1)
+
+
+async def test_closing_ends_who_waits() -> None:
+    async def never(_asked: object) -> tuple[int, int]:
         asking.close()
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async with json_server(never) as server:
+        asking = service(server.url)
+        with pytest.raises(ServiceFailed, match="could not be asked"):
+            await asking.post("/", 1)
+
+
+async def test_closing_while_it_connects() -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    asking = service(f"http://127.0.0.1:{listener.socket.getsockname()[1]}")
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def ask() -> None:
+            with pytest.raises(ServiceFailed, match="could not be asked"):
+                await asking.post("/", 1)
+
+        side = await listener.accept()
+        asking.close()
+        assert await side.receive_some(1) == b""
+        await side.aclose()
+    await listener.aclose()
 
 
 async def test_closing_closes_the_connections() -> None:

@@ -12,10 +12,10 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import trio
 
+from edged.host.sqlite.engine import DatabaseFailed, Result, Value
 from edged.limits import (
     SQLITE_BUSY_S_MAX,
     SQLITE_CELL_OVERHEAD_BYTES,
@@ -30,8 +30,6 @@ from edged.limits import (
     SQLITE_THREAD_COUNT_MAX,
     SQLITE_VALUE_BYTES_MAX,
 )
-
-Value = int | float | str | bytes | None
 
 _PRAGMAS = frozenset(
     {
@@ -53,25 +51,6 @@ _LIMITS = {
     sqlite3.SQLITE_LIMIT_ATTACHED: 0,
     sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
-
-
-class DatabaseFailed(Exception):
-    """A statement failed. The message is for the guest.
-
-    Attributes:
-        is_full: the file has reached its limit, or the disk is full.
-    """
-
-    def __init__(self, message: str, *, is_full: bool = False) -> None:
-        super().__init__(message)
-        self.is_full = is_full
-
-
-class Result(NamedTuple):
-    """What a statement answered."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Value]]
 
 
 class Database:

@@ -11,9 +11,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from edged.host.budget import Budget
 from edged.host.interface import Err, Interface, Invocation, Resource
-from edged.host.sqlite.database import Database, DatabaseFailed, OpenDatabase, Value
+from edged.host.sqlite.engine import DatabaseFailed, SqlConnection, SqlDatabase, Value
 
-Databases = Mapping[str, Database | None]
+Databases = Mapping[str, SqlDatabase | None]
 """Names that the component may open -> the database, None where there is none."""
 
 _CASES = {int: "integer", float: "real", str: "text", bytes: "blob"}
@@ -37,7 +37,7 @@ class Connection(Resource):
 
     __slots__ = ("_budget", "_database")
 
-    def __init__(self, database: OpenDatabase, budget: Budget) -> None:
+    def __init__(self, database: SqlConnection, budget: Budget) -> None:
         self._database = database
         self._budget = budget
 

@@ -11,7 +11,8 @@ import pytest
 import trio
 
 from edged.host.interface import Err
-from edged.host.sqlite.database import Database, DatabaseFailed
+from edged.host.sqlite.database import Database
+from edged.host.sqlite.engine import DatabaseFailed
 from edged.host.sqlite.interfaces import Connection, Connection3, SpinSqlite2, SpinSqlite3
 from edged.host.state import open_state
 from edged.limits import (
