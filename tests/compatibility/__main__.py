@@ -1,0 +1,3 @@
+from tests.compatibility.page import PAGE, page
+
+PAGE.write_text(page())
