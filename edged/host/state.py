@@ -31,19 +31,16 @@ class Open(Protocol):
         """Call it when no request is under way."""
 
 
-class OpenStore(KeyValue, Open, Protocol):
-    """A key-value store on some server."""
-
-
 @dataclass(frozen=True, slots=True)
 class Openers:
-    """How to open what is no file: class of `edged.runtime_config.model` -> a function of its value.
+    """How to open what is no file: class of `edged.runtime_config.model` -> a function of its value and the label.
 
-    They may block, and need not connect: whoever cannot be reached is an error of the request that needs it.
+    They may block, and need not connect: whoever cannot be reached is an error of the request that needs it. What they
+    open is closed by whoever made them.
     """
 
-    stores: Mapping[type, Callable[[Any], OpenStore]] = field(default_factory=dict)
-    databases: Mapping[type, Callable[[Any], Database]] = field(default_factory=dict)
+    stores: Mapping[type, Callable[[Any, str], KeyValue]] = field(default_factory=dict)
+    databases: Mapping[type, Callable[[Any, str], Database]] = field(default_factory=dict)
 
 
 OPENERS = Openers()
@@ -56,16 +53,16 @@ class State:
     Attributes:
         key_value: label -> store.
         databases: label -> database.
-        kept: all that is closed with them.
+        files: that are closed with them.
     """
 
     key_value: Mapping[str, KeyValue] = field(default_factory=dict)
     databases: Mapping[str, Database] = field(default_factory=dict)
-    kept: tuple[Open, ...] = ()
+    files: tuple[Open, ...] = ()
 
     def close(self) -> None:
         """Call it when no request is under way."""
-        for each in self.kept:
+        for each in self.files:
             each.close()
 
 
@@ -98,18 +95,18 @@ def open_state(
             label: opening.database(label, config.sqlite_databases.get(label, DatabaseFile())) for label in databases
         }
     except BaseException:
-        for each in opening.kept:
+        for each in opening.files:
             each.close()
         raise
     return State(
         {label: store for label, store in stores.items() if store is not None},
         {label: database for label, database in opened.items() if database is not None},
-        tuple(opening.kept),
+        tuple(opening.files),
     )
 
 
 _File = TypeVar("_File", KeyValueFile, Database)
-_Kept = TypeVar("_Kept", OpenStore, Database)
+_Opened = TypeVar("_Opened", KeyValue, Database)
 
 
 class _Opening:
@@ -120,25 +117,18 @@ class _Opening:
         self._openers = openers
         self._store_files: dict[Path, KeyValueFile] = {}
         self._database_files: dict[Path, Database] = {}
-        self.kept: list[Open] = []
+        self.files: list[Open] = []
 
     def store(self, label: str, config: object) -> KeyValue | None:
         if not isinstance(config, StoreFile):
-            return self._elsewhere(self._openers.stores, config, f"the key-value store `{label}`")
+            return _elsewhere(self._openers.stores, config, label, "the key-value store")
         file = self._file(self._store_files, KeyValueFile, config.path, KEY_VALUE_FILE)
         return None if file is None else file.store(label)
 
     def database(self, label: str, config: object) -> Database | None:
         if not isinstance(config, DatabaseFile):
-            return self._elsewhere(self._openers.databases, config, f"the SQLite database `{label}`")
+            return _elsewhere(self._openers.databases, config, label, "the SQLite database")
         return self._file(self._database_files, Database, config.path, _database_file(label))
-
-    def _elsewhere(self, openers: Mapping[type, Callable[[Any], _Kept]], config: Any, what: str) -> _Kept:
-        opener = openers.get(type(config))
-        if opener is None:
-            raise RuntimeConfigUnsupported(f"{what} is of the type `{config.type}`, which this edged cannot open")
-        self.kept.append(opened := opener(config))
-        return opened
 
     def _file(
         self, files: dict[Path, _File], kind: Callable[[Path], _File], path: Path | None, name: str
@@ -160,8 +150,15 @@ class _Opening:
                     f"{path} cannot be used: {reason}",
                     remedy="Make it writable, or choose another path in the runtime config.",
                 ) from error
-            self.kept.append(file)
+            self.files.append(file)
         return files[place]
+
+
+def _elsewhere(openers: Mapping[type, Callable[[Any, str], _Opened]], config: Any, label: str, what: str) -> _Opened:
+    opener = openers.get(type(config))
+    if opener is None:
+        raise RuntimeConfigUnsupported(f"{what} `{label}` is of the type `{config.type}`, which this edged cannot open")
+    return opener(config, label)
 
 
 def _database_file(label: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from edged.errors import RuntimeConfigUnsupported, StateFolderError
+from edged.host.key_value.sqlite import KeyValueFile
 from edged.host.sqlite.database import Database
 from edged.host.state import DATABASE_FILE, KEY_VALUE_FILE, Openers, open_state
 from edged.runtime_config.model import DatabaseFile, LibsqlDatabase, RedisStore, RuntimeConfig, StoreFile
@@ -46,7 +47,7 @@ async def test_labels_share_a_file_but_not_a_store(tmp_path: Path) -> None:
         sqlite_databases={"a": DatabaseFile(tmp_path / "sql.db"), "b": DatabaseFile(tmp_path / "sql.db")},
     )
     state = open_state(None, ["a", "b"], ["a", "b"], config)
-    assert len(state.kept) == 2
+    assert len(state.files) == 2
     await state.key_value["a"].set_many([("k", b"v")])
     assert await state.key_value["b"].exists("k") is False
     assert state.databases["a"] is state.databases["b"]
@@ -70,41 +71,25 @@ def test_a_path_that_cannot_be_used(tmp_path: Path) -> None:
         assert "runtime config" in caught.value.remedy
 
 
-class Far(MemoryKeyValue):
-    closed = False
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class FarDatabase(Database):
-    closed = False
-
-    def close(self) -> None:
-        super().close()
-        self.closed = True
-
-
 def test_other_types_have_openers(tmp_path: Path) -> None:
     seen: list[Any] = []
-    far, far_database = Far(), FarDatabase(tmp_path / "far.db")
+    far, far_database = MemoryKeyValue(), Database(tmp_path / "far.db")
 
-    def store(config: RedisStore) -> Far:
-        seen.append(config)
+    def store(config: RedisStore, label: str) -> MemoryKeyValue:
+        seen.append((config, label))
         return far
 
-    def database(config: LibsqlDatabase) -> Database:
-        seen.append(config)
+    def database(config: LibsqlDatabase, label: str) -> Database:
+        seen.append((config, label))
         return far_database
 
-    config = RuntimeConfig(key_value_stores={"far": REDIS}, sqlite_databases={"far": LIBSQL})
+    config = RuntimeConfig(key_value_stores={"far": REDIS}, sqlite_databases={"away": LIBSQL})
     openers = Openers({RedisStore: store}, {LibsqlDatabase: database})
-    state = open_state(None, ["far"], ["far"], config, openers=openers)
-    assert (state.key_value, state.databases) == ({"far": far}, {"far": far_database})
-    assert seen == [REDIS, LIBSQL]
+    state = open_state(None, ["far"], ["away"], config, openers=openers)
+    assert (state.key_value, state.databases) == ({"far": far}, {"away": far_database})
+    assert seen == [(REDIS, "far"), (LIBSQL, "away")]
     state.close()
-    assert far.closed
-    assert far_database.closed
+    far_database.close()
 
 
 @pytest.mark.parametrize(
@@ -115,16 +100,26 @@ def test_other_types_have_openers(tmp_path: Path) -> None:
     ],
 )
 def test_a_type_that_nothing_opens(tmp_path: Path, config: RuntimeConfig, message: str) -> None:
-    far = Far()
-    openers = Openers({StoreFile: lambda _: far})
+    openers = Openers({StoreFile: lambda _config, _label: MemoryKeyValue()})
     with pytest.raises(RuntimeConfigUnsupported) as caught:
         open_state(tmp_path, config.key_value_stores, config.sqlite_databases, config, openers=openers)
     assert caught.value.message == f"{message}, which this edged cannot open"
 
 
 def test_what_was_opened_is_closed_when_the_rest_fails(tmp_path: Path) -> None:
-    far = Far()
-    config = RuntimeConfig(key_value_stores={"far": REDIS}, sqlite_databases={"far": LIBSQL})
-    with pytest.raises(RuntimeConfigUnsupported):
-        open_state(None, ["far"], ["far"], config, openers=Openers({RedisStore: lambda _: far}))
-    assert far.closed
+    closed: list[Path] = []
+
+    class Watched(KeyValueFile):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            self.path = path
+
+        def close(self) -> None:
+            super().close()
+            closed.append(self.path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edged.host.state.KeyValueFile", Watched)
+        with pytest.raises(RuntimeConfigUnsupported):
+            open_state(tmp_path, ["default"], ["far"], RuntimeConfig(sqlite_databases={"far": LIBSQL}))
+    assert closed == [tmp_path / KEY_VALUE_FILE]

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from urllib.parse import quote
 
-from edged.host.key_value.engine import StoreFailed
+from edged.host.key_value.engine import LATER, Later, StoreFailed
 from edged.host.redis.address import RedisAddress
 from edged.host.redis.connection import RedisFailed, RedisReplyTooLarge
 from edged.host.redis.pool import RedisPool
@@ -50,6 +50,9 @@ class RedisKeyValue:
         self._pool = pool
         self._address = address
         self._prefix = prefix.encode()
+
+    def get_nowait(self, key: str) -> Later:
+        return LATER  # a server is never at hand
 
     async def get_many(self, keys: Sequence[str], bytes_max: int) -> Sequence[bytes | None]:
         if not keys:

@@ -1,0 +1,68 @@
+"""Stores and databases on servers of the operator's."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from edged.errors import RuntimeConfigError
+from edged.host.key_value.engine import LATER, StoreFailed
+from edged.host.remote_state import ANYWHERE, RemoteState
+from edged.host.state import State, open_state
+from edged.runtime_config.model import RedisStore, RuntimeConfig
+from tests.services import Service
+
+SECRET = "geheim-1234"
+
+
+def opened(remote: RemoteState, url: str, *labels: str) -> State:
+    config = RuntimeConfig(key_value_stores={label: RedisStore(url) for label in labels})
+    return open_state(None, labels, (), config, openers=remote.openers)
+
+
+async def test_redis_on_this_machine(redis: Service) -> None:
+    url = f"redis://127.0.0.1:{redis.port}/6"
+    remotes = [RemoteState("one"), RemoteState("two")]
+    one, other = (opened(remote, url, "a", "b").key_value for remote in remotes)
+    await one["a"].set_many([("k", b"1")])
+    assert one["a"].get_nowait("k") is LATER
+    assert await one["a"].get_many(["k"], 100) == [b"1"]
+    assert await one["b"].exists("k") is False
+    assert await other["a"].exists("k") is False
+    await one["a"].delete_many(["k"])
+    for remote in remotes:
+        remote.close()
+
+
+async def test_opening_does_not_connect() -> None:
+    remote = RemoteState("app")
+    state = opened(remote, f"redis://:{SECRET}@127.0.0.1:1", "a")
+    with pytest.raises(StoreFailed) as caught:
+        await state.key_value["a"].exists("k")
+    assert SECRET not in str(caught.value)
+    assert "127.0.0.1" not in str(caught.value)
+    remote.close()
+
+
+@pytest.mark.parametrize("url", ["redis://me:geheim-1234@h/name", "redis://me:geheim-1234@h/1#insecure"])
+def test_an_address_that_is_none(url: str) -> None:
+    with pytest.raises(RuntimeConfigError) as caught:
+        opened(RemoteState("app"), url, "a")
+    assert caught.value.message.startswith("the `url` of [key_value_store.a] has a ")
+    assert SECRET not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "10.0.0.1", "::1", "fd00::1", "169.254.1.1", "8.8.8.8", "::ffff:10.0.0.1"]
+)
+def test_the_operator_may_name_any_address(address: str) -> None:
+    assert ANYWHERE.admits(ip_address(address))
+
+
+async def test_it_runs_until_it_is_cancelled(autojump_clock: MockClock) -> None:
+    with trio.move_on_after(1_000) as scope:
+        await RemoteState("app").run()
+    assert scope.cancelled_caught
