@@ -168,15 +168,15 @@ class Sending:
         finally:
             if self._request.body is not None:
                 self._request.body.close()
+            if self._response is None:
+                self._give_back()
             self._resolve(Err(code))
 
     def release(self) -> None:
         """The guest has no use for the response: stop whatever is still going on for it. Idempotent."""
         self._scope.cancel()
         self._future = None
-        if self._budget is not None:
-            self._budget.http_requests += 1
-            self._budget = None
+        self._give_back()
         if self._response is not None:
             self._response.body.close()
             self._response = None
@@ -184,6 +184,11 @@ class Sending:
     def __del__(self) -> None:
         # A response that was given to the guest and never reached it, since its handles were used up.
         self.release()
+
+    def _give_back(self) -> None:
+        if self._budget is not None:
+            self._budget.http_requests += 1
+            self._budget = None
 
     def _respond(self, response: InboundResponse) -> None:
         if self._future is None:
