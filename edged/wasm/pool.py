@@ -43,7 +43,7 @@ class Pool(Generic[InstanceT]):
     """
 
     def __init__(self, limits: GuestLimits, make: Callable[[Invocation, BeforeWait | None], InstanceT]) -> None:
-        self._limits = limits
+        self.limits = limits
         self._make = make
         self._alive = 0
         self._refused = 0
@@ -58,7 +58,7 @@ class Pool(Generic[InstanceT]):
             Overloaded: as many requests wait as may.
             GuestError: the component cannot be instantiated.
         """
-        limits = self._limits
+        limits = self.limits
         if self._alive >= limits.concurrent_max:
             if len(self._queue) >= limits.queue_max:
                 self._refused += 1
@@ -102,7 +102,7 @@ class Pool(Generic[InstanceT]):
         """
         try:
             while True:
-                while len(self._spares) < self._limits.instances_ahead:
+                while len(self._spares) < self.limits.instances_ahead:
                     instance = self._make(invocation, None)
                     try:
                         await instance.instantiate()
