@@ -14,8 +14,9 @@ from edged.host.network.dialer import Dialer
 from edged.host.network.gate import AddressGate
 from edged.host.redis.address import parse_address
 from edged.host.redis.pool import RedisPool
+from edged.host.sqlite import libsql
 from edged.host.state import Openers
-from edged.runtime_config.model import RedisStore
+from edged.runtime_config.model import LibsqlDatabase, RedisStore
 
 ANYWHERE = AddressGate((IPv4Network("0.0.0.0/0"), IPv6Network("::/0")))
 
@@ -31,7 +32,8 @@ class RemoteState:
     def __init__(self, app: str, dialer: Dialer | None = None) -> None:
         self._app = app
         self._redis = RedisPool(Dialer(ANYWHERE) if dialer is None else dialer)
-        self.openers = Openers(stores={RedisStore: self._open_redis})
+        self._databases: list[libsql.LibsqlDatabase] = []
+        self.openers = Openers({RedisStore: self._open_redis}, {LibsqlDatabase: self._open_libsql})
 
     async def run(self) -> None:
         """Close connections that nobody has used for long, until cancelled."""
@@ -40,6 +42,8 @@ class RemoteState:
     def close(self) -> None:
         """Call it when no request is under way."""
         self._redis.close()
+        for database in self._databases:
+            database.close()
 
     def _open_redis(self, config: RedisStore, label: str) -> RedisKeyValue:
         """Does not connect.
@@ -52,3 +56,16 @@ class RemoteState:
         except ValueError as error:
             raise RuntimeConfigError(f"the `url` of [key_value_store.{label}] {error}") from None
         return RedisKeyValue(self._redis, address, store_prefix(self._app, label))
+
+    def _open_libsql(self, config: LibsqlDatabase, label: str) -> libsql.LibsqlDatabase:
+        """Does not connect.
+
+        Raises:
+            RuntimeConfigError: the address is none, or the token cannot be one.
+        """
+        try:
+            database = libsql.LibsqlDatabase(config.url, config.token)
+        except ValueError as error:
+            raise RuntimeConfigError(f"the `url` of [sqlite_database.{label}] {error}") from None
+        self._databases.append(database)
+        return database

@@ -18,6 +18,7 @@ from edged.errors import RuntimeConfigUnsupported, StateFolderError
 from edged.host.key_value.engine import KeyValue
 from edged.host.key_value.sqlite import KeyValueFile
 from edged.host.sqlite.database import Database
+from edged.host.sqlite.engine import SqlDatabase
 from edged.runtime_config.model import DatabaseFile, RuntimeConfig, StoreFile
 
 KEY_VALUE_FILE = "sqlite_key_value.db"
@@ -40,7 +41,7 @@ class Openers:
     """
 
     stores: Mapping[type, Callable[[Any, str], KeyValue]] = field(default_factory=dict)
-    databases: Mapping[type, Callable[[Any, str], Database]] = field(default_factory=dict)
+    databases: Mapping[type, Callable[[Any, str], SqlDatabase]] = field(default_factory=dict)
 
 
 OPENERS = Openers()
@@ -57,7 +58,7 @@ class State:
     """
 
     key_value: Mapping[str, KeyValue] = field(default_factory=dict)
-    databases: Mapping[str, Database] = field(default_factory=dict)
+    databases: Mapping[str, SqlDatabase] = field(default_factory=dict)
     files: tuple[Open, ...] = ()
 
     def close(self) -> None:
@@ -106,7 +107,7 @@ def open_state(
 
 
 _File = TypeVar("_File", KeyValueFile, Database)
-_Opened = TypeVar("_Opened", KeyValue, Database)
+_Opened = TypeVar("_Opened", KeyValue, SqlDatabase)
 
 
 class _Opening:
@@ -125,7 +126,7 @@ class _Opening:
         file = self._file(self._store_files, KeyValueFile, config.path, KEY_VALUE_FILE)
         return None if file is None else file.store(label)
 
-    def database(self, label: str, config: object) -> Database | None:
+    def database(self, label: str, config: object) -> SqlDatabase | None:
         if not isinstance(config, DatabaseFile):
             return _elsewhere(self._openers.databases, config, label, "the SQLite database")
         return self._file(self._database_files, Database, config.path, _database_file(label))

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from edged.errors import RuntimeConfigError
+from edged.host.initial_state import InitialState, SqlScript, set_initial_state
 from edged.host.key_value.engine import LATER, StoreFailed
 from edged.host.remote_state import ANYWHERE, RemoteState
+from edged.host.sqlite.engine import DatabaseFailed
 from edged.host.state import State, open_state
-from edged.runtime_config.model import RedisStore, RuntimeConfig
+from edged.runtime_config.model import LibsqlDatabase, RedisStore, RuntimeConfig
+from tests.host.json_server import json_server
+from tests.host.sqlite.hrana import Hrana
 from tests.services import Service
 
 SECRET = "geheim-1234"
@@ -45,6 +50,33 @@ async def test_opening_does_not_connect() -> None:
     assert SECRET not in str(caught.value)
     assert "127.0.0.1" not in str(caught.value)
     remote.close()
+
+
+async def test_libsql(tmp_path: Path) -> None:
+    hrana = Hrana(tmp_path / "served.db", SECRET)
+    remote = RemoteState("app")
+    async with json_server(hrana.answer) as server:
+        config = RuntimeConfig(sqlite_databases={"far": LibsqlDatabase(server.url, SECRET)})
+        state = open_state(None, (), ["far"], config, openers=remote.openers)
+        text = "CREATE TABLE t (a); INSERT INTO t VALUES ('x;y');"
+        await set_initial_state(InitialState(scripts=(SqlScript("far", text),)), state)
+        opened = await state.databases["far"].open()
+        assert list((await opened.execute("SELECT a FROM t", [])).rows) == [["x;y"]]
+        opened.close()
+        state.close()
+        remote.close()
+        with pytest.raises(DatabaseFailed, match="is not asked any more"):
+            await (await state.databases["far"].open()).execute("SELECT 1", [])
+    hrana.close()
+
+
+def test_an_address_of_libsql_that_is_none() -> None:
+    config = RuntimeConfig(sqlite_databases={"far": LibsqlDatabase(f"https://me:{SECRET}@h", SECRET)})
+    with pytest.raises(RuntimeConfigError) as caught:
+        open_state(None, (), ["far"], config, openers=RemoteState("app").openers)
+    assert caught.value.message == (
+        "the `url` of [sqlite_database.far] has a user name or password, which belongs elsewhere"
+    )
 
 
 @pytest.mark.parametrize("url", ["redis://me:geheim-1234@h/name", "redis://me:geheim-1234@h/1#insecure"])

@@ -51,8 +51,8 @@ class RedisKeyValue:
         self._address = address
         self._prefix = prefix.encode()
 
-    def get_nowait(self, key: str) -> Later:
-        return LATER  # a server is never at hand
+    def get_nowait(self, key: str) -> Later:  # noqa: ARG002 - a server is never at hand
+        return LATER
 
     async def get_many(self, keys: Sequence[str], bytes_max: int) -> Sequence[bytes | None]:
         if not keys:
