@@ -259,6 +259,12 @@ class GuestErrorResponse(GuestError):
     code = "guest.error-response"
 
 
+class GuestReturnedError(GuestError):
+    """The guest's handler of a message or event returned the error case of its result."""
+
+    code = "guest.returned-error"
+
+
 class GuestResponseInvalid(GuestError):
     """The response breaks HTTP: more or fewer bytes than its content-length, a bad header."""
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edged.errors import EdgedError
+from edged.errors import EdgedError, GuestReturnedError
 from edged.host.budget import Budget
 from edged.host.guest_log import GuestLog
-from edged.host.interface import Invocation
+from edged.host.interface import Err, Invocation, Ok
 from edged.wasm.linker import Export
 from edged.wasm.pool import InstancePool
 
@@ -47,15 +47,18 @@ class TriggerComponent:
         """Call a function of a fresh instance; values as in `edged.host.interface`.
 
         Raises:
-            EdgedError: with the request's id.
+            EdgedError: with the request's id; GuestReturnedError for the error case of a result.
         """
         invocation = self.invocation()
         try:
             instance = await self.pool.acquire(invocation)
             try:
-                return await instance.call(export, *arguments)
+                answer = await instance.call(export, *arguments)
             finally:
                 self.pool.release(instance)
+            if isinstance(answer, Err):
+                raise GuestReturnedError("the guest's handler returned an error")
+            return answer.value if isinstance(answer, Ok) else answer
         except EdgedError as error:
             error.request_id = invocation.request_id
             raise

@@ -183,6 +183,8 @@ class ReplyReader:
         if end == self._at:
             raise ProtocolError("a line is empty")
         kind, rest = self._buffer[self._at], bytes(self._buffer[self._at + 1 : end])
+        if kind not in _SCALARS and kind not in _STRINGS and kind not in _ARRAYS:
+            raise ProtocolError("a value is of no known type")
         try:
             if make := _SCALARS.get(kind):
                 value = make(rest)
@@ -191,8 +193,8 @@ class ReplyReader:
             size = _integer(rest)
         except ValueError:
             raise ProtocolError("a number is malformed") from None
-        if size < -1 or (kind not in _STRINGS and kind not in _ARRAYS):
-            raise ProtocolError("a value is of no known type")
+        if size < -1:
+            raise ProtocolError("a length is negative")
         if size == -1:
             self._at = end + 2
             return None

@@ -1,0 +1,288 @@
+"""The redis trigger: a message published to a channel, a guest called with it.
+
+    Subscriber (one for each server) ── SUBSCRIBE its channels ── message ── each component of the channel ── guest
+
+Redis keeps no messages: who is not connected does not get them, and nobody can tell how many those were. So each
+message is handled once by each of its components, or not at all, and `redis.disconnected` in the log is where some may
+be missing.
+
+No more than so many calls of a server are under way. Then nothing more is read: messages gather in the socket and in
+the server, and a server that has gathered too many closes the connection, as it does with any slow subscriber.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+import trio
+
+from edged.errors import EdgedError, HostFailed
+from edged.host.network.dialer import Dialer
+from edged.host.redis.address import RedisAddress
+from edged.host.redis.connection import Connection, RedisFailed, connect
+from edged.host.redis.resp import ErrorReply
+from edged.limits import (
+    REDIS_TRIGGER_BACKOFF_S_MAX,
+    REDIS_TRIGGER_BACKOFF_S_MIN,
+    REDIS_TRIGGER_CALLS_MAX,
+    REDIS_TRIGGER_PING_S,
+)
+from edged.triggers.component import TriggerComponent
+from edged.triggers.counts import Counts
+
+log = structlog.get_logger()
+
+Call = Callable[[bytes], Awaitable[None]]
+"""Handles one message; raises EdgedError."""
+
+Connect = Callable[[RedisAddress], Awaitable[Connection]]
+"""Raises RedisFailed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One `[[trigger.redis]]`, its templates resolved.
+
+    Attributes:
+        component: id, for the log.
+    """
+
+    address: RedisAddress
+    channel: str
+    component: str
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberStatistics:
+    """What came of one server since the trigger was loaded.
+
+    Attributes:
+        server: host and port.
+        state: `waiting` is until the next attempt to connect.
+        disconnections: connections that were lost, or could not be made.
+        received: messages. Those published while it was not connected are not known.
+        handled, failed: calls of components; a message may be for several.
+        active: calls under way.
+    """
+
+    server: str
+    channels: Sequence[str]
+    state: Literal["connecting", "connected", "waiting"]
+    disconnections: int
+    received: int
+    handled: int
+    failed: int
+    active: int
+
+
+class Backoff:
+    """How long to wait until the next attempt: twice as long each time, with jitter, so that nodes do not come at once.
+
+    Args:
+        random: a number from 0 to 1.
+    """
+
+    def __init__(self, random: Callable[[], float] = random.random) -> None:
+        self._random = random
+        self._limit_s = REDIS_TRIGGER_BACKOFF_S_MIN
+
+    def next(self, lasted_s: float) -> float:
+        """Half of the limit to all of it.
+
+        Args:
+            lasted_s: how long the connection stood; 0 where there was none.
+        """
+        if lasted_s >= REDIS_TRIGGER_BACKOFF_S_MAX:
+            self._limit_s = REDIS_TRIGGER_BACKOFF_S_MIN
+        wait_s = self._limit_s * (1 + self._random()) / 2
+        self._limit_s = min(2 * self._limit_s, REDIS_TRIGGER_BACKOFF_S_MAX)
+        return wait_s
+
+
+class Subscriber:
+    """All subscriptions at one server, over one connection."""
+
+    def __init__(
+        self,
+        app: str,
+        subscriptions: Sequence[Subscription],
+        counts: Counts,
+        connect: Connect,
+        backoff: Backoff,
+    ) -> None:
+        self._address = subscriptions[0].address
+        self._channels: dict[bytes, list[Subscription]] = {}
+        for subscription in subscriptions:
+            self._channels.setdefault(subscription.channel.encode(), []).append(subscription)
+        self._counts = counts
+        self._connect = connect
+        self._backoff = backoff
+        self._turns = trio.Semaphore(REDIS_TRIGGER_CALLS_MAX, max_value=REDIS_TRIGGER_CALLS_MAX)
+        self._state: Literal["connecting", "connected", "waiting"] = "waiting"
+        self._connected_at = 0.0  # trio's time
+        self._disconnections = self._received = self._handled = self._failed = 0
+        self._app = app
+
+    def statistics(self) -> SubscriberStatistics:
+        return SubscriberStatistics(
+            self._address.server,
+            tuple(channel.decode() for channel in self._channels),
+            self._state,
+            self._disconnections,
+            self._received,
+            self._handled,
+            self._failed,
+            REDIS_TRIGGER_CALLS_MAX - self._turns.value,
+        )
+
+    async def run(self, nursery: trio.Nursery) -> None:
+        """Stay connected until cancelled. Calls run in the nursery. Never raises."""
+        while True:
+            self._state = "connecting"
+            try:
+                reason = await self._listen(nursery)
+            except RedisFailed as failed:
+                reason = str(failed)
+            retry_s = self._backoff.next(self._lasted_s())
+            self._state = "waiting"
+            self._disconnections += 1
+            log.warning(
+                "redis.disconnected",
+                app=self._app,
+                server=self._address.server,
+                reason=reason,
+                retry_s=round(retry_s, 1),
+            )
+            await trio.sleep(retry_s)
+
+    async def _listen(self, nursery: trio.Nursery) -> str:
+        """Take messages until the connection ends; returns why, or raises RedisFailed."""
+        connection = await self._connect(self._address)
+        try:
+            await connection.send("SUBSCRIBE", *self._channels)
+            unconfirmed = set(self._channels)
+            while True:
+                match await _receive(connection):
+                    case [b"message", bytes() as channel, bytes() as payload] if channel in self._channels:
+                        self._received += 1
+                        await self._start(nursery, channel, payload)
+                    case [b"subscribe", bytes() as channel, int()]:
+                        unconfirmed.discard(channel)
+                        if not unconfirmed:
+                            self._connected()
+                    case [b"pong", _]:
+                        pass
+                    case ErrorReply(text):
+                        return f"the server refused: {text}"
+                    case _:
+                        return "the server sent something else than messages"
+        finally:
+            connection.close()
+
+    def _connected(self) -> None:
+        self._state = "connected"
+        self._connected_at = trio.current_time()
+        log.info("redis.connected", app=self._app, server=self._address.server, channels=len(self._channels))
+
+    def _lasted_s(self) -> float:
+        return trio.current_time() - self._connected_at if self._state == "connected" else 0.0
+
+    async def _start(self, nursery: trio.Nursery, channel: bytes, payload: bytes) -> None:
+        for subscription in self._channels[channel]:
+            await self._turns.acquire()
+            nursery.start_soon(self._handle, subscription, payload)
+
+    async def _handle(self, subscription: Subscription, payload: bytes) -> None:
+        try:
+            with trio.CancelScope(shield=True), self._counts.count():
+                await subscription.call(payload)
+            self._handled += 1
+        except EdgedError as error:
+            self._report(subscription, error, error.__cause__)
+        except Exception as error:  # a mistake of ours ends this call, not the worker
+            self._report(subscription, HostFailed("the redis trigger failed"), error)
+        finally:
+            self._turns.release()
+
+    def _report(self, subscription: Subscription, error: EdgedError, cause: BaseException | None) -> None:
+        self._failed += 1
+        self._counts.failed += 1
+        (log.warning if cause is None else log.error)(
+            "message.failed",
+            code=error.code,
+            message=error.message,
+            app=self._app,
+            component=subscription.component,
+            channel=subscription.channel,
+            request_id=error.request_id,
+            exc_info=cause,
+        )
+
+
+class RedisTrigger:
+    """All redis triggers of one app.
+
+    Args:
+        dialer: of the app: an app is not trusted with where it connects to, here as elsewhere.
+        tls: see `edged.host.redis.connection.connect`.
+        random: a number from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        app: str,
+        subscriptions: Iterable[Subscription],
+        dialer: Dialer,
+        tls: ssl.SSLContext | None = None,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self.counts = Counts()
+        servers: dict[RedisAddress, list[Subscription]] = {}
+        for subscription in subscriptions:
+            servers.setdefault(subscription.address, []).append(subscription)
+        connecting: Connect = functools.partial(connect, dial=dialer.dial, tls=tls)
+        self._subscribers = [
+            Subscriber(app, at_server, self.counts, connecting, Backoff(random)) for at_server in servers.values()
+        ]
+
+    def statistics(self) -> Sequence[SubscriberStatistics]:
+        """One record for each server."""
+        return [subscriber.statistics() for subscriber in self._subscribers]
+
+    async def run(self) -> None:
+        """Call guests with messages until cancelled. Never raises; calls under way are not cut off."""
+        async with trio.open_nursery() as nursery:
+            for subscriber in self._subscribers:
+                nursery.start_soon(subscriber.run, nursery)
+
+    async def wait_idle(self) -> None:
+        """Return when no call is under way."""
+        await self.counts.wait_idle()
+
+
+def guest_call(guest: TriggerComponent) -> Call:
+    """A component that exports fermyon:spin/inbound-redis."""
+
+    async def call(message: bytes) -> None:
+        await guest.call(guest.exports["redis"], message)
+
+    return call
+
+
+async def _receive(connection: Connection) -> object:
+    """What comes next. A server that says nothing is asked whether it is still there."""
+    try:
+        return await connection.receive(REDIS_TRIGGER_PING_S)
+    except trio.TooSlowError:
+        await connection.send("PING")
+    try:
+        return await connection.receive(REDIS_TRIGGER_PING_S)
+    except trio.TooSlowError:
+        raise RedisFailed("the server does not answer any more") from None
