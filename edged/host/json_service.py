@@ -47,7 +47,7 @@ class JsonService:
         tls: by what an https server is trusted; None for the authorities that the system trusts.
 
     Raises:
-        ValueError: `url` is not one that can be asked. The message is a clause that follows it.
+        ValueError: it cannot be asked by this URL or with this token. The message is a clause that follows the URL.
     """
 
     def __init__(
@@ -61,6 +61,8 @@ class JsonService:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         _check(url)
+        if not (token.isascii() and (token.isprintable() or not token)):
+            raise ValueError("has a token that no header can carry")
         self._url = url
         self._authority = urlsplit(url).netloc
         self._token = token

@@ -209,12 +209,12 @@ async def test_nobody_there_and_nothing_of_it_in_the_message() -> None:
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listener.socket.getsockname()[1]
     await listener.aclose()
-    for asking in (service(f"http://127.0.0.1:{port}"), service(f"http://127.0.0.1:{port}", token="secret\n")):
-        with pytest.raises(ServiceFailed) as caught:
-            await asking.post("/", 1)
-        assert "secret" not in str(caught.value) + repr(asking)
-        assert "127.0.0.1" not in str(caught.value)
-        asking.close()
+    asking = service(f"http://127.0.0.1:{port}")
+    with pytest.raises(ServiceFailed) as caught:
+        await asking.post("/", 1)
+    assert "secret" not in str(caught.value) + repr(asking)
+    assert "127.0.0.1" not in str(caught.value)
+    asking.close()
 
 
 async def test_tls_is_checked() -> None:
@@ -256,3 +256,10 @@ async def test_tls_is_checked() -> None:
 def test_no_urls(url) -> None:
     with pytest.raises(ValueError, match=r"^(is no|has a user)"):
         service(url)
+
+
+@pytest.mark.parametrize("token", ["secret\n", "secret\0", "sécret"])
+def test_no_tokens(token) -> None:
+    with pytest.raises(ValueError, match="token") as caught:
+        service("http://a", token)
+    assert token not in str(caught.value)

@@ -43,7 +43,7 @@ class LibsqlDatabase:
     """`[sqlite_database.LABEL] type = "libsql"`. Making one neither blocks nor connects.
 
     Args:
-        url: of the server; also `libsql://`, which means https.
+        url: of the server, http or https.
         tls: as for `JsonService`.
 
     Raises:
@@ -51,9 +51,8 @@ class LibsqlDatabase:
     """
 
     def __init__(self, url: str, token: str, tls: ssl.SSLContext | None = None) -> None:
-        scheme, separator, rest = url.partition("://")
         self._service = JsonService(
-            f"https://{rest}" if separator and scheme == "libsql" else url,
+            url,
             token,
             connections_max=LIBSQL_STREAM_COUNT_MAX,
             answer_bytes_max=LIBSQL_ANSWER_BYTES_MAX,
