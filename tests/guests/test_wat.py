@@ -19,6 +19,7 @@ SHARED_IMPORTS = {
 }
 OWN_IMPORTS = {
     "exit": {"wasi:cli/exit@0.2.0"},
+    "fetch": {"wasi:http/outgoing-handler@0.2.0"},
     "key-value": {"fermyon:spin/key-value@2.0.0"},
     "unknown-import": {"acme:thing/x"},
 }

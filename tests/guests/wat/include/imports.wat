@@ -135,12 +135,38 @@
             (result (result (error $error-code)))))
     (export "[static]response-outparam.set"
       (func (param "param" (own $response-outparam))
-            (param "response" (result (own $outgoing-response) (error $error-code)))))))
+            (param "response" (result (own $outgoing-response) (error $error-code)))))
+
+    (export "outgoing-request" (type $outgoing-request (sub resource)))
+    (export "request-options" (type (sub resource)))
+    (export "incoming-response" (type $incoming-response (sub resource)))
+    (export "future-incoming-response" (type $future-response (sub resource)))
+    (export "[constructor]outgoing-request"
+      (func (param "headers" (own $headers)) (result (own $outgoing-request))))
+    (export "[method]outgoing-request.set-scheme"
+      (func (param "self" (borrow $outgoing-request)) (param "scheme" (option $scheme)) (result (result))))
+    (export "[method]outgoing-request.set-authority"
+      (func (param "self" (borrow $outgoing-request)) (param "authority" (option string)) (result (result))))
+    (export "[method]outgoing-request.set-path-with-query"
+      (func (param "self" (borrow $outgoing-request)) (param "path-with-query" (option string)) (result (result))))
+    (export "[method]future-incoming-response.subscribe"
+      (func (param "self" (borrow $future-response)) (result (own $pollable))))
+    (export "[method]future-incoming-response.get"
+      (func (param "self" (borrow $future-response))
+            (result (option (result (result (own $incoming-response) (error $error-code)))))))
+    (export "[method]incoming-response.status"
+      (func (param "self" (borrow $incoming-response)) (result u16)))
+    (export "[method]incoming-response.consume"
+      (func (param "self" (borrow $incoming-response)) (result (result (own $incoming-body)))))))
   (alias export $http "fields" (type $fields))
   (alias export $http "incoming-request" (type $incoming-request))
   (alias export $http "incoming-body" (type $incoming-body))
   (alias export $http "future-trailers" (type $future-trailers))
   (alias export $http "response-outparam" (type $response-outparam))
+  (alias export $http "error-code" (type $error-code))
+  (alias export $http "outgoing-request" (type $outgoing-request))
+  (alias export $http "request-options" (type $request-options))
+  (alias export $http "future-incoming-response" (type $future-response))
 
   ;; Bytes 0..1023 are for results and for lib.wat, 1024..65535 for the guest's own data, the rest for the allocator.
   (core module $Memory
@@ -200,6 +226,20 @@
   (core func $outgoing-body.finish
     (canon lower (func $http "[static]outgoing-body.finish") (memory $mem) (realloc $realloc)))
   (core func $response-outparam.set (canon lower (func $http "[static]response-outparam.set") (memory $mem)))
+  (core func $outgoing-request (canon lower (func $http "[constructor]outgoing-request")))
+  (core func $outgoing-request.set-scheme
+    (canon lower (func $http "[method]outgoing-request.set-scheme") (memory $mem)))
+  (core func $outgoing-request.set-authority
+    (canon lower (func $http "[method]outgoing-request.set-authority") (memory $mem)))
+  (core func $outgoing-request.set-path
+    (canon lower (func $http "[method]outgoing-request.set-path-with-query") (memory $mem)))
+  (core func $future-response.subscribe
+    (canon lower (func $http "[method]future-incoming-response.subscribe")))
+  (core func $future-response.get
+    (canon lower (func $http "[method]future-incoming-response.get") (memory $mem) (realloc $realloc)))
+  (core func $incoming-response.status (canon lower (func $http "[method]incoming-response.status")))
+  (core func $incoming-response.consume
+    (canon lower (func $http "[method]incoming-response.consume") (memory $mem)))
   (core func $pollable.drop (canon resource.drop $pollable))
   (core func $input-stream.drop (canon resource.drop $input-stream))
   (core func $output-stream.drop (canon resource.drop $output-stream))
@@ -237,6 +277,14 @@
     (export "outgoing-body.write" (func $outgoing-body.write))
     (export "outgoing-body.finish" (func $outgoing-body.finish))
     (export "response-outparam.set" (func $response-outparam.set))
+    (export "outgoing-request" (func $outgoing-request))
+    (export "outgoing-request.set-scheme" (func $outgoing-request.set-scheme))
+    (export "outgoing-request.set-authority" (func $outgoing-request.set-authority))
+    (export "outgoing-request.set-path" (func $outgoing-request.set-path))
+    (export "future-response.subscribe" (func $future-response.subscribe))
+    (export "future-response.get" (func $future-response.get))
+    (export "incoming-response.status" (func $incoming-response.status))
+    (export "incoming-response.consume" (func $incoming-response.consume))
     (export "pollable.drop" (func $pollable.drop))
     (export "input-stream.drop" (func $input-stream.drop))
     (export "output-stream.drop" (func $output-stream.drop))
