@@ -100,6 +100,7 @@ VARIABLE_FILE_BYTES_MAX = 1 * MiB  # --variable @FILE
 
 DIAL_TIMEOUT_S = 10.0  # name and connection together, where the guest names no time of its own
 DIAL_ADDRESS_COUNT_MAX = 4  # of a name: more would be a long wait for whatever is wrong with the first ones
+REFUSALS_LOGGED_MAX = 100  # destinations of one app; a guest that scans ports does not fill the log
 CHAIN_DEPTH_MAX = 16  # components that call each other in turn: more is a circle
 RESOLVE_THREAD_COUNT_MAX = 8  # names of one app looked up at once, each in a thread: slow DNS holds up this app only
 PORTS_REFUSED = frozenset({22, 25, 179})  # logins, mail and BGP: what a stolen guest would be used for
@@ -130,7 +131,6 @@ REDIS_TRIGGER_BACKOFF_S_MAX = 30.0  # and no longer; a connection that lasted as
 CRON_EXPRESSION_CHARS_MAX = 1_024  # every second of a minute, written as a list, is 169
 CRON_CLOCK_CHECK_S = 5.0  # between two looks at the wall clock: how late a tick is when the clock was set forward
 CRON_GRACE_S = 60.0  # how old a missed tick may be and still run, of all that were missed the last
-CRON_ERROR_CHARS_MAX = 1_024  # of what a guest says about its own failure, in our log
 
 # --- what goes into our logs ---
 

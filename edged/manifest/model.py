@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from edged.manifest.template import Template
+from edged.triggers.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +227,21 @@ class HttpTrigger:
 
 
 @dataclass(frozen=True, slots=True)
+class CronTrigger:
+    """Runs a component again and again (`[[trigger.cron]]`, Spin's plugin of that name)."""
+
+    type: ClassVar[str] = "cron"
+    id: str
+    component: str | None = None
+    schedule: Schedule = field(kw_only=True)
+    components: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    dependencies: Mapping[str, tuple[Dependency, ...]] = field(default_factory=dict)
+    line: int = field(default=1, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class OtherTrigger:
-    """A trigger of any other type (`redis`, `cron`, a plugin's): `config` is what the manifest says, unchecked."""
+    """A trigger of any other type (`redis`, a plugin's): `config` is what the manifest says, unchecked."""
 
     id: str
     type: str
@@ -238,7 +252,7 @@ class OtherTrigger:
     line: int = field(default=1, compare=False)
 
 
-Trigger = HttpTrigger | OtherTrigger
+Trigger = HttpTrigger | CronTrigger | OtherTrigger
 
 
 # --- the application ---
@@ -278,3 +292,7 @@ class App:
     @property
     def http_triggers(self) -> tuple[HttpTrigger, ...]:
         return tuple(trigger for trigger in self.triggers if isinstance(trigger, HttpTrigger))
+
+    @property
+    def cron_triggers(self) -> tuple[CronTrigger, ...]:
+        return tuple(trigger for trigger in self.triggers if isinstance(trigger, CronTrigger))

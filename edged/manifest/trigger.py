@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +27,7 @@ from edged.manifest.fields import (
 )
 from edged.manifest.model import (
     Component,
+    CronTrigger,
     Dependency,
     Executor,
     HttpTrigger,
@@ -40,6 +41,7 @@ from edged.manifest.names import kebab_problem
 from edged.manifest.problems import shown
 from edged.manifest.routes import route_problem
 from edged.manifest.sources import parse_trigger_dependencies
+from edged.triggers.schedule import Schedule, ScheduleError, parse_schedule
 
 WELL_KNOWN = "/.well-known/spin/"
 """Paths that edged answers itself."""
@@ -94,7 +96,7 @@ def parse_triggers(context: Context) -> Parse[tuple[Draft, ...]]:
         if isinstance(node.value, dict):
             raise node.invalid(f"must be an array of tables: write [[{node.path}]]")
         items_of(node)
-        parse = _parse_http(context) if node.name == "http" else _parse_other(context, node.name)
+        parse = _PARSERS[node.name](context) if node.name in _PARSERS else _parse_other(context, node.name)
         return array(parse)(node)
 
     def parse(node: Node) -> tuple[Draft, ...]:
@@ -136,6 +138,38 @@ def _parse_http(context: Context) -> Parse[Draft]:
         return _draft("http", trigger, values)
 
     return parse
+
+
+def _parse_cron(context: Context) -> Parse[Draft]:
+    own = {
+        "component": Field(_component_reference(context), required=True),
+        "cron_expression": Field(_schedule, required=True),
+    }
+    table = record(_shared_fields(context) | own)
+
+    def parse(node: Node) -> Draft:
+        values = table(node)
+        trigger = CronTrigger(
+            id=values.get("id", ""),
+            schedule=values["cron_expression"],
+            dependencies=_dependencies(values),
+            line=node.line,
+        )
+        return _draft("cron", trigger, values)
+
+    return parse
+
+
+def _schedule(node: Node) -> Schedule:
+    text = line(node)
+    try:
+        return parse_schedule(text)
+    except ScheduleError as error:
+        raise node.invalid(f"= {shown(text)} {error}") from None
+
+
+_PARSERS: Mapping[str, Callable[[Context], Parse[Draft]]] = {"http": _parse_http, "cron": _parse_cron}
+"""Type of trigger -> its parser, for the types that edged has."""
 
 
 def _dependencies(values: dict[str, Any]) -> Mapping[str, tuple[Dependency, ...]]:

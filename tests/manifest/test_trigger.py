@@ -8,6 +8,7 @@ import pytest
 from edged.manifest import App
 from edged.manifest.model import (
     AppSource,
+    CronTrigger,
     Dependency,
     HttpTrigger,
     OtherTrigger,
@@ -17,6 +18,7 @@ from edged.manifest.model import (
     StaticResponse,
     WagiExecutor,
 )
+from edged.triggers.schedule import parse_schedule
 
 AppOf = Callable[..., App]
 ProblemsOf = Callable[..., list[str]]
@@ -112,6 +114,50 @@ def test_other_types_are_kept_as_data(app_of: AppOf) -> None:
     )
     assert app.trigger_configs == {"redis": {"address": "redis://x"}}
     assert app.http_triggers == ()
+
+
+CRON = '[[trigger.cron]]\ncomponent = "a"\n'
+
+
+def test_cron(app_of: AppOf) -> None:
+    text = CRON + 'cron_expression = "0 */5 * * * *"\n' + CRON + 'id = "x"\ncron_expression = "@daily"\n'
+    app = app_of(COMPONENTS + text)
+    expected = (
+        CronTrigger("a-cron-trigger", "a", schedule=parse_schedule("0 */5 * * * *")),
+        CronTrigger("x", "a", schedule=parse_schedule("@daily")),
+    )
+    assert app.triggers == app.cron_triggers == expected
+    assert [trigger.line for trigger in app.triggers] == [8, 11]
+    assert app.http_triggers == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ("", "5: `trigger.cron[0]` needs `cron_expression`"),
+        ("cron_expression = 5", "7: `trigger.cron[0].cron_expression` must be a string, not an integer"),
+        (
+            'cron_expression = "*/5 * * * *"',
+            "7: `trigger.cron[0].cron_expression` = `*/5 * * * *` has 5 fields and needs 6 (second minute hour "
+            "day-of-month month day-of-week), or 7 with a year: `0 */5 * * * *`",
+        ),
+        (
+            'cron_expression = "0 0 0 31 2 *"',
+            "7: `trigger.cron[0].cron_expression` = `0 0 0 31 2 *` fits no day until 2099",
+        ),
+        (
+            'cron_expression = "@daily"\ntime_zone = "Europe/Berlin"',
+            "8: unknown field `trigger.cron[0].time_zone`; known here: id, component, components, dependencies, "
+            "cron_expression",
+        ),
+    ],
+)
+def test_cron_problems(problems_of: ProblemsOf, fields: str, expected: str) -> None:
+    assert problems_of(COMPONENTS + CRON + fields) == [expected]
+
+
+def test_cron_without_a_component(problems_of: ProblemsOf) -> None:
+    assert problems_of('[[trigger.cron]]\ncron_expression = "@daily"') == ["1: `trigger.cron[0]` needs `component`"]
 
 
 def test_further_components_and_dependencies(app_of: AppOf, tmp_path: Path) -> None:

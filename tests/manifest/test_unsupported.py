@@ -21,6 +21,10 @@ def test_what_is_served(app_of: AppOf) -> None:
     ("text", "expected"),
     [
         (C + '[[trigger.redis]]\ncomponent = "c"', "6: trigger `c-redis-trigger` is of type `redis`"),
+        (
+            C + '[[trigger.cron]]\ncron_expression = "@daily"\ncomponent = "c"',
+            "6: trigger `c-cron-trigger` is of type `cron`",
+        ),
         (C + HTTP + 'executor = { type = "wagi" }', "6: trigger `c-http-trigger` has the executor `wagi`"),
         (C + HTTP + 'components.x = "c"', "6: trigger `c-http-trigger` has further `components`"),
         (
@@ -37,7 +41,5 @@ def test_what_is_not(app_of: AppOf, text: str, expected: str) -> None:
 
 
 def test_everything_is_named_in_the_order_of_the_file(app_of: AppOf) -> None:
-    text = (
-        '[component.c]\nsource = { package = "a:b", version = "1.0.0" }\n' + '[[trigger.cron]]\ncomponent = "c"\n' * 2
-    )
+    text = '[component.c]\nsource = { package = "a:b", version = "1.0.0" }\n' + '[[trigger.sqs]]\ncomponent = "c"\n' * 2
     assert [line.split(":")[1] for line in unsupported(app_of(text))] == ["4", "6", "8"]

@@ -1,0 +1,232 @@
+"""The cron trigger: calls a guest at the moments of a schedule.
+
+    wall clock -> CronClock.due -> TickGate.claim -> the guest's handle-cron-event, with the tick
+
+A tick is a moment of the schedule, in UTC. What is promised of it, on one node:
+
+- It runs at most once, also when the wall clock is set back: ticks up to the last one seen are over.
+- It never runs early. It is late by as long as the event loop is busy, and by `CRON_CLOCK_CHECK_S` at most after the
+  wall clock was set forward.
+- Two runs of one trigger never overlap. What comes due during a run is missed.
+- After a while in which nobody looked (a suspended machine, a clock set forward) the last missed tick runs, if it is
+  not older than `CRON_GRACE_S`; nothing is caught up besides. Ticks before the trigger was started are not missed.
+- Missed ticks are counted and logged. A failed run is not tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import structlog
+import trio
+
+from edged.errors import EdgedError, HostFailed
+from edged.limits import CRON_CLOCK_CHECK_S, CRON_GRACE_S
+from edged.manifest.model import CronTrigger as Model
+from edged.triggers.counts import Counts
+from edged.triggers.schedule import Schedule
+
+log = structlog.get_logger()
+
+_TICK = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class TickGate(Protocol):
+    """Says who runs a tick, where more than one node has the trigger.
+
+    A gate over a fleet has to grant each tick to one caller at most; nodes agree on what a tick is, since it is
+    computed from the schedule and not from when a node noticed it. A claim that takes long delays the run.
+    """
+
+    async def claim(self, trigger_id: str, tick: datetime) -> bool:
+        """Whether this node is to run the tick.
+
+        Raises:
+            EdgedError: nobody knows; the tick is counted as failed.
+        """
+
+
+class NodeGate:
+    """Every node runs every tick."""
+
+    async def claim(self, _trigger_id: str, _tick: datetime) -> bool:
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What has come due since the clock was last looked at.
+
+    Attributes:
+        tick: to be run now.
+        missed: ticks that will not run.
+    """
+
+    tick: datetime | None = None
+    missed: int = 0
+
+
+class CronClock:
+    """Which ticks have come due, from nothing but the times it is told. All times are in UTC."""
+
+    def __init__(self, schedule: Schedule, now: datetime) -> None:
+        self._schedule = schedule
+        self._seen = now
+
+    def due(self, now: datetime) -> Due:
+        """What is due. Asked again, it answers with what came due since; never, if the clock went back."""
+        since = self._seen
+        if now <= since:
+            return Due()
+        self._seen = now
+        tick = self._schedule.latest(max(since, now - timedelta(seconds=CRON_GRACE_S)), now)
+        return Due(tick, self._schedule.count(since, now) - (tick is not None))
+
+    def skip(self, until: datetime) -> None:
+        """Take what was due until then as done with."""
+        self._seen = max(self._seen, until)
+
+    def next(self) -> datetime | None:
+        """The tick that comes due next, or None."""
+        return self._schedule.next(self._seen)
+
+    def wait_s(self, now: datetime) -> float:
+        """How long to sleep, at most `CRON_CLOCK_CHECK_S`: the sleeper's clock does not notice when ours is set."""
+        tick = self.next()
+        if tick is None:
+            return CRON_CLOCK_CHECK_S
+        return min(max((tick - now).total_seconds(), 0.0), CRON_CLOCK_CHECK_S)
+
+
+@dataclass(frozen=True, slots=True)
+class CronStatistics:
+    """What a trigger has done since it was loaded.
+
+    Attributes:
+        last_tick: that was run, or is.
+        next_tick: None if there is none.
+        served: runs that ended well.
+        failed: runs that did not.
+        missed: ticks that came due and did not run.
+        elsewhere: ticks that the gate left to another node.
+    """
+
+    last_tick: datetime | None
+    next_tick: datetime | None
+    served: int
+    failed: int
+    missed: int
+    elsewhere: int
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class CronTrigger:
+    """One `[[trigger.cron]]` of an app.
+
+    Args:
+        call: runs the guest; given the tick in seconds since 1970. Raises EdgedError.
+        now: the wall clock, in UTC.
+    """
+
+    def __init__(
+        self,
+        app: str,
+        model: Model,
+        call: Callable[[int], Awaitable[None]],
+        *,
+        gate: TickGate | None = None,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.model = model
+        self.counts = Counts()
+        self._call = call
+        self._gate = NodeGate() if gate is None else gate
+        self._now = now
+        self._clock = CronClock(model.schedule, now())
+        self._last_tick: datetime | None = None
+        self._missed = self._elsewhere = 0
+        self._is_running = False
+        self._missed_in_run = 0
+        self._app = app
+
+    def statistics(self) -> CronStatistics:
+        return CronStatistics(
+            self._last_tick,
+            self._clock.next(),
+            self.counts.served,
+            self.counts.failed,
+            self._missed,
+            self._elsewhere,
+        )
+
+    async def run(self) -> None:
+        """Call the guest at every tick until cancelled. Never raises; a call under way is not cut off."""
+        self._clock.skip(self._now())
+        async with trio.open_nursery() as nursery:
+            while True:
+                self._start_due(nursery)
+                await trio.sleep(self._clock.wait_s(self._now()))
+
+    async def wait_idle(self) -> None:
+        """Return when no call is under way."""
+        await self.counts.wait_idle()
+
+    def _start_due(self, nursery: trio.Nursery) -> None:
+        due = self._clock.due(self._now())
+        if self._is_running:
+            # Reported in one line when the run has ended, not in one for each second of it.
+            self._missed_in_run += due.missed + (due.tick is not None)
+            return
+        self._report_missed(due.missed, "late")
+        if due.tick is not None:
+            self._is_running = True
+            nursery.start_soon(self._run_tick, due.tick)
+
+    async def _run_tick(self, tick: datetime) -> None:
+        try:
+            if not await self._gate.claim(self.model.id, tick):
+                self._elsewhere += 1
+                return
+            self._last_tick = tick
+            with trio.CancelScope(shield=True), self.counts.count():
+                await self._call(int(tick.timestamp()))
+        except EdgedError as error:
+            self._report_failure(tick, error, error.__cause__)
+        except Exception as error:  # a mistake of ours ends this run, not the worker
+            self._report_failure(tick, HostFailed("the cron trigger failed"), error)
+        finally:
+            self._is_running = False
+            missed, self._missed_in_run = self._missed_in_run, 0
+            self._report_missed(missed, "running")
+
+    def _report_missed(self, missed: int, reason: str) -> None:
+        if missed:
+            self._missed += missed
+            log.warning(
+                "tick.missed",
+                app=self._app,
+                component=self.model.component,
+                trigger=self.model.id,
+                missed=missed,
+                reason=reason,
+            )
+
+    def _report_failure(self, tick: datetime, error: EdgedError, cause: BaseException | None) -> None:
+        self.counts.failed += 1
+        (log.warning if cause is None else log.error)(
+            "tick.failed",
+            code=error.code,
+            message=error.message,
+            app=self._app,
+            component=self.model.component,
+            trigger=self.model.id,
+            request_id=error.request_id,
+            tick=f"{tick:{_TICK}}",
+            exc_info=cause,
+        )
