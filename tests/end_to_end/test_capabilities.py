@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,6 +36,8 @@ component = "refused"
 [component.granted]
 source = "guest.wasm"
 allowed_outbound_hosts = ["*://127.0.0.1:*"]
+key_value_stores = ["default"]
+ai_models = ["a-model"]
 [component.refused]
 source = "guest.wasm"
 """
@@ -55,8 +58,7 @@ class Apps:
 
     def url(self, guest: str, *options: str) -> str:
         if (guest, *options) not in self._urls:
-            folder = self._folder / str(len(self._urls))
-            folder.mkdir()
+            folder = Path(tempfile.mkdtemp(dir=self._folder))
             shutil.copy(self._guest_path(guest), folder / "guest.wasm")
             (folder / "spin.toml").write_text(MANIFEST)
             server = edged_up(folder, "--cache-dir", str(CACHE), "--limit", "cpu_s_max=120", *options)
@@ -96,6 +98,9 @@ def ask(url: str, body: object) -> tuple[int, str]:
     return answer.status_code, answer.text
 
 
+# --- HTTP ---
+
+
 def test_http(granted: str, server: Upstream) -> None:
     status, text = ask(f"{granted}/send", ["POST", f"http://127.0.0.1:{server.port}/x", "a body"])
     assert (status, json.loads(text)[::2]) == (200, [200, "a body"])
@@ -113,6 +118,9 @@ def test_http_gated(gated: str, server: Upstream) -> None:
     url = f"http://127.0.0.1:{server.port}/gated"
     assert ask(f"{gated}/send", ["GET", url, ""]) == (403, "destination-ip-prohibited")
     assert "/gated" not in server.served
+
+
+# --- Redis ---
 
 
 REDIS_CALLS: list[tuple[list[object], object]] = [
@@ -151,6 +159,9 @@ def test_redis_refused(refused: str, redis: Service) -> None:
 
 def test_redis_gated(gated: str, redis: Service) -> None:
     assert ask(f"{gated}/redis", [f"redis://127.0.0.1:{redis.port}/", []]) == (403, f"other: {GATED}")
+
+
+# --- MQTT ---
 
 
 def test_mqtt(apps: Apps, mosquitto: Mosquitto) -> None:

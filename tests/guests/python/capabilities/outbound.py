@@ -72,12 +72,12 @@ def _redis_call(connection: Any, name: str, subject: Any, *arguments: Any) -> ob
     return called
 
 
-def _database(types: ModuleType, connection: Any, calls: list[list[Any]]) -> bytes:
+def _database(kinds: ModuleType, connection: Any, calls: list[list[Any]]) -> bytes:
     """`[address, [["query" or "execute", statement, parameter, ...], ...]]`: what each call gives."""
     results = []
     with connection:
         for name, statement, *described in calls:
-            parameters = [values.from_json(types, "ParameterValue", parameter) for parameter in described]
+            parameters = [values.from_json(kinds, "ParameterValue", parameter) for parameter in described]
             if name == "execute":
                 results.append(connection.execute(statement, parameters))
             else:

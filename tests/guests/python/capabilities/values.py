@@ -1,6 +1,8 @@
 """Values of the interfaces as JSON and back: a variant is a list of its case, as WIT spells it, and its payload."""
 
 import re
+from dataclasses import fields
+from enum import Enum
 from types import ModuleType
 from typing import Any
 
@@ -30,14 +32,16 @@ def to_json(value: object) -> Any:
             return [to_json(item) for item in value]
         case None | bool() | int() | float() | str():
             return value
-    payload = getattr(value, "value", None)
-    return [case(value)] if payload is None else [case(value), to_json(payload)]
+    if isinstance(value, Enum):
+        return value.name.lower()
+    if "_" not in type(value).__name__:  # a record
+        return [to_json(getattr(value, field.name)) for field in fields(value)]
+    return [case(value), *(to_json(getattr(value, field.name)) for field in fields(value))]
 
 
 def from_json(types: ModuleType, variant: str, described: list[Any]) -> Any:
     """A variant of an interface. Its payload is text where the interface takes bytes."""
     name, *payload = described
     made = getattr(types, f"{variant}_{''.join(part.capitalize() for part in name.split('-'))}")
-    if name in ("binary", "jsonb"):
-        payload = [payload[0].encode()]
-    return made(*(tuple(item) if isinstance(item, list) else item for item in payload))
+    convert = {"binary": str.encode, "jsonb": str.encode, "date": tuple, "time": tuple, "datetime": tuple}.get(name)
+    return made(*map(convert, payload)) if convert else made(*payload)
