@@ -49,7 +49,7 @@ def admit(grant: Grant, scheme: str, host: str, port: int, budget: Budget) -> No
     Raises:
         Err: `connection-failed`
     """
-    if not grant.allowed.allows(scheme, host, port):
+    if not grant.allows(scheme, host, port):
         shown = f"[{host}]" if ":" in host else host
         destination = f"{scheme}://{shown}:{port}"
         raise Err(("connection-failed", f"{destination} is not in this component's allowed_outbound_hosts"))
