@@ -50,24 +50,27 @@ class EnvironmentProvider:
         except FileNotFoundError:
             if not self.dotenv_required:
                 return {}
-            raise VariablesUnavailable(f"{self.dotenv} is not there") from None
+            raise self._failed(" is not there") from None
         except OSError as error:
-            raise VariablesUnavailable(f"{self.dotenv} cannot be read: {error.strerror}") from None
+            raise self._failed(f" cannot be read: {error.strerror}") from None
         if len(data) > DOTENV_BYTES_MAX:
-            raise VariablesUnavailable(f"{self.dotenv} has more than {DOTENV_BYTES_MAX} bytes")
+            raise self._failed(f" has more than {DOTENV_BYTES_MAX} bytes")
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
-            raise VariablesUnavailable(f"{self.dotenv}:{line}: not UTF-8") from None
+            raise self._failed(f":{line}: not UTF-8") from None
         # The library's own reader skips what it does not understand, and puts variables into values.
         bindings = list(parse_stream(io.StringIO(text)))
         for binding in bindings:
             if binding.error:
-                raise VariablesUnavailable(f"{self.dotenv}:{binding.original.line}: no NAME=value")
+                raise self._failed(f":{binding.original.line}: no NAME=value")
         return {
             binding.key: binding.value for binding in bindings if binding.key is not None and binding.value is not None
         }
+
+    def _failed(self, text: str) -> VariablesUnavailable:
+        return VariablesUnavailable(f"{self.dotenv}{text}", remedy="Correct the file: one NAME=value on each line.")
 
 
 def _text(key: str, value: str) -> str:
