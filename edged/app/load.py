@@ -52,7 +52,7 @@ async def load_app(
         allowed_hosts(declared.id, declared.allowed_outbound_hosts, values)
     callers = _callers(model)
     served = [declared for declared in model.components.values() if declared.id in callers]
-    services = await open_services(served, values, options, nursery)
+    services = await open_services(model.name, served, values, options, nursery)
     components: dict[str, TriggerComponent] = {}
     try:
         for declared in served:

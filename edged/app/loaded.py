@@ -47,7 +47,7 @@ class LoadedApp:
         self.services = services
 
     async def run(self) -> None:
-        """What an app does besides answering requests, until cancelled: other triggers, instances ahead, clearing up."""
+        """What an app does besides answering requests, until cancelled: other triggers, instances ahead, tidying."""
         async with trio.open_nursery() as nursery:
             for component in self.components.values():
                 if component.pool.program.limits.instances_ahead:

@@ -20,6 +20,7 @@ from edged.host.mqtt.publisher import Publishers
 from edged.host.network.configured import configured_gate
 from edged.host.network.dialer import Dialer
 from edged.host.network.grant import Grant
+from edged.host.network.refusals import Refusals
 from edged.host.redis.pool import RedisPool
 from edged.host.registry import HostConfig
 from edged.host.state import State, open_state
@@ -51,6 +52,7 @@ class Services:
     limits: GuestLimits
     nursery: trio.Nursery
     state: State
+    refusals: Refusals
     dialer: Dialer
     local: LocalTransport
     http: HttpClient
@@ -71,7 +73,7 @@ class Services:
             environment={**component.environment, **self.environment},
             key_value={label: self.state.key_value.get(label) for label in component.key_value_stores},
             databases={name: self.state.databases.get(name) for name in component.sqlite_databases},
-            grant=Grant(allowed, self.dialer),
+            grant=Grant(allowed, self.dialer, component.id, self.refusals),
             outgoing=Outgoing(self.http, self.nursery, self.local),
             redis=self.redis,
             mqtt=self.mqtt,
@@ -91,9 +93,9 @@ class Services:
 
 
 async def open_services(
-    components: Collection[Component], values: Mapping[str, str], options: LoadOptions, nursery: trio.Nursery
+    app: str, components: Collection[Component], values: Mapping[str, str], options: LoadOptions, nursery: trio.Nursery
 ) -> Services:
-    """Open what these components may use.
+    """Open what these components of an app may use.
 
     Raises:
         StateFolderError, RuntimeConfigUnsupported: see `edged.host.state.open_state`.
@@ -108,13 +110,16 @@ async def open_services(
     except BaseException:
         state.close()
         raise
-    dialer = Dialer(configured_gate(config.outbound_networking, allowed=options.networks_allowed))
+    refusals = Refusals(app)
+    gate = configured_gate(config.outbound_networking, allowed=options.networks_allowed)
+    dialer = Dialer(gate, refused=refusals.by_address)
     return Services(
         values=values,
         environment=options.environment,
         limits=options.limits,
         nursery=nursery,
         state=state,
+        refusals=refusals,
         dialer=dialer,
         local=LocalTransport(),
         http=HttpClient(

@@ -115,7 +115,7 @@ def wasi_interfaces(config: HostConfig) -> list[Interface]:
         filesystem.FilesystemTypes(),
         filesystem.Preopens(build_tree(config.files) if config.files else None),
         http_types.HttpTypes(config.limits),
-        outgoing_handler.OutgoingHandler(config.grant.allowed, config.outgoing, config.limits),
+        outgoing_handler.OutgoingHandler(config.grant, config.outgoing, config.limits),
         poll.Poll(),
         random.Insecure(),
         random.InsecureSeed(),

@@ -33,6 +33,7 @@ from edged.host.http.message import (
 from edged.host.http.request_body import SinkReader
 from edged.host.http.transport import InboundResponse, OutboundRequest, Timeouts, Transport
 from edged.host.interface import Err, Interface, Invocation, Ok
+from edged.host.network.grant import Grant
 from edged.http.exchange import ClientGone, Header
 from edged.limits import (
     HTTP_CLIENT_BETWEEN_BYTES_S_MAX,
@@ -41,7 +42,6 @@ from edged.limits import (
     HTTP_CLIENT_TARGET_BYTES_MAX,
     GuestLimits,
 )
-from edged.manifest.outbound import AllowedHosts
 
 log = structlog.get_logger()
 
@@ -79,15 +79,15 @@ class OutgoingHandler(Interface):
     """`wasi:http/outgoing-handler`.
 
     Args:
-        allowed: `allowed_outbound_hosts` of the component.
+        grant: of the component.
         outgoing: None refuses every request.
         limits: of the app; bodies are held to them.
     """
 
     wit: ClassVar[str] = "wasi:http/outgoing-handler"
 
-    def __init__(self, allowed: AllowedHosts, outgoing: Outgoing | None, limits: GuestLimits) -> None:
-        self._allowed = allowed
+    def __init__(self, grant: Grant, outgoing: Outgoing | None, limits: GuestLimits) -> None:
+        self._grant = grant
         self._outgoing = outgoing
         self._response_body_bytes_max = limits.response_body_bytes_max
 
@@ -112,8 +112,8 @@ class OutgoingHandler(Interface):
 
     def _is_allowed(self, request: OutboundRequest) -> bool:
         if request.authority is None:
-            return self._allowed.allows_self("http") or self._allowed.allows_self("https")
-        return self._allowed.allows(request.scheme, request.host, request.port)
+            return self._grant.allows_self()
+        return self._grant.allows(request.scheme, request.host, request.port)
 
     def _outbound(self, request: OutgoingRequest, options: RequestOptions | None, depth: int) -> OutboundRequest:
         method = _method(request)

@@ -70,7 +70,7 @@ class SpinMqtt(Interface):
             broker = Broker.parse(address, username, password, keep_alive_interval_in_secs)
         except AddressInvalid:
             raise Err("invalid-address") from None
-        if not self._grant.allowed.allows(broker.scheme, broker.host, broker.port):
+        if not self._grant.allows(broker.scheme, broker.host, broker.port):
             destination = f"{broker.scheme}://{broker.host}:{broker.port}"
             raise Err(("connection-failed", f"{destination} is not in this component's allowed_outbound_hosts"))
         if invocation.budget.mqtt_connections < 1 or self._publishers.free < 1:

@@ -99,11 +99,13 @@ class Dialer:
     Attributes:
         gate: which addresses are let pass.
         resolve, connect: replaced in tests.
+        refused: told the name that leads to no address which may be dialled.
     """
 
     gate: AddressGate = field(default_factory=AddressGate)
     resolve: Resolve = field(default_factory=SystemResolver)
     connect: Connect = connect
+    refused: Callable[[str], None] = lambda _host: None
 
     async def addresses(self, host: str, port: int, timeout_s: float = DIAL_TIMEOUT_S) -> Sequence[Address]:
         """Addresses of a name or address that may be dialled; at least one.
@@ -129,6 +131,7 @@ class Dialer:
                 raise NameUnknown(f"{host} is not known") from None
         admitted = [address for address in found if self.gate.admits(address)]
         if not admitted:
+            self.refused(host)
             raise AddressProhibited(f"{host} is not an address that guests may reach")
         return admitted[:DIAL_ADDRESS_COUNT_MAX]
 

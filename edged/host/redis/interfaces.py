@@ -123,7 +123,7 @@ class SpinRedis(Interface):
         except ValueError:
             raise Err("invalid-address") from None
         pool, budget = self._pool, invocation.budget
-        if pool is None or not self._grant.allowed.allows(address.scheme, address.host, address.port):
+        if pool is None or not self._grant.allows(address.scheme, address.host, address.port):
             raise Err("invalid-address")
         if budget.redis_connections < 1:
             raise Err("too-many-connections")

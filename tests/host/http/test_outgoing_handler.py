@@ -19,6 +19,7 @@ from edged.host.http.transport import InboundResponse, Timeouts
 from edged.host.http_client.client import HttpClient
 from edged.host.http_client.fetch import WholeBody
 from edged.host.interface import Err, Ok
+from edged.host.network.grant import Grant
 from edged.http.exchange import ClientGone
 from edged.limits import (
     HTTP_CLIENT_BETWEEN_BYTES_S_MAX,
@@ -78,15 +79,15 @@ class Guest:
     def __init__(self, nursery, *allowed: str, local: bool = True, budget: Budget | None = None) -> None:
         self.network, self.local = FakeTransport(), FakeTransport()
         outgoing = Outgoing(self.network, nursery, self.local if local else None)
-        self.handler = OutgoingHandler(hosts(*allowed), outgoing, GuestLimits())
+        self.handler = OutgoingHandler(grant(*allowed), outgoing, GuestLimits())
         self.invocation = invocation(budget)
 
     def handle(self, request=None, options=None):
         return self.handler.handle(self.invocation, request or outgoing_request(), options)
 
 
-def hosts(*allowed: str) -> AllowedHosts:
-    return AllowedHosts(tuple(map(parse_host, allowed)))
+def grant(*allowed: str) -> Grant:
+    return Grant(AllowedHosts(tuple(map(parse_host, allowed))))
 
 
 def outgoing_request(
@@ -151,7 +152,7 @@ async def test_nothing_else_is(nursery, allowed, request_) -> None:
 
 def test_a_component_without_a_way_out_is_refused_everything() -> None:
     with err("HTTP-request-denied"):
-        OutgoingHandler(hosts("*://*:*"), None, GuestLimits()).handle(invocation(), outgoing_request(), None)
+        OutgoingHandler(grant("*://*:*"), None, GuestLimits()).handle(invocation(), outgoing_request(), None)
 
 
 # --- the app itself and its components ---
@@ -366,7 +367,7 @@ async def test_a_transport_that_returns_without_an_answer(nursery) -> None:
         async def send(self, request, respond) -> None:
             await trio.lowlevel.checkpoint()
 
-    handler = OutgoingHandler(hosts("*://*:*"), Outgoing(Silent(), nursery), GuestLimits())
+    handler = OutgoingHandler(grant("*://*:*"), Outgoing(Silent(), nursery), GuestLimits())
     future = handler.handle(invocation(), outgoing_request(), None)
     await future.wait()
     assert got(future) == Err("connection-terminated")
@@ -511,7 +512,7 @@ async def shout(stream) -> None:
 async def test_a_guest_that_writes_and_reads_at_once(nursery) -> None:
     port = await listen(nursery, shout)
     client = HttpClient(DIALER)
-    handler = OutgoingHandler(hosts("http://127.0.0.1:*"), Outgoing(client, nursery), GuestLimits())
+    handler = OutgoingHandler(grant("http://127.0.0.1:*"), Outgoing(client, nursery), GuestLimits())
     request = outgoing_request(f"127.0.0.1:{port}", method="post")
     body = request.body()
     out = body.write()
@@ -593,7 +594,7 @@ async def test_guests_that_let_go_at_any_point_leave_nothing_behind(nursery) -> 
         scope.cancel()
 
     async with trio.open_nursery() as sending:
-        handler = OutgoingHandler(hosts("http://127.0.0.1:*"), Outgoing(client, sending), GuestLimits())
+        handler = OutgoingHandler(grant("http://127.0.0.1:*"), Outgoing(client, sending), GuestLimits())
         async with trio.open_nursery() as guests:
             for _ in range(300):
                 guests.start_soon(guest, handler)
