@@ -95,7 +95,7 @@ class Publishers:
     """What the components of an app share: how many connections there may be, and by what a broker is trusted.
 
     Args:
-        count_max: connections of all requests at once.
+        count_max: connections of all requests at once; the operator's choice up to the limit.
         tls: for `mqtts`; None for the authorities that the system trusts.
 
     Attributes:
@@ -103,7 +103,7 @@ class Publishers:
     """
 
     def __init__(self, count_max: int = MQTT_CONNECTION_COUNT_MAX, tls: ssl.SSLContext | None = None) -> None:
-        self.free = count_max
+        self.free = min(count_max, MQTT_CONNECTION_COUNT_MAX)
         self._tls = tls
 
     async def tls(self) -> ssl.SSLContext:

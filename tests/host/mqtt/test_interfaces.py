@@ -20,7 +20,7 @@ from edged.host.mqtt.publisher import Publishers
 from edged.host.network.dialer import Dialer
 from edged.host.network.gate import LOOPBACK, AddressGate
 from edged.host.network.grant import Grant
-from edged.limits import MQTT_CONNECTIONS_OPEN_MAX, MQTT_PAYLOAD_BYTES_MAX
+from edged.limits import MQTT_CONNECTION_COUNT_MAX, MQTT_CONNECTIONS_OPEN_MAX, MQTT_PAYLOAD_BYTES_MAX
 from edged.manifest.outbound import AllowedHosts, parse_host
 from tests.host.fakes import err, invocation
 from tests.services import Mosquitto, free_port
@@ -204,6 +204,18 @@ def test_connections_of_an_app_at_the_limit_and_over() -> None:
         open_to(interfaces[0], "mqtt://127.0.0.1")
     first.drop()
     open_to(interfaces[1], "mqtt://127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        (3, 3),
+        (MQTT_CONNECTION_COUNT_MAX, MQTT_CONNECTION_COUNT_MAX),
+        (MQTT_CONNECTION_COUNT_MAX + 1, MQTT_CONNECTION_COUNT_MAX),
+    ],
+)
+def test_an_operator_may_lower_the_connections_of_an_app(asked, given) -> None:
+    assert Publishers(asked).free == given
 
 
 async def test_a_message_is_delivered_though_the_request_ends_at_once(mosquitto: Mosquitto) -> None:
