@@ -19,7 +19,11 @@ from edged.host.llm.compute import LlmCompute
 from edged.host.llm.interfaces import Llm
 from edged.host.mqtt import interfaces as mqtt
 from edged.host.mqtt.publisher import Publishers
+from edged.host.mysql import interfaces as mysql
+from edged.host.mysql.connection import MysqlPool
 from edged.host.network.grant import Grant
+from edged.host.postgres import interfaces as postgres
+from edged.host.postgres.connection import PostgresPool
 from edged.host.preview1.module import Preview1
 from edged.host.redis import interfaces as redis
 from edged.host.redis.pool import RedisPool
@@ -55,6 +59,7 @@ class HostConfig:
         models: language models that the component may use.
         llm: what computes for them, None where nothing does.
         mqtt: what the app's components share for connections to brokers.
+        mysql, postgres: what they share for connections to such servers, None where there is nothing.
         variables: of the component, names to values. They may be secrets and stay out of the repr.
         limits: of the app.
     """
@@ -71,6 +76,8 @@ class HostConfig:
     models: frozenset[str] = frozenset()
     llm: LlmCompute | None = None
     mqtt: Publishers = field(default_factory=Publishers)
+    mysql: MysqlPool | None = None
+    postgres: PostgresPool | None = None
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     limits: GuestLimits = field(default_factory=GuestLimits)
 
@@ -84,6 +91,10 @@ def spin_interfaces(config: HostConfig) -> list[Interface]:
         key_value.WasiKeyValueStore(config.key_value),
         Llm(config.models, config.llm),
         mqtt.SpinMqtt(config.grant, config.mqtt),
+        mysql.SpinMysql(config.grant, config.mysql),
+        postgres.SpinPostgres2(config.grant, config.postgres),
+        postgres.SpinPostgres3(config.grant, config.postgres),
+        postgres.SpinPostgres4(config.grant, config.postgres),
         redis.SpinRedis(config.grant, config.redis),
         sqlite.SpinSqlite2(config.databases),
         sqlite.SpinSqlite3(config.databases),
