@@ -23,7 +23,7 @@ OWN_IMPORTS = {
     "key-value": {"fermyon:spin/key-value@2.0.0"},
     "unknown-import": {"acme:thing/x"},
 }
-NOT_HANDLERS = {"no-handler", "core-module", "syntax-error"}
+NOT_HANDLERS = {"cron", "no-handler", "core-module", "syntax-error"}
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +110,10 @@ def test_a_guest_with_as_much_as_asked_for_and_no_more(make: object, limit: str,
     instantiate(content, **{limit: 20 * unit})
     with pytest.raises(wasmtime.WasmtimeError):
         instantiate(content, **{limit: 20 * unit - 1})
+
+
+def test_cron(engine: wasmtime.Engine) -> None:
+    """The plugin's world: its types are an interface of nothing else, and its function stands outside of any."""
+    content = wat.wasm("cron")
+    assert imports_of(engine, content) == {"fermyon:spin-cron/cron-types@2.0.0"}
+    assert exports_of(engine, content) == {"handle-cron-event"}
