@@ -73,7 +73,8 @@ def _address(*schemes: str) -> Parse[str]:
         text = line(node)
         try:
             parts = urlsplit(text)
-            valid = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and " " not in text
+            valid = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+            valid = valid and text.isascii() and " " not in text
         except ValueError:
             valid = False
         if not valid:
@@ -81,6 +82,19 @@ def _address(*schemes: str) -> Parse[str]:
         return text
 
     return parse
+
+
+def _token(node: Node) -> str:
+    """What stands in a header, or nothing for a server that asks for none."""
+    text = string(node)
+    if not text.isascii() or " " in text or (text and not text.isprintable()):
+        raise node.invalid("must be letters, digits and signs of ASCII, as a header can carry it")
+    return text
+
+
+def _token_needed(node: Node) -> str:
+    line(node)
+    return _token(node)
 
 
 _http_address = _address("http", "https")
@@ -203,7 +217,7 @@ def typed_tables(context: Context) -> dict[str, dict[str, Kind | Refused]]:
     vault = Kind(
         {
             "url": Field(_http_address, required=True),
-            "token": Field(line, required=True),
+            "token": Field(_token_needed, required=True),
             "mount": Field(_route, required=True),
             "prefix": Field(_route),
         },
@@ -219,7 +233,7 @@ def typed_tables(context: Context) -> dict[str, dict[str, Kind | Refused]]:
         "sqlite_database": {
             "spin": Kind({"path": Field(path), "allow_attach_file": Field(no_attach)}, _database_file),
             "libsql": Kind(
-                {"url": Field(_http_address, required=True), "token": Field(line, required=True)}, LibsqlDatabase
+                {"url": Field(_http_address, required=True), "token": Field(_token, required=True)}, LibsqlDatabase
             ),
         },
         "variables_provider": {
@@ -233,7 +247,7 @@ def typed_tables(context: Context) -> dict[str, dict[str, Kind | Refused]]:
             "remote_http": Kind(
                 {
                     "url": Field(_http_address, required=True),
-                    "auth_token": Field(line, required=True),
+                    "auth_token": Field(_token, required=True),
                     "api_type": Field(_api_type),
                 },
                 RemoteLlm,

@@ -172,6 +172,20 @@ def test_older_and_other_names() -> None:
     assert read(f'[[variables_provider]]\ntype = "open_bao"\n{vault}').variables_providers == expected
 
 
+LIBSQL = "[sqlite_database.a]\ntype = 'libsql'\nurl = 'http://a'\n"
+VAULT = "[[variables_provider]]\ntype = 'vault'\nurl = 'http://a'\nmount = 'm'\n"
+
+
+def test_tokens() -> None:
+    assert read(LIBSQL + "token = ''").sqlite_databases == {"a": LibsqlDatabase("http://a", "")}
+    assert read(LIBSQL + "token = '~!'").sqlite_databases == {"a": LibsqlDatabase("http://a", "~!")}
+    assert problems(VAULT + "token = ''") == ["5: `variables_provider[0].token` must not be empty"]
+    for wrong in ("ä", "a b", "a\\u0000", "\\t"):
+        for table, name in ((LIBSQL, "sqlite_database.a"), (VAULT, "variables_provider[0]")):
+            (problem,) = problems(f'{table}token = "geheim-1234{wrong}"')
+            assert problem.partition(": ")[2].startswith(f"`{name}.token` must ")
+
+
 def test_no_log_folder() -> None:
     assert read('log_dir = ""').log_dir is None
 
