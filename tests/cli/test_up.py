@@ -43,6 +43,7 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(cache_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """`run(path, ...)`: the error event of `edged up --json`, with `exit_status` and what stderr said."""
     monkeypatch.delenv("SPIN_HTTP_LISTEN_ADDR", raising=False)
+    monkeypatch.delenv("RUNTIME_CONFIG_FILE", raising=False)
     # Loggers keep their first configuration, which must not be this command's for the tests after this one.
     monkeypatch.setattr(up_module, "configure", lambda **_: None)
 
@@ -278,6 +279,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., UpOptions]:
     """`parsed(...)`: what the command makes of its arguments. Nothing is served."""
     monkeypatch.setattr(up_module, "configure", lambda **_: None)
     monkeypatch.delenv("SPIN_HTTP_LISTEN_ADDR", raising=False)
+    monkeypatch.delenv("RUNTIME_CONFIG_FILE", raising=False)
     monkeypatch.delenv("EDGED_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
 
