@@ -81,23 +81,24 @@ async def open_wire(dialer: Dialer, context_of: ContextOf, origin: Origin, timeo
     Raises:
         HttpError: with the error-code for what went wrong; `connection-timeout` past `timeout_s`.
     """
+    deadline = trio.current_time() + timeout_s
     try:
-        with trio.fail_after(timeout_s):
-            stream = await dialer.dial(origin.host, origin.port, timeout_s)
-            if origin.scheme != "https":
-                return SocketWire(stream)
-            try:
-                # Most servers end TLS without saying so. Where that could cut an answer short, its framing tells.
-                tls = trio.SSLStream(
-                    stream,
-                    context_of(origin.host),
-                    server_hostname=origin.host.removesuffix("."),
-                    https_compatible=True,
-                )
+        stream = await dialer.dial(origin.host, origin.port, timeout_s)
+        if origin.scheme != "https":
+            return SocketWire(stream)
+        try:
+            # Most servers end TLS without saying so. Where that could cut an answer short, its framing tells.
+            tls = trio.SSLStream(
+                stream,
+                context_of(origin.host),
+                server_hostname=origin.host.removesuffix("."),
+                https_compatible=True,
+            )
+            with trio.fail_at(deadline):
                 await tls.do_handshake()
-            except BaseException:
-                stream.socket.close()
-                raise
-            return SocketWire(tls)
+        except BaseException:
+            stream.socket.close()
+            raise
+        return SocketWire(tls)
     except (DialFailed, trio.TooSlowError, trio.BrokenResourceError, ValueError) as error:
         raise failure_of(error) from None

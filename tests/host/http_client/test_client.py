@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import errno
+import socket
 import ssl
 
 import pytest
@@ -14,6 +17,7 @@ from edged.host.http_client.client import HttpClient
 from edged.host.http_client.fetch import WholeBody
 from edged.host.http_client.wire import system_roots
 from edged.host.network.dialer import Dialer
+from edged.host.network.gate import AddressGate
 from tests.host.http_client.servers import DIALER, OK, Call, Servers, head, hello, listen, read, request
 
 wait = trio.testing.wait_all_tasks_blocked
@@ -233,6 +237,50 @@ async def test_what_is_not_opened_is_not_reached(nursery) -> None:
     client = HttpClient(Dialer())
     with pytest.raises(HttpError, match="destination-IP-prohibited"):
         await loopback(nursery, client, port)
+    nursery.cancel_scope.cancel()
+
+
+async def never(*_: object) -> None:
+    await trio.sleep_forever()
+
+
+def failing(error: Exception):
+    async def fail(*_: object) -> None:
+        raise error
+
+    return fail
+
+
+FAILURES = {
+    "name unknown": (
+        {"resolve": failing(socket.gaierror(socket.EAI_NONAME, "x"))},
+        ("DNS-error", ("address not available", 0)),
+    ),
+    "name not answered": ({"resolve": never}, "DNS-timeout"),
+    "address prohibited": ({"gate": AddressGate()}, "destination-IP-prohibited"),
+    "refused": ({"connect": failing(OSError(errno.ECONNREFUSED, "x"))}, "connection-refused"),
+    "unreachable": ({"connect": failing(OSError(errno.EHOSTUNREACH, "x"))}, "destination-unavailable"),
+    "not answered": ({"connect": never}, "connection-timeout"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+async def test_every_way_not_to_get_a_connection_has_a_code(nursery, autojump_clock, name) -> None:
+    parts, code = FAILURES[name]
+    client = HttpClient(dataclasses.replace(DIALER, **parts))
+    call = Call(nursery, client, request(authority="nowhere.example" if "resolve" in parts else "127.0.0.1"))
+    await call.finished.wait()
+    assert call.code == code
+    assert client.statistics().active == 0
+
+
+async def test_a_name_that_no_certificate_can_have(nursery) -> None:
+    name, port = ".example", await listen(nursery, hello)
+    client = HttpClient(to_name(name, port), context_of=trusting)
+    call = Call(nursery, client, request(scheme="https", authority=f"{name}:{port}"))
+    await call.finished.wait()
+    assert call.code == "HTTP-request-URI-invalid"
+    assert client.statistics().active == 0
     nursery.cancel_scope.cancel()
 
 
