@@ -73,6 +73,8 @@ class Program:
         root = ffi.lib.wasmtime_component_linker_root(self.linker)
         try:
             for name, imported in self.type.imports.items():
+                if not imported.functions and not imported.resources:
+                    continue  # types only: nothing that could be called
                 interface = _provider(provided, name)
                 if interface is None and not name.startswith(tuple(refusable)):
                     unknown.append(name)
@@ -94,14 +96,24 @@ class Program:
             ffi.lib.wasmtime_component_linker_delete(linker)
 
     def export(self, interface_prefix: str, function: str) -> Export | None:
-        """The function of the exported interface whose name starts with a prefix, or None."""
+        """The function of the exported interface whose name starts with a prefix, or None.
+
+        Args:
+            interface_prefix: empty for a function that is in no interface.
+        """
+        if not interface_prefix:
+            ty = self.type.functions.get(function)
+            return None if ty is None else self._export(function, None, function, ty)
         for name, exported in self.type.exports.items():
             if name.startswith(interface_prefix) and function in exported.functions:
                 outer = self._compiled.get_export_index(name)
-                index = self._compiled.get_export_index(function, outer)
-                assert index is not None
-                return Export(f"{name}#{function}", index, exported.functions[function])
+                return self._export(f"{name}#{function}", outer, function, exported.functions[function])
         return None
+
+    def _export(self, name: str, outer: component.ExportIndex | None, function: str, ty: wit.Function) -> Export:
+        index = self._compiled.get_export_index(function, outer)
+        assert index is not None
+        return Export(name, index, ty)
 
     def _link(self, root: int, name: str, imported: wit.InstanceType, interface: Interface | None) -> None:
         slot = ctypes.c_void_p()

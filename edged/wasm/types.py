@@ -7,6 +7,7 @@ be compiled from the same. All are frozen and hashable: one codec per distinct t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,11 +95,13 @@ class ComponentType:
 
     Attributes:
         resource_names: number - 1 -> the first import that has this resource: `("wasi:io/poll@0.2.0", "pollable")`.
+        functions: exports that are in no interface, as far as their types are known.
     """
 
     imports: Mapping[str, InstanceType]
     exports: Mapping[str, InstanceType]
     resource_names: tuple[tuple[str, str], ...]
+    functions: Mapping[str, Function] = field(default_factory=dict)
 
 
 def signature(function: Function, resource_names: Sequence[tuple[str, str]]) -> str:
@@ -168,12 +171,8 @@ def describe(compiled: component.Component, engine: Engine) -> ComponentType:
             the C API has no values for.
     """
     resources = _Resources()
-    # SDKs export extra items (`init`, types) beside the handler: only interfaces matter to us.
-    exported = {
-        name: item
-        for name, extern in compiled.type.exports(engine).items()
-        if isinstance(item := _item(extern), component.ComponentInstanceType)
-    }
+    items = {name: _item(extern) for name, extern in compiled.type.exports(engine).items()}
+    exported = {name: item for name, item in items.items() if isinstance(item, component.ComponentInstanceType)}
     imported = {name: _item(extern) for name, extern in compiled.type.imports(engine).items()}
     try:
         imports = {name: _instance(name, item, engine, resources) for name, item in imported.items()}
@@ -181,7 +180,13 @@ def describe(compiled: component.Component, engine: Engine) -> ComponentType:
     except ComponentUnsupported as error:
         message = f"the component exports {', '.join(exported) or 'nothing'}; {error.message}"
         raise ComponentUnsupported(message, remedy=error.remedy) from None
-    return ComponentType(imports, exports, tuple(resources.names))
+    functions = {}
+    for name, item in items.items():
+        if isinstance(item, component.FuncType):
+            # SDKs export functions of their own (`init`), which nobody is going to call.
+            with suppress(ComponentUnsupported):
+                functions[name] = _function(name, item, resources)
+    return ComponentType(imports, exports, tuple(resources.names), functions)
 
 
 def _item(extern: Any) -> Any:
