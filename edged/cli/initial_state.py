@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from edged.cli.pair import pair
@@ -10,21 +10,29 @@ from edged.errors import UsageError
 from edged.host.initial_state import InitialState, SqlScript
 from edged.limits import KEY_VALUE_KEY_BYTES_MAX, KEY_VALUE_VALUE_BYTES_MAX, SQL_FILE_BYTES_MAX
 from edged.manifest.names import label_problem
-from edged.manifest.problems import shown
+from edged.manifest.problems import nearest, shown
 from edged.runtime_config.model import DEFAULT_LABEL
 
 
-def parse_initial_state(key_values: Iterable[str], sql: Iterable[str]) -> InitialState:
+def parse_initial_state(key_values: Iterable[str], sql: Iterable[str], databases: Collection[str] = ()) -> InitialState:
     """Both options. Reads the files that `sql` names.
 
     Args:
         key_values: `KEY=VALUE`, for the store `default`.
         sql: a statement for the database `default`, `@FILE` with statements, or `@FILE:LABEL` for another database.
+        databases: labels of those besides `default`.
 
     Raises:
         UsageError
     """
-    return InitialState(tuple(_key_value(text) for text in key_values), tuple(_script(text) for text in sql))
+    scripts = tuple(_script(text) for text in sql)
+    for script in scripts:
+        if script.label not in (DEFAULT_LABEL, *databases):
+            raise UsageError(
+                f"{script.name}: the database {shown(script.label)} is not configured{nearest(script.label, databases)}",
+                remedy=f"Add [sqlite_database.{script.label}] to a runtime config (--runtime-config-file).",
+            )
+    return InitialState(tuple(_key_value(text) for text in key_values), scripts)
 
 
 def _key_value(text: str) -> tuple[str, str]:

@@ -133,7 +133,7 @@ def up(
             log_folder=config.log_dir if log_dir is None else log_dir,
             limits=parse_limits(limits, _usual_limits(config)),
             runtime_config=config,
-            initial=parse_initial_state(key_values, sqlite),
+            initial=parse_initial_state(key_values, sqlite, config.sqlite_databases),
             allow_networks=parse_networks(networks),
         )
         trio.run(session.run, options, view.show, restrict_keyboard_interrupt_to_checkpoints=True)

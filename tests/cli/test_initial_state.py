@@ -49,13 +49,23 @@ def test_large_pairs() -> None:
 def test_sql(tmp_path: Path) -> None:
     file = tmp_path / "a.sql"
     file.write_text("\ufeffCREATE TABLE t (a);\n")
-    scripts = parse_initial_state([], ["SELECT 1; SELECT 2", f"@{file}", f"@{file}:my-notes"]).scripts
+    scripts = parse_initial_state([], ["SELECT 1; SELECT 2", f"@{file}", f"@{file}:my-notes"], {"my-notes"}).scripts
     name = f"--sqlite @{file}"
     assert scripts == (
         SqlScript("default", "SELECT 1; SELECT 2"),
         SqlScript("default", "CREATE TABLE t (a);\n", name),
         SqlScript("my-notes", "CREATE TABLE t (a);\n", name),
     )
+
+
+def test_sql_for_a_database_that_is_not_there(tmp_path: Path) -> None:
+    file = tmp_path / "a.sql"
+    file.write_text("")
+    with pytest.raises(UsageError) as caught:
+        parse_initial_state([], [f"@{file}:ntoes"], {"notes"})
+    assert caught.value.message == (f"--sqlite @{file}: the database `ntoes` is not configured, did you mean `notes`?")
+    assert "[sqlite_database.ntoes]" in caught.value.remedy
+    assert parse_initial_state([], [f"@{file}:default"]).databases == {"default"}
 
 
 @pytest.mark.parametrize("text", ["@", "@ ", "@:label", "@file:", "@file: ", "@file:No-Label"])

@@ -109,11 +109,11 @@ def test_a_required_variable_without_a_value(run: Run, tmp_path: Path, guest_pat
 
 def test_a_trigger_that_edged_does_not_have(run: Run, tmp_path: Path) -> None:
     (tmp_path / "spin.toml").write_text(
-        MANIFEST.replace('[[trigger.http]]\nroute = "/..."', '[[trigger.redis]]\nchannel = "x"')
+        MANIFEST.replace('[[trigger.http]]\nroute = "/..."', '[[trigger.sqs]]\nqueue = "x"')
     )
     shown = run(tmp_path)
     assert failed(shown) == ("app.unsupported", 69)
-    assert "`redis`" in shown["message"]
+    assert "`sqs`" in shown["message"]
 
 
 def test_a_component_of_a_registry(run: Run, tmp_path: Path) -> None:
