@@ -64,8 +64,8 @@ async def test_a_variable_that_makes_no_host(worker: Worker, tmp_path: Path) -> 
 
 
 async def test_what_is_not_supported_is_named(worker: Worker, tmp_path: Path) -> None:
-    more = '[[trigger.redis]]\nchannel = "c"\ncomponent = "hello"\n'
-    with pytest.raises(Unsupported, match=r"spin\.toml:\d+: .*redis"):
+    more = '[[trigger.sqs]]\nqueue = "q"\ncomponent = "hello"\n'
+    with pytest.raises(Unsupported, match=r"spin\.toml:\d+: .*sqs"):
         await worker.load(app(tmp_path, more), options(tmp_path))
 
 

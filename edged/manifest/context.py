@@ -18,12 +18,14 @@ class Context:
         folder: absolute; relative paths start from it.
         variables: names of the application variables.
         components: ids of the components.
+        redis_address: of the application, for redis triggers without one of their own.
         warnings: gathered here, in no order.
     """
 
     folder: Path
     variables: frozenset[str]
     components: frozenset[str]
+    redis_address: Template | None = None
     warnings: list[Problem] = field(default_factory=list)
 
     def warn(self, node: Node, text: str) -> None:

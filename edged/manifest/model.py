@@ -240,8 +240,27 @@ class CronTrigger:
 
 
 @dataclass(frozen=True, slots=True)
+class RedisTrigger:
+    """Runs a component with each message of a channel (`[[trigger.redis]]`).
+
+    Attributes:
+        address: of the server; that of the application, where the trigger has none of its own. It may hold a password
+            and stays out of the repr.
+    """
+
+    type: ClassVar[str] = "redis"
+    id: str
+    component: str | None = None
+    channel: Template = field(kw_only=True)
+    address: Template = field(kw_only=True, repr=False)
+    components: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    dependencies: Mapping[str, tuple[Dependency, ...]] = field(default_factory=dict)
+    line: int = field(default=1, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class OtherTrigger:
-    """A trigger of any other type (`redis`, a plugin's): `config` is what the manifest says, unchecked."""
+    """A trigger of any other type (a plugin's): `config` is what the manifest says, unchecked."""
 
     id: str
     type: str
@@ -252,7 +271,7 @@ class OtherTrigger:
     line: int = field(default=1, compare=False)
 
 
-Trigger = HttpTrigger | CronTrigger | OtherTrigger
+Trigger = HttpTrigger | CronTrigger | RedisTrigger | OtherTrigger
 
 
 # --- the application ---
@@ -296,3 +315,7 @@ class App:
     @property
     def cron_triggers(self) -> tuple[CronTrigger, ...]:
         return tuple(trigger for trigger in self.triggers if isinstance(trigger, CronTrigger))
+
+    @property
+    def redis_triggers(self) -> tuple[RedisTrigger, ...]:
+        return tuple(trigger for trigger in self.triggers if isinstance(trigger, RedisTrigger))

@@ -32,6 +32,7 @@ from edged.manifest.model import (
     Executor,
     HttpTrigger,
     OtherTrigger,
+    RedisTrigger,
     SpinExecutor,
     StaticResponse,
     Trigger,
@@ -41,6 +42,7 @@ from edged.manifest.names import kebab_problem
 from edged.manifest.problems import shown
 from edged.manifest.routes import route_problem
 from edged.manifest.sources import parse_trigger_dependencies
+from edged.manifest.template import Template, parse_template
 from edged.triggers.schedule import Schedule, ScheduleError, parse_schedule
 
 WELL_KNOWN = "/.well-known/spin/"
@@ -168,7 +170,29 @@ def _schedule(node: Node) -> Schedule:
         raise node.invalid(f"= {shown(text)} {error}") from None
 
 
-_PARSERS: Mapping[str, Callable[[Context], Parse[Draft]]] = {"http": _parse_http, "cron": _parse_cron}
+def _parse_redis(context: Context) -> Parse[Draft]:
+    own = {"component": Field(_component_reference(context), required=True)}
+    table = record(_shared_fields(context) | own | redis_fields(context))
+
+    def parse(node: Node) -> Draft:
+        values = table(node)
+        trigger = RedisTrigger(
+            id=values.get("id", ""),
+            channel=values["channel"],
+            address=redis_address(context, node, values),
+            dependencies=_dependencies(values),
+            line=node.line,
+        )
+        return _draft("redis", trigger, values)
+
+    return parse
+
+
+_PARSERS: Mapping[str, Callable[[Context], Parse[Draft]]] = {
+    "http": _parse_http,
+    "cron": _parse_cron,
+    "redis": _parse_redis,
+}
 """Type of trigger -> its parser, for the types that edged has."""
 
 
@@ -275,3 +299,50 @@ def http_config(context: Context) -> Parse[Mapping[str, object]]:
         return "/"
 
     return lambda node: MappingProxyType(record({"base": Field(base)})(node))
+
+
+# --- fields of redis triggers ---
+
+
+def redis_fields(context: Context) -> dict[str, Field]:
+    """Keys of a redis trigger that v1 and v2 have in common."""
+    template = _template_line(context)
+    return {"channel": Field(template, required=True), "address": Field(template)}
+
+
+def redis_address(context: Context, node: Node, values: Mapping[str, Any]) -> Template:
+    """The server of a redis trigger whose fields are `values`."""
+    address: Template | None = values.get("address", context.redis_address)
+    if address is None:
+        raise node.invalid("needs `address`, here or for all redis triggers of the application")
+    return address
+
+
+def redis_config(context: Context) -> Parse[Mapping[str, object]]:
+    """Settings for all redis triggers: only `address`."""
+    template = _template_line(context)
+    table = record({"address": Field(lambda node: template(node).text, required=True)})
+    return lambda node: MappingProxyType(table(node))
+
+
+def redis_address_ahead(root: Node, *path: str) -> Template | None:
+    """The application's address, read ahead because triggers may stand before it. `redis_config` says what is wrong."""
+    node = root
+    for key in path:
+        if not isinstance(node.value, dict) or key not in node.value:
+            return None
+        node = node.value[key]
+    if not isinstance(node.value, str):
+        return None
+    try:
+        return parse_template(node.value)
+    except ValueError:
+        return Template(node.value, ())
+
+
+def _template_line(context: Context) -> Parse[Template]:
+    return lambda node: context.template(node, line(node))
+
+
+CONFIGS: Mapping[str, Callable[[Context], Parse[Mapping[str, object]]]] = {"http": http_config, "redis": redis_config}
+"""Type of trigger -> the parser of the settings for all triggers of it."""

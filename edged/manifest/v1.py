@@ -7,7 +7,7 @@ What differs: one trigger type for the whole app, each component has its own tri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,12 +18,12 @@ from edged.manifest.context import Context
 from edged.manifest.document import Node
 from edged.manifest.draft import AppDraft
 from edged.manifest.fields import Field, Parse, items_of, keys_of, line, plain_table, record, table_of
-from edged.manifest.model import Component, HttpTrigger, OtherTrigger, SpinExecutor, Trigger
+from edged.manifest.model import Component, HttpTrigger, OtherTrigger, RedisTrigger, SpinExecutor, Trigger
 from edged.manifest.names import kebab_from, kebab_problem
 from edged.manifest.outbound import DATABASES_ANYWHERE
 from edged.manifest.problems import Problems, shown
 from edged.manifest.template import Template
-from edged.manifest.trigger import Draft, http_config, http_fields
+from edged.manifest.trigger import CONFIGS, Draft, http_fields, redis_address, redis_address_ahead, redis_fields
 
 VERSION_KEYS = ("spin_manifest_version", "spin_version")
 
@@ -34,7 +34,10 @@ def make_context(root: Node, folder: Path) -> Context:
     items = child.value if child is not None and isinstance(child.value, list) else []
     ids = (item.value["id"].value for item in items if isinstance(item.value, dict) and "id" in item.value)
     return Context(
-        folder, keys_of(root, "variables"), frozenset(kebab_from(id_) for id_ in ids if isinstance(id_, str))
+        folder,
+        keys_of(root, "variables"),
+        frozenset(kebab_from(id_) for id_ in ids if isinstance(id_, str)),
+        redis_address_ahead(root, "trigger", "address") if _trigger_type(root) == "redis" else None,
     )
 
 
@@ -77,7 +80,7 @@ def _app_trigger(context: Context, trigger_type: str) -> Parse[Mapping[str, obje
         line(type_)
         without_type = {key: child for key, child in table_of(node).items() if key != "type"}
         config = Node(without_type, node.line, node.path, node.name)
-        return http_config(context)(config) if trigger_type == "http" else plain_table(config)
+        return CONFIGS[trigger_type](context)(config) if trigger_type in CONFIGS else plain_table(config)
 
     return parse
 
@@ -107,20 +110,20 @@ def _components(context: Context, trigger_type: str) -> Parse[Components]:
 
 
 def _component(context: Context, trigger_type: str) -> Parse[tuple[Component, Draft]]:
-    is_http = trigger_type == "http"
+    fields = _FIELDS.get(trigger_type)
     table = record(
         {
             "id": Field(_id, required=True),
             **shared_fields(context),
             "config": Field(variable_templates(context)),
-            "trigger": Field(record(http_fields(context)) if is_http else plain_table, required=True),
+            "trigger": Field(plain_table if fields is None else record(fields(context)), required=True),
         }
     )
 
     def parse(node: Node) -> tuple[Component, Draft]:
         values = table(node)
         id_ = values.pop("id")
-        trigger = _trigger(trigger_type, f"trigger-{id_}", values.pop("trigger"), node.line)
+        trigger = _trigger(context, trigger_type, f"trigger-{id_}", node, values.pop("trigger"))
         if "config" in values:
             values["variables"] = values.pop("config")
         # Before that field existed, databases needed no permission.
@@ -139,8 +142,15 @@ def _id(node: Node) -> str:
     return id_
 
 
-def _trigger(type_: str, id_: str, values: dict[str, Any], node_line: int) -> Trigger:
+def _trigger(context: Context, type_: str, id_: str, component: Node, values: dict[str, Any]) -> Trigger:
     if type_ == "http":
         executor = values.get("executor", SpinExecutor())
-        return HttpTrigger(id=id_, route=values["route"], executor=executor, line=node_line)
-    return OtherTrigger(id=id_, type=type_, config=values, line=node_line)
+        return HttpTrigger(id=id_, route=values["route"], executor=executor, line=component.line)
+    if type_ == "redis":
+        address = redis_address(context, table_of(component)["trigger"], values)
+        return RedisTrigger(id=id_, channel=values["channel"], address=address, line=component.line)
+    return OtherTrigger(id=id_, type=type_, config=values, line=component.line)
+
+
+_FIELDS: Mapping[str, Callable[[Context], dict[str, Field]]] = {"http": http_fields, "redis": redis_fields}
+"""Type of trigger -> the keys of [component.trigger]."""

@@ -14,12 +14,13 @@ from edged.manifest.draft import AppDraft
 from edged.manifest.fields import Field, Parse, array, integer, keys_of, mapping, plain_table, record
 from edged.manifest.names import kebab_problem
 from edged.manifest.sources import parse_target
-from edged.manifest.trigger import http_config, parse_triggers
+from edged.manifest.trigger import CONFIGS, parse_triggers, redis_address_ahead
 
 
 def make_context(root: Node, folder: Path) -> Context:
     """The names that this manifest declares, read ahead because triggers may stand before components."""
-    return Context(folder, keys_of(root, "variables"), keys_of(root, "component"))
+    address = redis_address_ahead(root, "application", "trigger", "redis", "address")
+    return Context(folder, keys_of(root, "variables"), keys_of(root, "component"), address)
 
 
 def read(root: Node, context: Context) -> AppDraft:
@@ -59,4 +60,4 @@ def read(root: Node, context: Context) -> AppDraft:
 
 
 def _trigger_configs(context: Context) -> Parse[Mapping[str, Mapping[str, object]]]:
-    return mapping(lambda node: http_config(context)(node) if node.name == "http" else plain_table(node))
+    return mapping(lambda node: CONFIGS[node.name](context)(node) if node.name in CONFIGS else plain_table(node))

@@ -78,8 +78,9 @@ def test_go_redis() -> None:
         ("orders-redis-trigger", "orders"),
         ("http-trigger1", "http-trigger1-component"),
     ]
-    [line] = unsupported(loaded)
-    assert line.startswith("go-redis.toml:8: trigger `orders-redis-trigger` is of type `redis`")
+    [orders] = loaded.redis_triggers
+    assert (orders.channel.text, orders.address.text) == ("orders", "redis://localhost:6379")
+    assert unsupported(loaded) == ()
 
 
 def test_v1_site() -> None:

@@ -13,7 +13,7 @@ COMPONENTS = '[component.a]\nsource = "a.wasm"\n[component.b]\nsource = "b.wasm"
 A = '[[trigger.http]]\nroute = "/"\ncomponent = "a"\n'
 STATIC = '[[trigger.http]]\nroute = "/"\nstatic_response = {}\n'
 INLINE = '[[trigger.http]]\nroute = "/"\ncomponent = { source = "i.wasm" }\n'
-REDIS = '[[trigger.redis]]\ncomponent = "a"\n'
+REDIS = '[[trigger.redis]]\nchannel = "c"\naddress = "redis://r"\ncomponent = "a"\n'
 
 
 @pytest.mark.parametrize(

@@ -101,18 +101,62 @@ def test_static_response(http: Callable[[str], HttpTrigger], field: str, respons
     assert (trigger.static_response, trigger.component, trigger.id) == (response, None, "http-trigger1")
 
 
+REDIS = '[[trigger.redis]]\ncomponent = "a"\n'
+
+
+def test_redis(app_of: AppOf) -> None:
+    app = app_of(
+        "[application.trigger.redis]\naddress = 'redis://:{{ token }}@x'\n[variables]\ntoken = { default = 't' }\n"
+        + COMPONENTS
+        + REDIS
+        + 'channel = "c-{{ token }}"\n'
+        + REDIS
+        + 'id = "mine"\nchannel = "d"\naddress = "rediss://{{ token }}"\n'
+    )
+    first, second = app.redis_triggers
+    assert (first.id, first.component, second.id) == ("a-redis-trigger", "a", "mine")
+    values = {"token": "secret"}
+    assert (first.channel.render(values), first.address.render(values)) == ("c-secret", "redis://:secret@x")
+    assert (second.channel.render(values), second.address.render(values)) == ("d", "rediss://secret")
+    assert "{{ token }}@x" not in repr(first)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (REDIS + 'channel = "c"', "`trigger.redis[0]` needs `address`, here or for all redis triggers"),
+        (REDIS + 'address = "redis://r"', "`trigger.redis[0]` needs `channel`"),
+        ('[[trigger.redis]]\nchannel = "c"\naddress = "redis://r"', "`trigger.redis[0]` needs `component`"),
+        (REDIS + 'channel = ""\naddress = "redis://r"', "`trigger.redis[0].channel` must not be empty"),
+        (REDIS + 'channel = 1\naddress = "redis://r"', "`trigger.redis[0].channel` must be a string"),
+        (REDIS + 'channel = "c"\naddress = "{{ x }}"', "`trigger.redis[0].address` uses the unknown variable `x`"),
+        (REDIS + 'channel = "{{ x"\naddress = "redis://r"', "`trigger.redis[0].channel` has a `{{` without its `}}`"),
+        (
+            REDIS + 'channel = "c"\nadress = "redis://r"',
+            "unknown field `trigger.redis[0].adress`, did you mean",
+        ),
+        ("[application.trigger.redis]", "`application.trigger.redis` needs `address`"),
+        ("[application.trigger.redis]\naddress = 1", "`application.trigger.redis.address` must be a string"),
+        ("[application.trigger.redis]\naddress = '{{ x'", "`application.trigger.redis.address` has a `{{` without"),
+        ("[application.trigger.redis]\naddress = 'r'\nx = 1", "unknown field `application.trigger.redis.x`"),
+    ],
+)
+def test_redis_that_is_wrong(problems_of: ProblemsOf, text: str, expected: str) -> None:
+    assert any(expected in problem for problem in problems_of(text + "\n" + COMPONENTS))
+
+
 def test_other_types_are_kept_as_data(app_of: AppOf) -> None:
     app = app_of(
-        "[application.trigger.redis]\naddress = 'redis://x'\n"
+        "[application.trigger.sqs]\nqueue = 'q'\n"
         + COMPONENTS
-        + '[[trigger.redis]]\nchannel = "c"\ncomponent = "a"\n'
+        + '[[trigger.sqs]]\nchannel = "c"\ncomponent = "a"\n'
         + '[[trigger."my plugin"]]\nid = "x"\ncron = ["*", { deep = 1 }]\n'
     )
     assert app.triggers == (
-        OtherTrigger("a-redis-trigger", "redis", "a", {"channel": "c"}),
+        OtherTrigger("a-sqs-trigger", "sqs", "a", {"channel": "c"}),
         OtherTrigger("x", "my plugin", None, {"cron": ("*", {"deep": 1})}),
     )
-    assert app.trigger_configs == {"redis": {"address": "redis://x"}}
+    assert app.trigger_configs == {"sqs": {"queue": "q"}}
     assert app.http_triggers == ()
 
 

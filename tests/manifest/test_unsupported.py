@@ -8,6 +8,7 @@ AppOf = Callable[..., App]
 
 C = '[component.c]\nsource = "c.wasm"\n'
 HTTP = '[[trigger.http]]\nroute = "/"\ncomponent = "c"\n'
+REDIS = '[[trigger.redis]]\nchannel = "x"\naddress = "redis://r"\ncomponent = "c"\n'
 
 
 def test_what_is_served(app_of: AppOf) -> None:
@@ -20,7 +21,8 @@ def test_what_is_served(app_of: AppOf) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (C + '[[trigger.redis]]\ncomponent = "c"', "6: trigger `c-redis-trigger` is of type `redis`"),
+        (C + '[[trigger.sqs]]\ncomponent = "c"', "6: trigger `c-sqs-trigger` is of type `sqs`"),
+        (C + REDIS + 'components.x = "c"', "6: trigger `c-redis-trigger` has further `components`"),
         (
             C + '[[trigger.cron]]\ncron_expression = "@daily"\ncomponent = "c"',
             "6: trigger `c-cron-trigger` is of type `cron`",

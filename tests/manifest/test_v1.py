@@ -127,10 +127,34 @@ def test_outbound_hosts(app_of: AppOf, v1: str, fields: str, expected: list[str]
 
 
 def test_other_trigger_types(app_of: AppOf, v1: str) -> None:
-    head = v1.replace('"http" }', '"redis", address = "redis://r" }')
+    head = v1.replace('"http" }', '"sqs", queue = "q" }')
     app = app_of('[[component]]\nid = "c"\nsource = "c"\ntrigger = { channel = "x", deep = [1] }', head=head)
-    assert app.triggers == (OtherTrigger("trigger-c", "redis", "c", {"channel": "x", "deep": (1,)}),)
+    assert app.triggers == (OtherTrigger("trigger-c", "sqs", "c", {"channel": "x", "deep": (1,)}),)
+    assert app.trigger_configs == {"sqs": {"queue": "q"}}
+
+
+def test_redis_triggers(app_of: AppOf, v1: str) -> None:
+    head = v1.replace('"http" }', '"redis", address = "redis://r" }')
+    component = '[[component]]\nid = "c"\nsource = "c"\ntrigger = { channel = "x" }\n'
+    own = component.replace('"c"', '"d"').replace("{ ", '{ address = "redis://own", ')
+    app = app_of(component + own, head=head)
+    assert [(t.id, t.component, t.channel.text, t.address.text) for t in app.redis_triggers] == [
+        ("trigger-c", "c", "x", "redis://r"),
+        ("trigger-d", "d", "x", "redis://own"),
+    ]
     assert app.trigger_configs == {"redis": {"address": "redis://r"}}
+
+
+def test_redis_triggers_that_are_wrong(problems_of: ProblemsOf, v1: str) -> None:
+    component = '[[component]]\nid = "c"\nsource = "c"\ntrigger = { channel = "x" }\n'
+    head = v1.replace('"http" }', '"redis", address = "redis://r" }')
+    assert problems_of(component.replace("channel", "chanel"), head=head) == [
+        "4: unknown field `component[0].trigger.chanel`, did you mean `channel`?",
+        "4: `component[0].trigger` needs `channel`",
+    ]
+    own, application = sorted(problems_of(component, head=v1.replace('"http" }', '"redis" }')), reverse=True)
+    assert "`component[0].trigger` needs `address`, here or for all" in own
+    assert "`trigger` needs `address`" in application
 
 
 def test_several_components(app_of: AppOf, v1: str) -> None:
