@@ -28,8 +28,9 @@ def parse_initial_state(key_values: Iterable[str], sql: Iterable[str], databases
     scripts = tuple(_script(text) for text in sql)
     for script in scripts:
         if script.label not in (DEFAULT_LABEL, *databases):
+            guess = nearest(script.label, databases)
             raise UsageError(
-                f"{script.name}: the database {shown(script.label)} is not configured{nearest(script.label, databases)}",
+                f"{script.name}: the database {shown(script.label)} is not configured{guess}",
                 remedy=f"Add [sqlite_database.{script.label}] to a runtime config (--runtime-config-file).",
             )
     return InitialState(tuple(_key_value(text) for text in key_values), scripts)
