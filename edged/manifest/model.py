@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from edged.manifest.schedule import Schedule
 from edged.manifest.template import Template
-from edged.triggers.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,9 @@ from edged.manifest.model import (
 from edged.manifest.names import kebab_problem
 from edged.manifest.problems import shown
 from edged.manifest.routes import route_problem
+from edged.manifest.schedule import Schedule, ScheduleError, parse_schedule
 from edged.manifest.sources import parse_trigger_dependencies
 from edged.manifest.template import Template, parse_template
-from edged.triggers.schedule import Schedule, ScheduleError, parse_schedule
 
 WELL_KNOWN = "/.well-known/spin/"
 """Paths that edged answers itself."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edged.manifest.model import App, Component, HttpTrigger, RedisTrigger, RegistrySource, Trigger, WagiExecutor
+from edged.manifest.model import App, Component, HttpTrigger, RedisTrigger, RegistrySource, Trigger
 
 
 def unsupported(app: App) -> tuple[str, ...]:
@@ -27,8 +27,6 @@ def _of_trigger(trigger: Trigger) -> Iterator[str]:
     if not isinstance(trigger, HttpTrigger | RedisTrigger):
         yield f"is of type `{trigger.type}`; only `http` and `redis` are served"
         return
-    if isinstance(trigger, HttpTrigger) and isinstance(trigger.executor, WagiExecutor):
-        yield "has the executor `wagi`; only `http` is served"
     if trigger.components:
         yield "has further `components`"
     if trigger.dependencies:

@@ -26,8 +26,8 @@ import trio
 from edged.errors import EdgedError, HostFailed
 from edged.limits import CRON_CLOCK_CHECK_S, CRON_GRACE_S
 from edged.manifest.model import CronTrigger as Model
+from edged.manifest.schedule import Schedule
 from edged.triggers.counts import Counts
-from edged.triggers.schedule import Schedule
 
 log = structlog.get_logger()
 

@@ -47,7 +47,7 @@ HANDLERS: Mapping[str, Handler] = {
         "Build the component for Spin's cron trigger (the world fermyon:spin-cron@2.0.0).",
     ),
     "wagi": Handler(
-        ("wasi:cli/run@0.2",),
+        "wasi:cli/run@0.2",
         "run",
         "func() -> result",
         "Build it as a program: a core module for wasm32-wasip1, or a component for wasm32-wasip2.",

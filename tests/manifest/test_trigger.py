@@ -18,7 +18,7 @@ from edged.manifest.model import (
     StaticResponse,
     WagiExecutor,
 )
-from edged.triggers.schedule import parse_schedule
+from edged.manifest.schedule import parse_schedule
 
 AppOf = Callable[..., App]
 ProblemsOf = Callable[..., list[str]]

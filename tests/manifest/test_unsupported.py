@@ -15,7 +15,8 @@ def test_what_is_served(app_of: AppOf) -> None:
     stores = 'key_value_stores = ["default"]\nallowed_outbound_hosts = ["http://a"]\nfiles = ["x"]\n'
     static = '[[trigger.http]]\nroute = "/s"\nstatic_response = {}\n'
     remote = f'[component.d]\nsource = {{ url = "http://a", digest = "sha256:{"0" * 64}" }}\n'
-    assert unsupported(app_of(C + stores + HTTP + static + remote)) == ()
+    wagi = HTTP + 'executor = { type = "wagi" }\n'
+    assert unsupported(app_of(C + stores + HTTP + wagi + static + remote)) == ()
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,6 @@ def test_what_is_served(app_of: AppOf) -> None:
             C + '[[trigger.cron]]\ncron_expression = "@daily"\ncomponent = "c"',
             "6: trigger `c-cron-trigger` is of type `cron`",
         ),
-        (C + HTTP + 'executor = { type = "wagi" }', "6: trigger `c-http-trigger` has the executor `wagi`"),
         (C + HTTP + 'components.x = "c"', "6: trigger `c-http-trigger` has further `components`"),
         (
             C + HTTP + 'dependencies.middleware = [{ component = "c" }]',

@@ -15,8 +15,8 @@ from trio.testing import MockClock
 from edged.errors import EdgedError, GuestTrap
 from edged.limits import CRON_CLOCK_CHECK_S, CRON_GRACE_S
 from edged.manifest.model import CronTrigger as Model
+from edged.manifest.schedule import parse_schedule
 from edged.triggers.cron import CronClock, CronTrigger, Due, NodeGate
-from edged.triggers.schedule import parse_schedule
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from edged.limits import CRON_EXPRESSION_CHARS_MAX
-from edged.triggers.schedule import Schedule, ScheduleError, parse_schedule
+from edged.manifest.schedule import Schedule, ScheduleError, parse_schedule
 
 
 def moment(text: str) -> datetime:
