@@ -15,16 +15,16 @@ from __future__ import annotations
 import functools
 import random
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import structlog
 import trio
 
-from edged.errors import EdgedError, HostFailed
+from edged.errors import EdgedError, HostFailed, VariableError
 from edged.host.network.dialer import Dialer
-from edged.host.redis.address import RedisAddress
+from edged.host.redis.address import RedisAddress, parse_address
 from edged.host.redis.connection import Connection, RedisFailed, connect
 from edged.host.redis.resp import ErrorReply
 from edged.limits import (
@@ -33,6 +33,7 @@ from edged.limits import (
     REDIS_TRIGGER_CALLS_MAX,
     REDIS_TRIGGER_PING_S,
 )
+from edged.manifest.model import RedisTrigger as Model
 from edged.triggers.component import TriggerComponent
 from edged.triggers.counts import Counts
 
@@ -265,6 +266,28 @@ class RedisTrigger:
     async def wait_idle(self) -> None:
         """Return when no call is under way."""
         await self.counts.wait_idle()
+
+
+def subscription(trigger: Model, guest: TriggerComponent, values: Mapping[str, str]) -> Subscription:
+    """What a trigger of the manifest asks for.
+
+    Args:
+        values: of the app's variables; they may be secrets.
+
+    Raises:
+        VariableError: the address or the channel, resolved, is not one. Neither is in the message.
+    """
+    channel = trigger.channel.render(values)
+    if not channel:
+        raise VariableError(f"trigger `{trigger.id}`: its channel, resolved, is empty")
+    try:
+        address = parse_address(trigger.address.render(values))
+    except ValueError as error:
+        raise VariableError(
+            f"trigger `{trigger.id}`: its address, resolved, {error}",
+            remedy="Make it redis://[user][:password@]host[:port][/database], or rediss:// for TLS.",
+        ) from None
+    return Subscription(address, channel, guest.id, guest_call(guest))
 
 
 def guest_call(guest: TriggerComponent) -> Call:

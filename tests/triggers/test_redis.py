@@ -12,7 +12,7 @@ import trio
 import trio.lowlevel
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from edged.errors import GuestReturnedError, GuestTrap
+from edged.errors import GuestReturnedError, GuestTrap, VariableError
 from edged.host.interface import Err, Ok
 from edged.host.network.dialer import Dialer
 from edged.host.redis.address import RedisAddress
@@ -24,8 +24,10 @@ from edged.limits import (
     REDIS_TRIGGER_CALLS_MAX,
     REDIS_TRIGGER_PING_S,
 )
+from edged.manifest.model import RedisTrigger as Model
+from edged.manifest.template import parse_template
 from edged.triggers.component import TriggerComponent
-from edged.triggers.redis import Backoff, RedisTrigger, Subscription, guest_call
+from edged.triggers.redis import Backoff, RedisTrigger, Subscription, guest_call, subscription
 from tests.host.fakes import invocation
 from tests.host.redis.fakes import LOCAL, Played
 from tests.services import Service
@@ -329,3 +331,36 @@ async def test_a_component_that_returns_an_error() -> None:
         await guest_call(guest)(b"news")
     assert failure.value.request_id == "request-1"
     assert pool.alive == 0
+
+
+# --- what the manifest asks for ---
+
+
+def model(channel: str, address: str) -> Model:
+    return Model("t", "a", channel=parse_template(channel), address=parse_template(address))
+
+
+def test_templates_are_resolved() -> None:
+    guest, _ = component(Ok())
+    found = subscription(model("c-{{ x }}", "redis://:{{ x }}@h:7000/2"), guest, {"x": "secret"})
+    assert (found.channel, found.component) == ("c-secret", "a")
+    assert found.address == RedisAddress("redis", "h", 7000, password="secret", database=2)
+
+
+@pytest.mark.parametrize(
+    ("channel", "address", "message"),
+    [
+        ("{{ empty }}", "redis://h", "trigger `t`: its channel, resolved, is empty"),
+        ("c", "{{ x }}", "trigger `t`: its address, resolved, is not a redis:// or rediss:// URL"),
+        (
+            "c",
+            "redis://h/{{ x }}",
+            "trigger `t`: its address, resolved, has a path that is not the number of a database",
+        ),
+    ],
+)
+def test_values_that_do_not_fit_are_not_shown(channel: str, address: str, message: str) -> None:
+    guest, _ = component(Ok())
+    with pytest.raises(VariableError) as failure:
+        subscription(model(channel, address), guest, {"empty": "", "x": "secret"})
+    assert failure.value.message == message
