@@ -10,6 +10,7 @@ response's body is asked for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import h11
@@ -39,6 +40,8 @@ from edged.limits import (
 )
 
 _OVER = frozenset({h11.DONE, h11.MUST_CLOSE, h11.CLOSED})
+_LINES_MAX = HEADER_COUNT_MAX + 2  # of a head: the status before its fields, and the blank line after them
+_match_lines = re.compile(rb"(?:[^\n]*+\n){%d}" % _LINES_MAX).match
 
 
 class ConnectionLost(HttpError):
@@ -67,6 +70,8 @@ class Connection:
         "_eof",
         "_failure",
         "_h11",
+        "_in_lines",
+        "_lines",
         "_on_closed",
         "_on_reusable",
         "_received",
@@ -74,6 +79,7 @@ class Connection:
         "_sending",
         "_served",
         "_taken",
+        "_unfed",
         "_wire",
         "origin",
     )
@@ -97,6 +103,9 @@ class Connection:
         self._eof = False
         self._reusable = True
         self._failure: HttpError | None = None
+        self._unfed = b""  # received, and not given to h11 yet
+        self._in_lines = True  # what comes next may be lines: a head, chunks, trailers
+        self._lines = 0  # given to h11 since its last event
         self._received = False  # a byte of the response
         self._taken = False  # a byte of the request's body
 
@@ -133,6 +142,7 @@ class Connection:
         """
         self._busy = self._sending = True
         self._received = self._taken = False
+        self._in_lines = True
         try:
             await self._send(request, respond)
         except HttpError as error:
@@ -217,7 +227,8 @@ class Connection:
         if len(headers) > HEADER_COUNT_MAX:
             raise HttpError(HEAD_TOO_LARGE)
         lengths = [value for name, value in headers if name == b"content-length"]
-        if lengths and any(name == b"transfer-encoding" for name, _ in headers):
+        self._in_lines = any(name == b"transfer-encoding" for name, _ in headers)
+        if lengths and self._in_lines:
             # RFC 9112 6.3: the framing that another recipient might read differently ends the connection.
             self._reusable = False
         without_body = request.method == "HEAD" or head.status_code in (204, 304)
@@ -244,7 +255,10 @@ class Connection:
             raise self._failure or failure_of(error) from None
         self._received = self._received or bool(data)
         self._eof = not data
-        self._h11.receive_data(bytes(data))
+        if data:
+            self._unfed = bytes(data)
+        else:
+            self._h11.receive_data(b"")
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """Of the response's body.
@@ -266,7 +280,7 @@ class Connection:
             return
         protocol = self._h11
         # Bytes that nobody asked for would be read as the next response.
-        clean = self._reusable and not self._eof and not protocol.trailing_data[0]
+        clean = self._reusable and not self._eof and not self._unfed and not protocol.trailing_data[0]
         if clean and protocol.our_state is h11.DONE and protocol.their_state is h11.DONE:
             self._busy = False
             protocol.start_next_cycle()
@@ -275,12 +289,36 @@ class Connection:
             self.abandon()
 
     def _next_event(self, *, in_head: bool) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        try:
-            return self._h11.next_event()
-        except h11.RemoteProtocolError as error:
-            if self._eof:
-                raise (HttpError(INCOMPLETE) if self._received else self._lost()) from None
-            raise failure_of_response(error, in_head=in_head) from None
+        while True:
+            try:
+                event = self._h11.next_event()
+            except h11.RemoteProtocolError as error:
+                if self._eof:
+                    raise (HttpError(INCOMPLETE) if self._received else self._lost()) from None
+                raise failure_of_response(error, in_head=in_head) from None
+            if event is not h11.NEED_DATA:
+                self._lines = 0
+                return event
+            if not self._unfed:
+                return event
+            if not self._feed():
+                raise HttpError(HEAD_TOO_LARGE if in_head else PROTOCOL_ERROR)
+
+    def _feed(self) -> bool:
+        """Give h11 more of what was received. False where that would be more lines than a head may have.
+
+        h11 bounds the size of a head, but not its lines, of which it takes 4 us each: 128 KiB of the shortest would
+        hold the loop for 100 ms.
+        """
+        data = self._unfed
+        end = len(data)
+        if self._in_lines:
+            if data.count(b"\n") > _LINES_MAX and (match := _match_lines(data)):
+                end = match.end()
+            self._lines += data.count(b"\n", 0, end)
+        self._unfed = data[end:]
+        self._h11.receive_data(data[:end])
+        return self._lines <= _LINES_MAX
 
     def _lost(self) -> ConnectionLost:
         return ConnectionLost(repeatable=self._served > 0 and not self._taken)

@@ -11,7 +11,7 @@ import trio
 from edged.host.http.error import HttpError
 from edged.host.http_client.failure import READ_TIMEOUT
 from edged.http.exchange import Header
-from edged.limits import CHUNK_COUNT_PER_READ, READ_CHUNK_BYTES
+from edged.limits import CHUNK_COUNT_PER_READ, HEADER_COUNT_MAX, READ_CHUNK_BYTES
 
 Event = h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]
 
@@ -99,6 +99,9 @@ class Http1ResponseBody:
                 pieces.append(event.data)
                 size += len(event.data)
             elif isinstance(event, h11.EndOfMessage):
+                if len(event.headers) > HEADER_COUNT_MAX:
+                    self._fail(HttpError(("HTTP-response-trailer-section-size", None)))
+                    break
                 self._ended = True
                 self._trailers = list(event.headers)
                 self._connection.settle()

@@ -392,6 +392,10 @@ BROKEN_HEADS = {
         b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * (HEADER_COUNT_MAX + 1) + b"\r\n",
         ("HTTP-response-header-section-size", None),
     ),
+    "shortest headers": (
+        b"HTTP/1.1 200 OK\r\n" + b"x:\r\n" * (HEADER_BYTES_MAX // 4) + b"\r\n",
+        ("HTTP-response-header-section-size", None),
+    ),
     "interim flood": (FLOOD * (HTTP_CLIENT_INTERIM_COUNT_MAX + 1), "HTTP-protocol-error"),
     "announced too large": (
         b"HTTP/1.1 200 OK\r\ncontent-length: 1048577\r\n\r\n",
@@ -432,6 +436,16 @@ BROKEN_BODIES = {
     "no chunk": (CHUNKED + b"5\r\nhello\r\nxyz\r\n", b"hello", "HTTP-protocol-error"),
     "longer chunk": (CHUNKED + b"3\r\nhello\r\n0\r\n\r\n", b"hel", "HTTP-protocol-error"),
     "bad trailers": (CHUNKED + b"5\r\nhello\r\n0\r\nbad trailer\r\n\r\n", b"hello", "HTTP-protocol-error"),
+    "one trailer too many": (
+        CHUNKED + b"5\r\nhello\r\n0\r\n" + b"x: y\r\n" * (HEADER_COUNT_MAX + 1) + b"\r\n",
+        b"hello",
+        ("HTTP-response-trailer-section-size", None),
+    ),
+    "many trailers": (
+        CHUNKED + b"5\r\nhello\r\n0\r\n" + b"x:\r\n" * 10_000 + b"\r\n",
+        b"hello",
+        "HTTP-protocol-error",
+    ),
     "endless trailers": (
         CHUNKED + b"5\r\nhello\r\n0\r\n" + b"x: y\r\n" * 30_000,
         b"hello",
@@ -456,6 +470,23 @@ async def test_bodies_that_break(nursery, servers, name) -> None:
         call.response.body.receive_nowait(3)
     assert servers.wire.closed
     assert client.statistics().active == 0
+
+
+async def test_trailers_at_the_limit(nursery, servers) -> None:
+    raw = CHUNKED + b"5\r\nhello\r\n0\r\n" + b"x: y\r\n" * HEADER_COUNT_MAX + b"\r\n"
+    call = await exchange(nursery, servers, raw)
+    assert await read(call.response) == b"hello"
+    assert len(call.response.body.trailers()) == HEADER_COUNT_MAX
+
+
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n", CHUNKED, b"HTTP/1.1 200 OK\r\n\r\n"]
+)
+async def test_a_body_may_have_any_number_of_lines(nursery, servers, head) -> None:
+    call = await exchange(nursery, servers, head)
+    servers.wire.feed(b"%x\r\n%b\r\n0\r\n\r\n" % (100_000, b"\n" * 100_000) if head is CHUNKED else b"\n" * 100_000)
+    servers.wire.end()
+    assert await read(call.response) == b"\n" * 100_000
 
 
 @pytest.mark.parametrize("size", [1 << 20, (1 << 20) + 1])
