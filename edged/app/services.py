@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
 from edged.app.options import LoadOptions
+from edged.errors import RuntimeConfigError
 from edged.host.http.outgoing_handler import Outgoing
 from edged.host.http_client.client import HttpClient
 from edged.host.initial_state import set_initial_state
+from edged.host.llm.compute import RemoteLlm
 from edged.host.mqtt.publisher import Publishers
 from edged.host.network.configured import configured_gate
 from edged.host.network.dialer import Dialer
@@ -23,6 +26,7 @@ from edged.host.network.grant import Grant
 from edged.host.network.refusals import Refusals
 from edged.host.redis.pool import RedisPool
 from edged.host.registry import HostConfig
+from edged.host.remote_state import RemoteState
 from edged.host.state import State, open_state
 from edged.limits import (
     HTTP_CLIENT_CONNECTION_COUNT_MAX,
@@ -33,6 +37,7 @@ from edged.limits import (
 from edged.manifest import component_values
 from edged.manifest.model import Component
 from edged.manifest.outbound import allowed_hosts
+from edged.runtime_config.model import RemoteLlm as LlmConfig
 from edged.triggers.local import LocalTransport
 
 
@@ -58,6 +63,8 @@ class Services:
     http: HttpClient
     redis: RedisPool
     mqtt: Publishers
+    llm: RemoteLlm | None
+    remote: RemoteState
 
     def __repr__(self) -> str:
         return "Services(...)"
@@ -77,19 +84,23 @@ class Services:
             outgoing=Outgoing(self.http, self.nursery, self.local),
             redis=self.redis,
             mqtt=self.mqtt,
+            models=frozenset(component.ai_models),
+            llm=self.llm,
             variables=component_values(component, self.values),
             limits=self.limits,
         )
 
     async def run(self) -> None:
         """Close connections that nobody has used for long, until cancelled."""
-        await self.http.run()
+        async with trio.open_nursery() as nursery:
+            for pool in (self.http, self.redis, self.remote):
+                nursery.start_soon(pool.run)
 
     def close(self) -> None:
         """Call it when no guest of the app is at work."""
-        self.state.close()
-        self.http.close()
-        self.redis.close()
+        for each in (self.state, self.remote, self.http, self.redis, self.llm):
+            if each is not None:
+                each.close()
 
 
 async def open_services(
@@ -98,17 +109,22 @@ async def open_services(
     """Open what these components of an app may use.
 
     Raises:
+        RuntimeConfigError: an address in it is none.
         StateFolderError, RuntimeConfigUnsupported: see `edged.host.state.open_state`.
         InitialStateFailed: see `edged.host.initial_state`.
     """
     config, initial = options.runtime_config, options.initial
     labels = {label for component in components for label in component.key_value_stores} | initial.stores
     databases = {name for component in components for name in component.sqlite_databases} | initial.databases
-    state = await trio.to_thread.run_sync(open_state, options.state_folder, labels, databases, config)
+    llm = _open_llm(config.llm_compute)
+    remote = RemoteState(app)
+    open_all = partial(open_state, options.state_folder, labels, databases, config, openers=remote.openers)
+    state = await trio.to_thread.run_sync(open_all)
     try:
         await set_initial_state(initial, state)
     except BaseException:
         state.close()
+        remote.close()
         raise
     refusals = Refusals(app)
     gate = configured_gate(config.outbound_networking, allowed=options.networks_allowed)
@@ -129,4 +145,13 @@ async def open_services(
         ),
         redis=RedisPool(dialer, config.outbound_redis or REDIS_CONNECTION_COUNT_MAX),
         mqtt=Publishers(config.outbound_mqtt or MQTT_CONNECTION_COUNT_MAX),
+        llm=llm,
+        remote=remote,
     )
+
+
+def _open_llm(config: LlmConfig | None) -> RemoteLlm | None:
+    try:
+        return None if config is None else RemoteLlm(config.url, config.auth_token, config.api_type)
+    except ValueError as error:
+        raise RuntimeConfigError(f"the `url` of [llm_compute] {error}") from None

@@ -16,7 +16,6 @@ from edged.runtime_config.model import RuntimeConfig
 
 UNWIRED: tuple[tuple[str, ...], ...] = (
     ("client_tls",),
-    ("llm_compute",),
     ("outbound_mysql",),
     ("outbound_networking", "max_socket_connections"),
     ("outbound_networking", "max_total_connections"),
