@@ -9,11 +9,22 @@ import pytest
 
 from edged import manifest
 from edged.app import LoadOptions
-from edged.errors import ComponentUnsupported, GuestMemoryExhausted, SourceMissing, Unsupported, VariableError
+from edged.errors import (
+    ComponentInvalid,
+    ComponentUnsupported,
+    EdgedError,
+    GuestMemoryExhausted,
+    GuestTrap,
+    SourceMissing,
+    Unsupported,
+    VariableError,
+)
 from edged.limits import GuestLimits
 from edged.wasm.engine import PoolConfig
 from edged.worker import Worker, open_worker
+from tests.conftest import GuestPath
 from tests.guests import wat
+from tests.host.fakes import FakeExchange, head
 
 APP = """
 spin_manifest_version = 2
@@ -105,3 +116,75 @@ async def test_a_component_without_the_handler(worker: Worker, tmp_path: Path, t
     (tmp_path / "hello.wat").write_text(text)
     with pytest.raises(ComponentUnsupported, match=message):
         await worker.load(model, options(tmp_path))
+
+
+WAGI = """
+spin_manifest_version = 2
+[application]
+name = "app"
+[[trigger.http]]
+route = "/site/..."
+component = "site"
+executor = { type = "wagi", argv = "site ${ARGS}" }
+[component.site]
+source = "SOURCE"
+environment = { GREETING = "hello" }
+files = [{ source = "a.txt", destination = "/b.txt" }]
+"""
+
+
+@pytest.mark.parametrize("guest", ["wagi", "wagi-component"])
+async def test_a_program_loads_and_answers(worker: Worker, tmp_path: Path, guest_path: GuestPath, guest: str) -> None:
+    (tmp_path / "a.txt").write_text("content")
+    model = manifest.parse(WAGI.replace("SOURCE", str(guest_path(guest))).encode(), tmp_path / "spin.toml")
+    loaded = await worker.load(model, options(tmp_path, variables={}))
+    for target, body in (
+        ("/site/args?x", b"site\nx\n"),
+        ("/site/read/b.txt", b"content"),
+        ("/site/env", b"GREETING=hello\n"),
+    ):
+        exchange = FakeExchange(head(target=target))
+        await loaded.http.handle(exchange)
+        assert exchange.status == 200
+        assert body in exchange.body
+    loaded.close()
+    assert worker.statistics().instances == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ('(module (func (export "_initialize")))', ComponentUnsupported, "exports no function _start"),
+        ('(module (import "env" "f" (func)) (func (export "_start")))', ComponentUnsupported, "env#f"),
+        ("(component)", ComponentUnsupported, r"no wasi:cli/run@0\.2 handler"),
+        ("(module", ComponentInvalid, "valid WAT text"),
+        ('(module (func $s unreachable) (start $s) (func (export "_start")))', GuestTrap, "unreachable"),
+    ],
+    ids=["no program", "unknown import", "component", "syntax", "start traps"],
+)
+async def test_what_is_no_program(
+    worker: Worker, tmp_path: Path, text: str, error: type[EdgedError], message: str
+) -> None:
+    (tmp_path / "site.wat").write_text(text)
+    (tmp_path / "a.txt").write_text("")
+    model = manifest.parse(WAGI.replace("SOURCE", "site.wat").encode(), tmp_path / "spin.toml")
+    with pytest.raises(error, match=message) as raised:
+        await worker.load(model, options(tmp_path, variables={}))
+    assert "component `site`" in raised.value.message
+
+
+async def test_a_program_that_is_not_there(worker: Worker, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("")
+    model = manifest.parse(WAGI.replace("SOURCE", "site.wasm").encode(), tmp_path / "spin.toml")
+    with pytest.raises(SourceMissing):
+        await worker.load(model, options(tmp_path, variables={}))
+
+
+async def test_a_core_module_is_a_program_only_for_wagi(worker: Worker, tmp_path: Path) -> None:
+    """The same file behind both executors: the other one needs a component."""
+    (tmp_path / "a.txt").write_text("")
+    (tmp_path / "site.wat").write_text('(module (func (export "_start")))')
+    more = '[[trigger.http]]\nroute = "/"\ncomponent = "site"\n'
+    model = manifest.parse((WAGI + more).replace("SOURCE", "site.wat").encode(), tmp_path / "spin.toml")
+    with pytest.raises(ComponentUnsupported, match="is a core module"):
+        await worker.load(model, options(tmp_path, variables={}))

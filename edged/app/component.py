@@ -6,9 +6,11 @@ source -> compiled, or found in the cache -> linked with its host -> instantiate
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import trio
 
@@ -16,18 +18,33 @@ from edged import manifest
 from edged.app.options import ComponentLoaded, LoadOptions
 from edged.errors import ComponentUnsupported, GuestTimeout, LogFolderError
 from edged.host.guest_log import GuestLog
-from edged.host.registry import REFUSED, HostConfig, spin_interfaces, wasi_interfaces
+from edged.host.registry import REFUSED, HostConfig, core_modules, spin_interfaces, wasi_interfaces
 from edged.manifest.model import App, Component
 from edged.manifest.source import local_file
 from edged.triggers.component import TriggerComponent, start_invocation
 from edged.triggers.exports import check_handler, find_handler
+from edged.triggers.wagi import find_entry_point
 from edged.wasm.cache import AotCache
+from edged.wasm.compiler import kind_of
+from edged.wasm.core.instance import CorePool
+from edged.wasm.core.program import CoreExport, CoreProgram
 from edged.wasm.engine import Engine
-from edged.wasm.instance import Instance
-from edged.wasm.linker import Program
-from edged.wasm.loader import LoadedComponent, load_component
-from edged.wasm.pool import InstancePool
+from edged.wasm.linker import Export, Program
+from edged.wasm.loader import LoadedComponent, LoadedModule, load_component, load_module
+from edged.wasm.pool import InstancePool, Pool
 from edged.wasm.types import describe
+
+
+class _Linked(NamedTuple):
+    """What triggers call.
+
+    Attributes:
+        refusals: imports that are refused when called.
+    """
+
+    pool: Pool[Any]
+    exports: Mapping[str, Export | CoreExport]
+    refusals: tuple[str, ...]
 
 
 async def load(
@@ -51,23 +68,37 @@ async def load(
     """
     started = time.perf_counter()
     source = await local_file(component.source, cache=options.sources)
-    compiled = await load_component(
-        engine, cache, source, on_compile=lambda: options.on_compile(component.id, _size_bytes(source))
-    )
+
+    def on_compile() -> None:
+        options.on_compile(component.id, _size_bytes(source))
+
+    compiled: LoadedComponent | LoadedModule
+    link: Callable[[HostConfig], _Linked]
+    if await trio.to_thread.run_sync(_is_program, source, triggers):
+        compiled = await load_module(engine, cache, source, on_compile=on_compile)
+        link = partial(_link_module, engine, compiled)
+    else:
+        compiled = await load_component(engine, cache, source, on_compile=on_compile)
+        link = partial(_link, engine, compiled, triggers)
     host = replace(host, files=await trio.to_thread.run_sync(manifest.mount, model, component))
     log = _open_log(model, component.id, options.log_folder)
     try:
-        program = _link(engine, compiled, triggers, host)
-        await _try(program, log)
+        linked = link(host)
+        await _try(linked.pool, log)
     except BaseException:
         log.close()
         raise
     seconds = time.perf_counter() - started
-    options.on_loaded(
-        ComponentLoaded(component.id, compiled.digest, not compiled.from_cache, seconds, tuple(program.refusals))
-    )
-    exports = {trigger: find_handler(trigger, program) for trigger in triggers}
-    return TriggerComponent(component.id, InstancePool(program), log, exports)
+    options.on_loaded(ComponentLoaded(component.id, compiled.digest, not compiled.from_cache, seconds, linked.refusals))
+    return TriggerComponent(component.id, linked.pool, log, linked.exports)
+
+
+def _is_program(source: Path, triggers: Collection[str]) -> bool:
+    """Whether this is a core module for the executor `wagi`. No other trigger has a use for one, and says so."""
+    try:
+        return set(triggers) == {"wagi"} and kind_of(source) == "module"
+    except OSError:
+        return False  # whoever loads it says what is wrong with the file
 
 
 def _size_bytes(file: Path) -> int:
@@ -77,7 +108,12 @@ def _size_bytes(file: Path) -> int:
         return 0
 
 
-def _link(engine: Engine, loaded: LoadedComponent, triggers: Collection[str], host: HostConfig) -> Program:
+def _link_module(engine: Engine, loaded: LoadedModule, host: HostConfig) -> _Linked:
+    program = CoreProgram(engine, loaded.compiled, core_modules(host), host.limits)
+    return _Linked(CorePool(program), {"wagi": find_entry_point(program)}, ())
+
+
+def _link(engine: Engine, loaded: LoadedComponent, triggers: Collection[str], host: HostConfig) -> _Linked:
     interfaces = [*wasi_interfaces(host), *spin_interfaces(host)]
     try:
         program = Program(engine, loaded.compiled, interfaces, tuple(REFUSED), host.limits)
@@ -89,17 +125,18 @@ def _link(engine: Engine, loaded: LoadedComponent, triggers: Collection[str], ho
         raise
     for trigger in triggers:
         check_handler(trigger, program.type)
-    return program
+    exports = {trigger: find_handler(trigger, program) for trigger in triggers}
+    return _Linked(InstancePool(program), exports, tuple(program.refusals))
 
 
-async def _try(program: Program, log: GuestLog) -> None:
+async def _try(pool: Pool[Any], log: GuestLog) -> None:
     """Instantiate once, so that a component that cannot start is an error of the load."""
-    instance = Instance(program, start_invocation(log, "start"))
+    instance = pool.make(start_invocation(log, "start"), None)
     try:
-        with trio.move_on_after(program.limits.wall_s_max) as deadline:
+        with trio.move_on_after(pool.limits.wall_s_max) as deadline:
             await instance.instantiate()
         if deadline.cancelled_caught:
-            raise GuestTimeout(f"it did not start within {program.limits.wall_s_max:g} s")
+            raise GuestTimeout(f"it did not start within {pool.limits.wall_s_max:g} s")
     finally:
         instance.close()
 

@@ -16,12 +16,14 @@ from edged.app.loaded import BackgroundTrigger, LoadedApp
 from edged.app.options import LoadOptions
 from edged.app.services import open_services
 from edged.errors import EdgedError, Unsupported
-from edged.manifest.model import App, HttpTrigger, Trigger
+from edged.host.registry import HostConfig
+from edged.manifest.model import App, HttpTrigger, Trigger, WagiExecutor
 from edged.manifest.outbound import allowed_hosts
 from edged.runtime_config.labels import check_labels
 from edged.triggers import http
 from edged.triggers.component import TriggerComponent
 from edged.triggers.target import GuestTarget, HttpTarget, StaticTarget
+from edged.triggers.wagi import WagiTarget
 from edged.variables_provider import resolve_variables
 from edged.wasm.cache import AotCache
 from edged.wasm.engine import Engine
@@ -54,16 +56,17 @@ async def load_app(
     served = [declared for declared in model.components.values() if declared.id in callers]
     services = await open_services(model.name, served, values, options, nursery)
     components: dict[str, TriggerComponent] = {}
+    hosts: dict[str, HostConfig] = {}
     try:
         for declared in served:
-            host = services.host_config(declared)
+            host = hosts[declared.id] = services.host_config(declared)
             try:
                 components[declared.id] = await component.load(
                     model, declared, callers[declared.id], host=host, engine=engine, cache=cache, options=options
                 )
             except EdgedError as error:
                 raise _named(error, declared.id) from error.__cause__
-        targets = [(trigger.route, _target(trigger, components)) for trigger in model.http_triggers]
+        targets = [(trigger.route, _target(trigger, components, hosts)) for trigger in model.http_triggers]
         services.local.trigger = trigger = http.HttpTrigger(model, targets)
         background: list[BackgroundTrigger] = []
         return LoadedApp(model, components, trigger, background, services)
@@ -84,14 +87,21 @@ def _callers(model: App) -> Mapping[str, set[str]]:
 
 
 def _type(trigger: Trigger) -> str:
-    return "http" if isinstance(trigger, HttpTrigger) else trigger.type
+    if isinstance(trigger, HttpTrigger):
+        return "wagi" if isinstance(trigger.executor, WagiExecutor) else "http"
+    return trigger.type
 
 
-def _target(trigger: HttpTrigger, components: Mapping[str, TriggerComponent]) -> HttpTarget:
+def _target(
+    trigger: HttpTrigger, components: Mapping[str, TriggerComponent], hosts: Mapping[str, HostConfig]
+) -> HttpTarget:
     if trigger.static_response is not None:
         return StaticTarget(trigger.static_response)
     assert trigger.component is not None, "the manifest has either"
-    return GuestTarget(components[trigger.component])
+    guest = components[trigger.component]
+    if isinstance(trigger.executor, WagiExecutor):
+        return WagiTarget(guest, trigger.executor.argv, hosts[guest.id].environment)
+    return GuestTarget(guest)
 
 
 def _named(error: EdgedError, component: str) -> EdgedError:

@@ -50,7 +50,7 @@ class LoadedApp:
         """What an app does besides answering requests, until cancelled: other triggers, instances ahead, tidying."""
         async with trio.open_nursery() as nursery:
             for component in self.components.values():
-                if component.pool.program.limits.instances_ahead:
+                if component.pool.limits.instances_ahead:
                     nursery.start_soon(component.pool.keep_ahead, start_invocation(component.log, "start"))
             for trigger in self.background:
                 nursery.start_soon(trigger.run)

@@ -48,7 +48,7 @@ class GuestTarget:
     async def handle(self, exchange: Exchange, match: RouteMatch[Any], depth: int) -> None:
         guest = self.guest
         pool, invocation = guest.pool, guest.invocation(depth)
-        call = HttpCall(exchange, spin_headers(match, exchange.request), pool.program.limits)
+        call = HttpCall(exchange, spin_headers(match, exchange.request), pool.limits)
         try:
             instance = await pool.acquire(invocation, call.settle)
             try:

@@ -39,12 +39,12 @@ class Pool(Generic[InstanceT]):
     """Hands out instances of one program, inside `limits.concurrent_max` and `limits.queue_max`.
 
     Args:
-        make: an instance that is not instantiated yet.
+        make: gives an instance that is not instantiated yet.
     """
 
     def __init__(self, limits: GuestLimits, make: Callable[[Invocation, BeforeWait | None], InstanceT]) -> None:
         self.limits = limits
-        self._make = make
+        self.make = make
         self._alive = 0
         self._refused = 0
         self._spares: deque[InstanceT] = deque()
@@ -75,7 +75,7 @@ class Pool(Generic[InstanceT]):
             instance.begin(invocation, before_wait)
             self._spare_wanted.set()
             return instance
-        instance = self._make(invocation, before_wait)
+        instance = self.make(invocation, before_wait)
         try:
             await instance.instantiate()
         except BaseException:
@@ -103,7 +103,7 @@ class Pool(Generic[InstanceT]):
         try:
             while True:
                 while len(self._spares) < self.limits.instances_ahead:
-                    instance = self._make(invocation, None)
+                    instance = self.make(invocation, None)
                     try:
                         await instance.instantiate()
                         keep = instance.statistics().host_calls == 0

@@ -20,7 +20,8 @@ class Guest:
         files: place in the build folder -> source. One of them is the Makefile.
         venv: the Python environment that the Makefile calls `VENV`.
         modules: what the Makefile finds in `node_modules`.
-        handler: the interface that it exports for its trigger, with its version if it has one.
+        handler: the interface that it exports for its trigger, with its version if it has one. The function `_start` of a
+            core module.
     """
 
     name: str
@@ -43,6 +44,11 @@ def _example(name: str, *files: str) -> dict[str, Path]:
     return {file: EXAMPLES / name / file for file in ("Makefile", *files)}
 
 
+def _c(source: str) -> dict[str, Path]:
+    """A program of one file."""
+    return {"Makefile": SOURCES / "c" / "Makefile", "app.c": SOURCES / "c" / source}
+
+
 def _js(source: str) -> dict[str, Path]:
     """An app of one file, built as the example is."""
     return {
@@ -62,6 +68,29 @@ GUESTS = {
             handler="wasi:http/incoming-handler@0.2.3",
             venv=ZIG,
             modules=JS_SDK,
+        ),
+        Guest(
+            "wagi",
+            "C for WASI preview 1, which speaks CGI: /, /args, /echo, /env, /list/DIR, /location, /log/TEXT, /read/FILE, "
+            "/status, /time, /upload, /write/FILE",
+            _c("wagi.c"),
+            handler="_start",
+            venv=ZIG,
+        ),
+        Guest(
+            "wagi-component",
+            "the same as a component that exports wasi:cli/run",
+            _c("wagi.c"),
+            handler="wasi:cli/run@0.2",
+            venv=ZIG,
+            modules=JS_SDK,
+        ),
+        Guest(
+            "wagi-hostile",
+            "C likewise, which misbehaves as its path says: tests/triggers/test_wagi_hostile.py has them all",
+            _c("wagi-hostile.c"),
+            handler="_start",
+            venv=ZIG,
         ),
         Guest(
             "hello-js",

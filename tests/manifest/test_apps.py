@@ -6,7 +6,16 @@ import pytest
 
 from edged.errors import VariableError
 from edged.manifest import App, component_values, load, resolve, subset, unsupported
-from edged.manifest.model import Build, FilePattern, FilePlacement, HttpTrigger, PathSource, StaticResponse, UrlSource
+from edged.manifest.model import (
+    Build,
+    FilePattern,
+    FilePlacement,
+    HttpTrigger,
+    PathSource,
+    StaticResponse,
+    UrlSource,
+    WagiExecutor,
+)
 from edged.manifest.outbound import allowed_hosts
 
 APPS = Path(__file__).parent / "apps"

@@ -9,9 +9,10 @@ it wrote is held back, and a client that reads slowly makes the guest wait.
 from __future__ import annotations
 
 from edged.errors import GuestNoResponse, GuestResponseInvalid
-from edged.host.http.error import CONNECTION_TERMINATED, describe
+from edged.host.http.error import CONNECTION_TERMINATED
 from edged.host.http.incoming_body import BodySource
 from edged.host.http.outgoing_body import BodySink
+from edged.host.interface import Err
 from edged.http.cgi import CgiOutput
 from edged.http.exchange import ClientGone, Exchange
 from edged.limits import HEADER_BYTES_MAX, GuestLimits
@@ -64,7 +65,7 @@ class CgiCall:
         return HEADER_BYTES_MAX if self._body is None else self._body.capacity()
 
     def write(self, data: bytes) -> None:
-        """Raises GuestResponseInvalid for output that is no response, or one that HTTP cannot carry."""
+        """Raises GuestResponseInvalid for output that is no response, is one that HTTP cannot carry, or is too long."""
         rest = self._output.feed(data)
         if self._body is None:
             head = self._output.head
@@ -74,7 +75,11 @@ class CgiCall:
             self._body = BodySink(None, self._limits.response_body_bytes_max, "HTTP-response-body-size")
             self._body.streaming = True
             self._body.attach(self._exchange)
-        self._body.write(rest)
+        try:
+            self._body.write(rest)
+        except Err as err:
+            limit = self._limits.response_body_bytes_max
+            raise GuestResponseInvalid(f"the response's body is longer than {limit} bytes") from err
 
     def close(self) -> None:
         """The program closed its stdout. The response ends when the program does."""
@@ -98,15 +103,12 @@ class CgiCall:
 
         Raises:
             GuestNoResponse: it wrote nothing.
-            GuestResponseInvalid: it wrote no whole head, or too long a body.
+            GuestResponseInvalid: it wrote no whole head.
         """
         if self._body is None:
             if self._output.empty:
                 raise GuestNoResponse("the program wrote nothing to its stdout")
             raise GuestResponseInvalid("the program ended before a blank line")
-        if self._body.aborted:
-            assert self._body.error_code is not None
-            raise GuestResponseInvalid(f"the response's body is too long: {describe(self._body.error_code)}")
 
     async def finish(self) -> None:
         """Send the rest of the response, and its end.
