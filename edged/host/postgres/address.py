@@ -70,11 +70,11 @@ def parse_address(text: str) -> PostgresAddress:
     """
     if len(text) > SQL_ADDRESS_CHARS_MAX:
         raise ConnectionFailed(f"the address has more than {SQL_ADDRESS_CHARS_MAX} characters")
-    if "\0" in text:
-        raise ConnectionFailed("the address has a NUL")
     is_url = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text) is not None
     values: dict[str, str] = {}
     for key, value in _of_url(text) if is_url else _of_keywords(text):
+        if "\0" in value:
+            raise ConnectionFailed("the address has a NUL")
         if key in values:
             what = "more than one host" if key in ("host", "port") else f"`{key}` twice"
             raise ConnectionFailed(f"the address has {what}")
