@@ -69,8 +69,10 @@ class Connection:
         "_closed",
         "_eof",
         "_failure",
+        "_fed",
         "_h11",
         "_in_lines",
+        "_last",
         "_lines",
         "_on_closed",
         "_on_reusable",
@@ -79,7 +81,6 @@ class Connection:
         "_sending",
         "_served",
         "_taken",
-        "_unfed",
         "_wire",
         "origin",
     )
@@ -103,7 +104,8 @@ class Connection:
         self._eof = False
         self._reusable = True
         self._failure: HttpError | None = None
-        self._unfed = b""  # received, and not given to h11 yet
+        self._last = b""  # received last
+        self._fed = 0  # how much of that was given to h11
         self._in_lines = True  # what comes next may be lines: a head, chunks, trailers
         self._lines = 0  # given to h11 since its last event
         self._received = False  # a byte of the response
@@ -256,7 +258,7 @@ class Connection:
         self._received = self._received or bool(data)
         self._eof = not data
         if data:
-            self._unfed = bytes(data)
+            self._last, self._fed = bytes(data), 0
         else:
             self._h11.receive_data(b"")
 
@@ -280,10 +282,11 @@ class Connection:
             return
         protocol = self._h11
         # Bytes that nobody asked for would be read as the next response.
-        clean = self._reusable and not self._eof and not self._unfed and not protocol.trailing_data[0]
+        clean = self._reusable and not self._eof and self._fed == len(self._last) and not protocol.trailing_data[0]
         if clean and protocol.our_state is h11.DONE and protocol.their_state is h11.DONE:
             self._busy = False
             protocol.start_next_cycle()
+            self._last, self._fed = b"", 0  # an idle connection holds no memory
             self._on_reusable(self)
         else:
             self.abandon()
@@ -299,7 +302,7 @@ class Connection:
             if event is not h11.NEED_DATA:
                 self._lines = 0
                 return event
-            if not self._unfed:
+            if self._fed == len(self._last):
                 return event
             if not self._feed():
                 raise HttpError(HEAD_TOO_LARGE if in_head else PROTOCOL_ERROR)
@@ -310,14 +313,14 @@ class Connection:
         h11 bounds the size of a head, but not its lines, of which it takes 4 us each: 128 KiB of the shortest would
         hold the loop for 100 ms.
         """
-        data = self._unfed
+        data, start = self._last, self._fed
         end = len(data)
         if self._in_lines:
-            if data.count(b"\n") > _LINES_MAX and (match := _match_lines(data)):
+            if match := _match_lines(data, start):
                 end = match.end()
-            self._lines += data.count(b"\n", 0, end)
-        self._unfed = data[end:]
-        self._h11.receive_data(data[:end])
+            self._lines += data.count(b"\n", start, end)
+        self._fed = end
+        self._h11.receive_data(data[start:end])
         return self._lines <= _LINES_MAX
 
     def _lost(self) -> ConnectionLost:
