@@ -17,6 +17,7 @@ class Way(NamedTuple):
 
 
 _SERVED = "tests/end_to_end/test_sdk_guests.py::test_it_answers_and_answers_again"
+_MESSAGE = "tests/end_to_end/test_redis_trigger.py::test_a_message_reaches_the_guest_and_its_answer_the_server"
 
 WAYS = (
     Way("HTTP trigger", '[[trigger.http]]\nroute = "/..."\ncomponent = "guest"', (_SERVED,)),
@@ -33,6 +34,7 @@ WAYS = (
         "Redis trigger",
         '[application.trigger.redis]\naddress = "redis://localhost"\n'
         '[[trigger.redis]]\nchannel = "c"\ncomponent = "guest"',
+        (_MESSAGE,),
     ),
     Way("cron trigger", '[[trigger.cron]]\ncron_expression = "0 0 * * * *"\ncomponent = "guest"'),
     Way("MQTT trigger", '[[trigger.mqtt]]\ntopic = "t"\nqos = "1"\ncomponent = "guest"'),
@@ -106,8 +108,7 @@ KINDS = (
         "Python SDK 2 and 3 for the Redis trigger",
         "component, `fermyon:spin/inbound-redis`",
         ("python-redis-trigger",),
-        (),
-        "there is no Redis trigger yet",
+        (_MESSAGE,),
     ),
     Kind(
         "any language, for Wagi",

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edged.host.redis.address import RedisAddress, parse_address
 from edged.limits import REDIS_ADDRESS_BYTES_MAX
@@ -68,3 +70,13 @@ def test_reasons_do_not_show_the_text() -> None:
     with pytest.raises(ValueError, match="database") as failure:
         parse_address("redis://:geheim@h/geheim")
     assert "geheim" not in str(failure.value)
+
+
+@given(st.sampled_from(["", "redis://", "rediss://:p@"]), st.text())
+def test_any_text_ends_well(start: str, text: str) -> None:
+    try:
+        address = parse_address(start + text)
+    except ValueError:
+        return
+    assert address.host
+    assert 0 < address.port < 1 << 16
