@@ -20,8 +20,7 @@ class Guest:
         files: place in the build folder -> source. One of them is the Makefile.
         venv: the Python environment that the Makefile calls `VENV`.
         modules: what the Makefile finds in `node_modules`.
-        handler: the interface that it exports for its trigger, with its version if it has one. The function `_start` of a
-            core module.
+        handler: the interface that it exports for its trigger, with its version if it has one; a module: `_start`.
     """
 
     name: str
@@ -71,8 +70,8 @@ GUESTS = {
         ),
         Guest(
             "wagi",
-            "C for WASI preview 1, which speaks CGI: /, /args, /echo, /env, /list/DIR, /location, /log/TEXT, /read/FILE, "
-            "/status, /time, /upload, /write/FILE",
+            "C for WASI preview 1, which speaks CGI: /, /args, /echo, /env, /list/DIR, /location, /log/TEXT, "
+            "/read/FILE, /status, /time, /upload, /write/FILE",
             _c("wagi.c"),
             handler="_start",
             venv=ZIG,
