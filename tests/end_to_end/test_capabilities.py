@@ -184,3 +184,47 @@ def test_mqtt_gated(apps: Apps, mosquitto: Mosquitto) -> None:
     connect = [f"mqtt://127.0.0.1:{mosquitto.port}?client_id=gated", "", "", 30]
     answer = ask(f"{apps.url(PYTHON)}/granted/mqtt", [*connect, "a", "b", "AT_MOST_ONCE"])
     assert answer == (403, f"connection-failed: {GATED}")
+
+
+# --- language models ---
+
+LLM = """
+[llm_compute]
+type = "remote_http"
+url = "http://127.0.0.1:{}"
+auth_token = "geheim"
+api_type = "open_ai"
+"""
+COMPLETION = {
+    "choices": [{"message": {"content": "an answer"}}],
+    "usage": {"prompt_tokens": 3, "completion_tokens": 2},
+}
+EMBEDDINGS = {"data": [{"index": 0, "embedding": [0.5, -1.0]}], "usage": {"prompt_tokens": 3}}
+
+
+@pytest.fixture(scope="module")
+def with_llm(apps: Apps, server: Upstream, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An app whose operator has a service that computes."""
+    server.answers["/v1/chat/completions"] = json.dumps(COMPLETION).encode()
+    server.answers["/v1/embeddings"] = json.dumps(EMBEDDINGS).encode()
+    config = tmp_path_factory.mktemp("llm") / "runtime-config.toml"
+    config.write_text(LLM.format(server.port))
+    return apps.url(PYTHON, "--runtime-config-file", str(config))
+
+
+def test_llm(with_llm: str) -> None:
+    status, text = ask(f"{with_llm}/granted/infer", ["a-model", "a prompt"])
+    assert (status, json.loads(text)) == (200, ["an answer", [3, 2]])
+    status, text = ask(f"{with_llm}/granted/embeddings", ["a-model", ["a text"]])
+    assert (status, json.loads(text)) == (200, [[[0.5, -1.0]], 3])
+
+
+def test_llm_refused(with_llm: str) -> None:
+    for url, model in ((f"{with_llm}/refused", "a-model"), (f"{with_llm}/granted", "another-model")):
+        status, text = ask(f"{url}/infer", [model, "a prompt"])
+        assert (status, text.partition(":")[0]) == (403, "invalid-input")
+
+
+def test_llm_without_a_service(apps: Apps) -> None:
+    status, text = ask(f"{apps.url(PYTHON)}/granted/infer", ["a-model", "a prompt"])
+    assert (status, text.partition(":")[0]) == (403, "runtime-error")

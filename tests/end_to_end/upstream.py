@@ -15,15 +15,17 @@ class Upstream:
 
     Attributes:
         served: paths that it was asked for, in order.
+        answers: path -> what a POST to it is answered with.
     """
 
     port: int
     served: list[str] = field(default_factory=list)
+    answers: dict[str, bytes] = field(default_factory=dict)
 
 
 @contextmanager
 def upstream() -> Iterator[Upstream]:
-    """A server that redirects `/to/URL`, sends a POST's body back, and answers anything else with `secret`."""
+    """A server that redirects `/to/URL`, sends a POST's body back, and answers any other GET with `secret`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -35,7 +37,8 @@ def upstream() -> Iterator[Upstream]:
 
         def do_POST(self) -> None:
             running.served.append(self.path)
-            self.answer(200, self.rfile.read(int(self.headers["content-length"])))
+            body = self.rfile.read(int(self.headers["content-length"]))
+            self.answer(200, running.answers.get(self.path, body))
 
         def answer(self, status: int, body: bytes, **headers: str) -> None:
             self.send_response(status)
