@@ -29,6 +29,7 @@ WAYS = (
     Way(
         "HTTP trigger with the Wagi executor",
         '[[trigger.http]]\nroute = "/..."\ncomponent = "guest"\nexecutor = { type = "wagi" }',
+        ("tests/triggers/test_wagi.py::test_it_answers",),
     ),
     Way(
         "Redis trigger",
@@ -113,9 +114,14 @@ KINDS = (
     Kind(
         "any language, for Wagi",
         "core module, `_start`",
-        (),
-        (),
-        "there is no Wagi executor yet",
+        ("wagi", "wagi-hostile"),
+        ("tests/triggers/test_wagi.py::test_it_answers", "tests/test_app.py::test_a_program_loads_and_answers"),
+    ),
+    Kind(
+        "any language, for Wagi",
+        "component, `wasi:cli/run@0.2.x`",
+        ("wagi-component",),
+        ("tests/triggers/test_wagi.py::test_it_answers", "tests/test_app.py::test_a_program_loads_and_answers"),
     ),
     Kind(
         "templates of Rust for wasm32-wasip1, of C and of Zig",
