@@ -143,6 +143,7 @@ LOG_LINE_OVERHEAD_BYTES = 256  # what a line costs besides its text: its fields,
 
 BLOCKING_WRITE_BYTES_MAX = 4 * KiB  # wasi:io's own number for blocking-write-and-flush; more traps
 BODY_WRITE_BYTES_MAX = 1 * MiB  # one write to a body, and what waits for response-outparam.set; JS guests rely on it
+BODIES_HELD_BYTES_MAX = 32 * MiB  # of one request's outgoing bodies, written and not sent: 32 at BODY_WRITE_BYTES_MAX
 LIST_COUNT_MAX = 4_096  # values of a list from a guest, bytes aside: one costs the loop 3 us; `fields` hold no more
 FIELDS_BYTES_MAX = 128 * KiB  # one `fields`, overhead included
 FIELD_OVERHEAD_BYTES = 32  # what a field costs besides its name and value, or empty ones would be free

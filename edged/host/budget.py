@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from edged.errors import GuestBudgetExhausted
 from edged.limits import (
+    BODIES_HELD_BYTES_MAX,
     FILES_OPEN_MAX,
     HTTP_CLIENT_REQUESTS_OPEN_MAX,
     KEY_VALUE_STORES_OPEN_MAX,
@@ -28,6 +29,7 @@ class Budget:
         random_bytes: never given back.
         files: file descriptors; given back when the guest closes one.
         databases: connections to SQLite databases; given back likewise.
+        body_bytes: of outgoing bodies, written and not yet sent; given back when they are sent or dropped.
         http_requests: outbound, until the guest drops the response; given back likewise.
         key_value_stores: handles of open stores; given back likewise.
         key_value_swaps: compare-and-swaps under way; given back likewise.
@@ -40,6 +42,7 @@ class Budget:
     random_bytes: int = RANDOM_BYTES_MAX
     files: int = FILES_OPEN_MAX
     databases: int = SQLITE_CONNECTIONS_OPEN_MAX
+    body_bytes: int = BODIES_HELD_BYTES_MAX
     http_requests: int = HTTP_CLIENT_REQUESTS_OPEN_MAX
     key_value_stores: int = KEY_VALUE_STORES_OPEN_MAX
     key_value_swaps: int = KEY_VALUE_SWAPS_OPEN_MAX
@@ -52,3 +55,9 @@ class Budget:
         self.random_bytes -= count_bytes
         if self.random_bytes < 0:
             raise GuestBudgetExhausted("the guest asked for too many random bytes in one request")
+
+    def hold_body(self, count_bytes: int) -> None:
+        """Take room for bytes of a body, or end the request with `guest.budget-exhausted`. Negative gives it back."""
+        self.body_bytes -= count_bytes
+        if self.body_bytes < 0:
+            raise GuestBudgetExhausted("the guest wrote too much of bodies that it does not send")

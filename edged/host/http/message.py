@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import trio
 
+from edged.host.budget import Budget
 from edged.host.http.error import CONNECTION_TERMINATED
 from edged.host.http.fields import Fields, content_length
 from edged.host.http.incoming_body import BodySource, IncomingBody
@@ -112,12 +113,13 @@ class IncomingResponse(Resource):
 class OutgoingResponse(Resource):
     """`resource outgoing-response`. Consumes its headers, which cannot change any more."""
 
-    __slots__ = ("_bytes_max", "_headers", "sink", "status")
+    __slots__ = ("_budget", "_bytes_max", "_headers", "sink", "status")
 
-    def __init__(self, headers: Fields, bytes_max: int) -> None:
+    def __init__(self, headers: Fields, bytes_max: int, budget: Budget | None = None) -> None:
         headers.mutable = False
         self._headers = headers
         self._bytes_max = bytes_max
+        self._budget = budget
         self.status = 200
         self.sink: BodySink | None = None
         """Of the body that the guest took; without one the body is empty."""
@@ -138,19 +140,25 @@ class OutgoingResponse(Resource):
         """Raises Err the second time, and where content-length is not one number."""
         if self.sink is not None:
             raise Err
-        self.sink = _sink(self._headers, self._bytes_max, "HTTP-response-body-size")
+        self.sink = _sink(self._headers, self._bytes_max, "HTTP-response-body-size", self._budget)
         return OutgoingBody(self.sink)
+
+    def drop(self) -> None:
+        """It was not sent."""
+        if self.sink is not None:
+            self.sink.leave()
 
 
 class OutgoingRequest(Resource):
     """`resource outgoing-request`. Consumes its headers, which cannot change any more."""
 
-    __slots__ = ("_authority", "_bytes_max", "_headers", "_method", "_path_with_query", "_scheme", "sink")
+    __slots__ = ("_authority", "_budget", "_bytes_max", "_headers", "_method", "_path_with_query", "_scheme", "sink")
 
-    def __init__(self, headers: Fields, bytes_max: int) -> None:
+    def __init__(self, headers: Fields, bytes_max: int, budget: Budget | None = None) -> None:
         headers.mutable = False
         self._headers = headers
         self._bytes_max = bytes_max
+        self._budget = budget
         self._method: Method = "get"
         self._path_with_query: str | None = None
         self._scheme: Scheme | None = None
@@ -162,8 +170,13 @@ class OutgoingRequest(Resource):
         """Raises Err the second time, and where content-length is not one number."""
         if self.sink is not None:
             raise Err
-        self.sink = _sink(self._headers, self._bytes_max, "HTTP-request-body-size")
+        self.sink = _sink(self._headers, self._bytes_max, "HTTP-request-body-size", self._budget)
         return OutgoingBody(self.sink)
+
+    def drop(self) -> None:
+        """It was not sent."""
+        if self.sink is not None:
+            self.sink.leave()
 
     def method(self) -> Method:
         return self._method
@@ -282,8 +295,8 @@ class FutureIncomingResponse(Resource):
             self._on_drop()
 
 
-def _sink(headers: Fields, bytes_max: int, size_case: str) -> BodySink:
+def _sink(headers: Fields, bytes_max: int, size_case: str, budget: Budget | None) -> BodySink:
     try:
-        return BodySink(content_length(headers), bytes_max, size_case)
+        return BodySink(content_length(headers), bytes_max, size_case, budget)
     except ValueError:
         raise Err from None

@@ -16,6 +16,7 @@ from typing import Protocol
 import trio
 
 from edged.errors import GuestTrap
+from edged.host.budget import Budget
 from edged.host.http.error import ErrorCode, HttpFailure
 from edged.host.http.fields import Fields
 from edged.host.interface import Err, Resource
@@ -45,11 +46,13 @@ class BodySink:
         length: of the content-length header, in bytes. The body must have exactly that.
         bytes_max: what the operator allows.
         size_case: the error-code case for a body of the wrong size, whose payload is the size in bytes.
+        budget: pays for what is held here; None where the writer's back-pressure is bound enough.
     """
 
     __slots__ = (
         "_ahead",
         "_ahead_bytes",
+        "_budget",
         "_changed",
         "_limit",
         "_size_case",
@@ -66,7 +69,8 @@ class BodySink:
         "written",
     )
 
-    def __init__(self, length: int | None, bytes_max: int, size_case: str) -> None:
+    def __init__(self, length: int | None, bytes_max: int, size_case: str, budget: Budget | None = None) -> None:
+        self._budget = budget
         self.length = length
         """Announced in bytes, or None."""
         self._limit = bytes_max if length is None else min(length, bytes_max)
@@ -124,8 +128,8 @@ class BodySink:
                 return
             writer.write(data[:room])
             data = data[room:]
+        self._hold(len(data))
         self._ahead.append(data)
-        self._ahead_bytes += len(data)
         self._note_change()
 
     def close(self) -> None:
@@ -150,6 +154,7 @@ class BodySink:
         """The guest dropped the body. Nothing if it had finished it."""
         if not self.finished:
             self.aborted = True
+            self._forget()
             self._note_change()
 
     # --- the other side ---
@@ -191,7 +196,7 @@ class BodySink:
                 data = data[:room]
             pieces.append(data)
             room -= len(data)
-        self._ahead_bytes -= bytes_max - room
+        self._hold(room - bytes_max)
         if pieces:
             self._note_change()
         return b"".join(pieces)
@@ -199,8 +204,7 @@ class BodySink:
     def leave(self) -> None:
         """Nobody takes any more: what was gathered is gone, and what the guest still writes is refused."""
         self.gone = True
-        self._ahead.clear()
-        self._ahead_bytes = 0
+        self._forget()
         self._note_change()
 
     async def wait_changed(self) -> None:
@@ -232,8 +236,17 @@ class BodySink:
                 ahead.appendleft(data[room:])
                 data = data[:room]
             writer.write(data)
-            self._ahead_bytes -= len(data)
+            self._hold(-len(data))
         return bool(ahead)
+
+    def _hold(self, count_bytes: int) -> None:
+        if self._budget is not None:
+            self._budget.hold_body(count_bytes)
+        self._ahead_bytes += count_bytes
+
+    def _forget(self) -> None:
+        self._ahead.clear()
+        self._hold(-self._ahead_bytes)
 
     def _fail(self, size: int) -> ErrorCode:
         self.aborted = True

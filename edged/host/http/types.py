@@ -63,11 +63,11 @@ class HttpTypes(Interface):
     def outgoing_body_finish(self, _invocation: Invocation, this: OutgoingBody, trailers: Fields | None) -> None:
         this.finish(trailers)
 
-    def outgoing_request_constructor(self, _invocation: Invocation, headers: Fields) -> OutgoingRequest:
-        return OutgoingRequest(headers, self._limits.request_body_bytes_max)
+    def outgoing_request_constructor(self, invocation: Invocation, headers: Fields) -> OutgoingRequest:
+        return OutgoingRequest(headers, self._limits.request_body_bytes_max, invocation.budget)
 
-    def outgoing_response_constructor(self, _invocation: Invocation, headers: Fields) -> OutgoingResponse:
-        return OutgoingResponse(headers, self._limits.response_body_bytes_max)
+    def outgoing_response_constructor(self, invocation: Invocation, headers: Fields) -> OutgoingResponse:
+        return OutgoingResponse(headers, self._limits.response_body_bytes_max, invocation.budget)
 
     def request_options_constructor(self, _invocation: Invocation) -> RequestOptions:
         return RequestOptions()

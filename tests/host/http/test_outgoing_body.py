@@ -6,11 +6,12 @@ import pytest
 import trio
 import trio.testing
 
-from edged.errors import GuestTrap
+from edged.errors import GuestBudgetExhausted, GuestTrap
+from edged.host.budget import Budget
 from edged.host.http.fields import Fields
 from edged.host.http.outgoing_body import BodySink, OutgoingBody
 from edged.host.streams import CLOSED
-from edged.limits import BLOCKING_WRITE_BYTES_MAX, BODY_WRITE_BYTES_MAX, WRITE_BUFFER_BYTES
+from edged.limits import BLOCKING_WRITE_BYTES_MAX, BODIES_HELD_BYTES_MAX, BODY_WRITE_BYTES_MAX, WRITE_BUFFER_BYTES
 from tests.host.fakes import FakeExchange, err, failed_with, settled, suspends
 
 SIZE = "HTTP-response-body-size"
@@ -324,3 +325,31 @@ async def test_a_client_that_left_closes_the_stream() -> None:
     stream.drop()
     body.finish(None)
     assert made.gone
+
+
+# --- what is held of bodies that are not sent ---
+
+
+def test_bodies_that_are_not_sent_are_held_up_to_the_limit() -> None:
+    budget = Budget()
+    bodies = [BodySink(None, 1 << 40, SIZE, budget) for _ in range(BODIES_HELD_BYTES_MAX // BODY_WRITE_BYTES_MAX)]
+    for body in bodies:
+        body.write(bytes(BODY_WRITE_BYTES_MAX))
+    with pytest.raises(GuestBudgetExhausted):
+        BodySink(None, 1 << 40, SIZE, budget).write(b"x")
+
+
+async def test_what_is_sent_or_dropped_is_held_no_more() -> None:
+    budget = Budget()
+    taken, left, aborted, sent = (BodySink(None, 1 << 40, SIZE, budget) for _ in range(4))
+    for body in (taken, left, aborted, sent):
+        body.write(bytes(BODY_WRITE_BYTES_MAX))
+    assert budget.body_bytes == BODIES_HELD_BYTES_MAX - 4 * BODY_WRITE_BYTES_MAX
+    assert len(taken.take(BODY_WRITE_BYTES_MAX)) == BODY_WRITE_BYTES_MAX
+    left.leave()
+    aborted.abort()
+    exchange = FakeExchange()
+    exchange.respond(200, [])
+    sent.attach(exchange)
+    await sent.drain()
+    assert budget.body_bytes == BODIES_HELD_BYTES_MAX
