@@ -161,6 +161,35 @@ def test_redis_gated(gated: str, redis: Service) -> None:
     assert ask(f"{gated}/redis", [f"redis://127.0.0.1:{redis.port}/", []]) == (403, f"other: {GATED}")
 
 
+# --- key-value stores, which the operator puts on Redis ---
+
+
+@pytest.fixture(scope="module")
+def on_redis(redis: Service, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """Options. The operator's own servers need no `--allow-network`."""
+    config = tmp_path_factory.mktemp("on-redis") / "runtime-config.toml"
+    config.write_text(f'[key_value_store.default]\ntype = "redis"\nurl = "redis://127.0.0.1:{redis.port}/2"\n')
+    return ("--runtime-config-file", str(config))
+
+
+def test_stores_on_redis(apps: Apps, on_redis: tuple[str, ...]) -> None:
+    first, second = (apps.url(guest, *on_redis) + "/granted" for guest in GUESTS)
+    assert httpx.post(f"{first}/set/default/k", content=b"from one process").text == "set"
+    assert httpx.post(f"{second}/get/default/k").text == "from one process", "to another, of the same app"
+    calls = [["increment", "n", 5], ["swap", "k", "swapped", None], ["get-many", ["n", "k", "none"]]]
+    answer = [5, "from one process", [["n", "5"], ["k", "swapped"], ["none", None]]]
+    status, text = ask(f"{first}/bucket/default", calls)
+    assert (status, json.loads(text)) == (200, answer)
+    assert ask(f"{first}/bucket/default", [["swap", "k", "x", "meanwhile"]]) == (403, "cas-failed")
+    assert ask(f"{first}/bucket/default", [["delete-many", ["n", "k"]], ["list-keys"]]) == (200, "[null, []]")
+
+
+def test_stores_on_redis_refused(apps: Apps, on_redis: tuple[str, ...]) -> None:
+    for guest in GUESTS:
+        answer = httpx.post(f"{apps.url(guest, *on_redis)}/refused/get/default/k")
+        assert (answer.status_code, answer.text) == (403, "access-denied")
+
+
 # --- MQTT ---
 
 
