@@ -6,7 +6,7 @@ last request has ended.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import trio
 
@@ -14,13 +14,13 @@ from edged import manifest
 from edged.app import component
 from edged.app.loaded import BackgroundTrigger, LoadedApp
 from edged.app.options import LoadOptions
-from edged.app.services import open_services
+from edged.app.services import Services, open_services
 from edged.errors import EdgedError, Unsupported
 from edged.host.registry import HostConfig
 from edged.manifest.model import App, HttpTrigger, Trigger, WagiExecutor
 from edged.manifest.outbound import allowed_hosts
 from edged.runtime_config.labels import check_labels
-from edged.triggers import http
+from edged.triggers import cron, http, redis
 from edged.triggers.component import TriggerComponent
 from edged.triggers.target import GuestTarget, HttpTarget, StaticTarget
 from edged.triggers.wagi import WagiTarget
@@ -68,8 +68,7 @@ async def load_app(
                 raise _named(error, declared.id) from error.__cause__
         targets = [(trigger.route, _target(trigger, components, hosts)) for trigger in model.http_triggers]
         services.local.trigger = trigger = http.HttpTrigger(model, targets)
-        background: list[BackgroundTrigger] = []
-        return LoadedApp(model, components, trigger, background, services)
+        return LoadedApp(model, components, trigger, _background(model, components, services), services)
     except BaseException:
         for loaded in components.values():
             loaded.close()
@@ -97,11 +96,32 @@ def _target(
 ) -> HttpTarget:
     if trigger.static_response is not None:
         return StaticTarget(trigger.static_response)
-    assert trigger.component is not None, "the manifest has either"
-    guest = components[trigger.component]
+    guest = _guest(trigger, components)
     if isinstance(trigger.executor, WagiExecutor):
         return WagiTarget(guest, trigger.executor.argv, hosts[guest.id].environment)
     return GuestTarget(guest)
+
+
+def _background(
+    model: App, components: Mapping[str, TriggerComponent], services: Services
+) -> Sequence[BackgroundTrigger]:
+    """The triggers that no request starts."""
+    background: list[BackgroundTrigger] = [
+        cron.CronTrigger(model.name, trigger, cron.guest_call(_guest(trigger, components)))
+        for trigger in model.cron_triggers
+    ]
+    if model.redis_triggers:
+        subscriptions = [
+            redis.subscription(trigger, _guest(trigger, components), services.values)
+            for trigger in model.redis_triggers
+        ]
+        background.append(redis.RedisTrigger(model.name, subscriptions, services.dialer))
+    return background
+
+
+def _guest(trigger: Trigger, components: Mapping[str, TriggerComponent]) -> TriggerComponent:
+    assert trigger.component is not None, "the manifest has seen to that"
+    return components[trigger.component]
 
 
 def _named(error: EdgedError, component: str) -> EdgedError:

@@ -16,8 +16,12 @@ from edged.triggers.http import HttpTrigger
 class BackgroundTrigger(Protocol):
     """A trigger that calls guests by itself, not for a request."""
 
-    async def run(self) -> None:
-        """Call guests until cancelled. Never raises; calls under way are not cut off."""
+    async def run(self, calls: trio.Nursery) -> None:
+        """Call guests until cancelled. Never raises.
+
+        Args:
+            calls: where the calls run, which this does not end with it.
+        """
 
     async def wait_idle(self) -> None:
         """Return when no call is under way."""
@@ -53,7 +57,7 @@ class LoadedApp:
                 if component.pool.limits.instances_ahead:
                     nursery.start_soon(component.pool.keep_ahead, start_invocation(component.log, "start"))
             for trigger in self.background:
-                nursery.start_soon(trigger.run)
+                nursery.start_soon(trigger.run, self.services.nursery)
             nursery.start_soon(self.services.run)
 
     async def wait_idle(self) -> None:

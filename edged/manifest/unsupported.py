@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edged.manifest.model import App, Component, HttpTrigger, RedisTrigger, RegistrySource, Trigger
+from edged.manifest.model import App, Component, OtherTrigger, RegistrySource, Trigger
 
 
 def unsupported(app: App) -> tuple[str, ...]:
@@ -24,8 +24,8 @@ def unsupported(app: App) -> tuple[str, ...]:
 
 
 def _of_trigger(trigger: Trigger) -> Iterator[str]:
-    if not isinstance(trigger, HttpTrigger | RedisTrigger):
-        yield f"is of type `{trigger.type}`; only `http` and `redis` are served"
+    if isinstance(trigger, OtherTrigger):
+        yield f"is of type `{trigger.type}`; `http`, `redis` and `cron` are served"
         return
     if trigger.components:
         yield "has further `components`"

@@ -27,9 +27,13 @@ from edged.errors import EdgedError, HostFailed
 from edged.limits import CRON_CLOCK_CHECK_S, CRON_GRACE_S
 from edged.manifest.model import CronTrigger as Model
 from edged.manifest.schedule import Schedule
+from edged.triggers.component import TriggerComponent
 from edged.triggers.counts import Counts
 
 log = structlog.get_logger()
+
+Call = Callable[[int], Awaitable[None]]
+"""Runs a guest for a tick, in seconds since 1970; raises EdgedError."""
 
 _TICK = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -138,7 +142,7 @@ class CronTrigger:
         self,
         app: str,
         model: Model,
-        call: Callable[[int], Awaitable[None]],
+        call: Call,
         *,
         gate: TickGate | None = None,
         now: Callable[[], datetime] = utc_now,
@@ -165,19 +169,22 @@ class CronTrigger:
             self._elsewhere,
         )
 
-    async def run(self) -> None:
-        """Call the guest at every tick until cancelled. Never raises; a call under way is not cut off."""
+    async def run(self, calls: trio.Nursery) -> None:
+        """Call the guest at every tick until cancelled. Never raises.
+
+        Args:
+            calls: where the calls run, which this does not end with it.
+        """
         self._clock.skip(self._now())
-        async with trio.open_nursery() as nursery:
-            while True:
-                self._start_due(nursery)
-                await trio.sleep(self._clock.wait_s(self._now()))
+        while True:
+            self._start_due(calls)
+            await trio.sleep(self._clock.wait_s(self._now()))
 
     async def wait_idle(self) -> None:
         """Return when no call is under way."""
         await self.counts.wait_idle()
 
-    def _start_due(self, nursery: trio.Nursery) -> None:
+    def _start_due(self, calls: trio.Nursery) -> None:
         due = self._clock.due(self._now())
         if self._is_running:
             # Reported in one line when the run has ended, not in one for each second of it.
@@ -186,7 +193,7 @@ class CronTrigger:
         self._report_missed(due.missed, "late")
         if due.tick is not None:
             self._is_running = True
-            nursery.start_soon(self._run_tick, due.tick)
+            calls.start_soon(self._run_tick, due.tick)
 
     async def _run_tick(self, tick: datetime) -> None:
         try:
@@ -194,7 +201,7 @@ class CronTrigger:
                 self._elsewhere += 1
                 return
             self._last_tick = tick
-            with trio.CancelScope(shield=True), self.counts.count():
+            with self.counts.count():
                 await self._call(int(tick.timestamp()))
         except EdgedError as error:
             self._report_failure(tick, error, error.__cause__)
@@ -230,3 +237,12 @@ class CronTrigger:
             tick=f"{tick:{_TICK}}",
             exc_info=cause,
         )
+
+
+def guest_call(guest: TriggerComponent) -> Call:
+    """A component that exports the handler of Spin's cron plugin."""
+
+    async def call(tick_s: int) -> None:
+        await guest.call(guest.exports["cron"], (tick_s,))
+
+    return call

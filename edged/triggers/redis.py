@@ -202,7 +202,7 @@ class Subscriber:
 
     async def _handle(self, subscription: Subscription, payload: bytes) -> None:
         try:
-            with trio.CancelScope(shield=True), self._counts.count():
+            with self._counts.count():
                 await subscription.call(payload)
             self._handled += 1
         except EdgedError as error:
@@ -257,11 +257,15 @@ class RedisTrigger:
         """One record for each server."""
         return [subscriber.statistics() for subscriber in self._subscribers]
 
-    async def run(self) -> None:
-        """Call guests with messages until cancelled. Never raises; calls under way are not cut off."""
+    async def run(self, calls: trio.Nursery) -> None:
+        """Call guests with messages until cancelled. Never raises.
+
+        Args:
+            calls: where the calls run, which this does not end with it.
+        """
         async with trio.open_nursery() as nursery:
             for subscriber in self._subscribers:
-                nursery.start_soon(subscriber.run, nursery)
+                nursery.start_soon(subscriber.run, calls)
 
     async def wait_idle(self) -> None:
         """Return when no call is under way."""

@@ -25,8 +25,8 @@ def test_what_is_served(app_of: AppOf) -> None:
         (C + '[[trigger.sqs]]\ncomponent = "c"', "6: trigger `c-sqs-trigger` is of type `sqs`"),
         (C + REDIS + 'components.x = "c"', "6: trigger `c-redis-trigger` has further `components`"),
         (
-            C + '[[trigger.cron]]\ncron_expression = "@daily"\ncomponent = "c"',
-            "6: trigger `c-cron-trigger` is of type `cron`",
+            C + '[[trigger.cron]]\ncron_expression = "@daily"\ncomponent = "c"\ncomponents.x = "c"',
+            "6: trigger `c-cron-trigger` has further `components`",
         ),
         (C + HTTP + 'components.x = "c"', "6: trigger `c-http-trigger` has further `components`"),
         (

@@ -123,8 +123,8 @@ def model(expression: str) -> Model:
 
 @asynccontextmanager
 async def running(trigger: CronTrigger) -> AsyncIterator[None]:
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(trigger.run)
+    async with trio.open_nursery() as calls, trio.open_nursery() as nursery:
+        nursery.start_soon(trigger.run, calls)
         await trio.testing.wait_all_tasks_blocked()
         yield
         nursery.cancel_scope.cancel()

@@ -75,8 +75,8 @@ def confirmed(*channels: bytes) -> bytes:
 
 @asynccontextmanager
 async def running(trigger: RedisTrigger) -> AsyncIterator[None]:
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(trigger.run)
+    async with trio.open_nursery() as calls, trio.open_nursery() as nursery:
+        nursery.start_soon(trigger.run, calls)
         yield
         nursery.cancel_scope.cancel()
 
@@ -272,17 +272,16 @@ def test_waiting_grows_to_its_limit_and_begins_anew() -> None:
 async def test_calls_under_way_are_not_cut_off(autojump_clock: MockClock) -> None:
     played, handler = Played(), Handler(waits=True)
     trigger = RedisTrigger("app", [to(handler)], played.dialer)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(trigger.run)
-        async with await subscribed(played, b"c") as server:
-            await server.send_all(message(b"c", b"1"))
-            await handler.next()
-            nursery.cancel_scope.cancel()
-            with trio.CancelScope(shield=True):
-                await wait_all_tasks_blocked()
-                assert trigger.counts.active == 1
-                handler.go.set()
-                await trigger.wait_idle()
+    async with trio.open_nursery() as calls:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trigger.run, calls)
+            async with await subscribed(played, b"c") as server:
+                await server.send_all(message(b"c", b"1"))
+                await handler.next()
+                nursery.cancel_scope.cancel()
+        assert trigger.counts.active == 1
+        handler.go.set()
+        await trigger.wait_idle()
     assert trigger.counts.served == 1
 
 
