@@ -311,7 +311,7 @@ def mysql_pool(
                 connection.close()
             if isinstance(error, trio.TooSlowError):
                 raise ConnectionFailed(f"{address.host} did not answer in time") from None
-            if isinstance(error, (ValueError, struct.error)):
+            if isinstance(error, (ValueError, struct.error, ResultTooLarge)):
                 raise ConnectionFailed(_STRANGE) from None
             if isinstance(error, (SqlFailed, DialFailed)) and not isinstance(error, ConnectionFailed):
                 raise ConnectionFailed(str(error)) from None

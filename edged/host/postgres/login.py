@@ -98,7 +98,7 @@ async def log_in(address: PostgresAddress, dialer: Dialer, context_of: ContextOf
             wire.close()
         if isinstance(error, trio.TooSlowError):
             raise ConnectionFailed(f"{address.host} did not answer in time") from None
-        if isinstance(error, (ValueError, struct.error)):
+        if isinstance(error, (ValueError, struct.error, ResultTooLarge)):
             raise ConnectionFailed("the server does not speak PostgreSQL's protocol") from None
         if isinstance(error, SqlFailed) and not isinstance(error, ConnectionFailed):
             raise ConnectionFailed(str(error)) from None
