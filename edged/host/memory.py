@@ -19,7 +19,7 @@ class Memory:
     Addresses and lengths are a guest's u32 or u64: never negative, but otherwise anything.
 
     Attributes:
-        view: all of the memory. The engine sets it anew for each host call, since a guest may grow between two.
+        view: all of the memory, for writing too. The engine sets it anew for each host call, since a guest may grow between two.
     """
 
     __slots__ = ("view",)
@@ -36,7 +36,7 @@ class Memory:
         self.check(address, length)
         return bytes(self.view[address : address + length])
 
-    def write(self, address: int, data: bytes) -> None:
+    def write(self, address: int, data: bytes | memoryview) -> None:
         self.check(address, len(data))
         self.view[address : address + len(data)] = data
 

@@ -139,7 +139,8 @@ def _binary(source: Path, digest: str, kind: Kind) -> bytes:
     if kind == "component" and is_module:
         raise ComponentUnsupported(
             f"{source.name} is a core module, not a component",
-            remedy="Build it as a component (cargo build --target wasm32-wasip2, or componentize it).",
+            remedy="Build it as a component (cargo build --target wasm32-wasip2, or componentize it); a program that "
+            'speaks CGI runs as it is with executor = { type = "wagi" }.',
         )
     return data
 

@@ -15,10 +15,12 @@ from edged.host.cli import (
     TerminalStdin,
     TerminalStdout,
 )
+from edged.host.command import Command
 from edged.host.interface import Err, Ok
 from edged.host.streams import CLOSED
 from edged.limits import WRITE_BUFFER_BYTES
 from tests.host.fakes import err, invocation, settled
+from tests.host.preview1.streams import FakeSink, FakeSource
 
 
 def test_the_environment_is_what_the_manifest_says_and_nothing_else(monkeypatch) -> None:
@@ -90,3 +92,17 @@ def test_there_are_no_terminals() -> None:
     assert TerminalStdin().get_terminal_stdin(invocation()) is None
     assert TerminalStdout().get_terminal_stdout(invocation()) is None
     assert TerminalStderr().get_terminal_stderr(invocation()) is None
+
+
+async def test_a_command_brings_its_own() -> None:
+    guest = invocation()
+    stdin, stdout = FakeSource(), FakeSink()
+    guest.command = Command(["program", "x"], {"A": "b"}, stdin, stdout)
+    environment = Environment({"OWN": "c"}, ["own"])
+    assert list(environment.get_environment(guest)) == [("A", "b")]
+    assert list(environment.get_arguments(guest)) == ["program", "x"]
+    stdin.feed(b"in")
+    assert await settled(Stdin().get_stdin(guest).blocking_read(10)) == b"in"
+    Stdout().get_stdout(guest).write(b"out")
+    Stderr().get_stderr(guest).write(b"log")
+    assert (stdout.data, guest.stdout.data, guest.stderr.data) == (b"out", b"", b"log")

@@ -192,7 +192,10 @@ async def test_what_a_program_may_not_say_is_an_errno(serve: Serve, asked: str, 
 
 
 async def test_a_program_without_memory_gets_nothing(serve: Serve) -> None:
-    module = f"""(module {FD_WRITE} (func (export "_start")
+    module = f"""(module {FD_WRITE}
+      (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+      (func (export "_start")
+        (if (call $random (i32.const 0) (i32.const 0)) (then unreachable))
         (if (i32.ne (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 0)) (i32.const 21))
           (then unreachable))))"""
     with pytest.raises(GuestNoResponse):

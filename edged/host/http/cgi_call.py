@@ -18,6 +18,15 @@ from edged.http.exchange import ClientGone, Exchange
 from edged.limits import HEADER_BYTES_MAX, GuestLimits
 
 
+class _Stdin(BodySource):
+    """Outlives its streams: a component may drop its stdin and ask for it again."""
+
+    __slots__ = ()
+
+    def close(self) -> None:
+        pass
+
+
 class CgiCall:
     """One request on its way through a program. Is itself the sink of the program's stdout.
 
@@ -36,7 +45,7 @@ class CgiCall:
         self._limits = limits
         self._output = CgiOutput()
         self._body: BodySink | None = None
-        self.stdin = BodySource(exchange)
+        self.stdin = _Stdin(exchange)
         self.stdin.streaming = True
 
     @property

@@ -89,9 +89,10 @@ class State:
 
     def scatter(self, buffers: list[tuple[int, int]], data: bytes) -> None:
         """Fill buffers with what was read."""
+        left = memoryview(data)
         for start, length in buffers:
-            self.memory.write(start, data[:length])
-            data = data[length:]
+            self.memory.write(start, left[:length])
+            left = left[length:]
 
     def store_stat(self, buffer: int, stat: Stat) -> None:
         """Write a `filestat`. Only the time of the last change of the content is told."""

@@ -33,7 +33,7 @@ _OF = 8  # where the union of a wasmtime_extern_t begins
 _Scratch = ctypes.c_char * (_VALUES + ffi.CORE_VAL_SIZE * _VALUES_MAX)
 _FUNC_KIND = ffi.CORE_KIND["WASMTIME_EXTERN_FUNC"]
 _MEMORY_KIND = ffi.CORE_KIND["WASMTIME_EXTERN_MEMORY"]
-_NOTHING = memoryview(b"")
+_NOTHING = memoryview(bytearray())
 _memory_size = ffi.lib.wasmtime_memory_data_size
 
 
