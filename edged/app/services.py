@@ -20,10 +20,12 @@ from edged.host.http_client.client import HttpClient
 from edged.host.initial_state import set_initial_state
 from edged.host.llm.compute import RemoteLlm
 from edged.host.mqtt.publisher import Publishers
+from edged.host.mysql.connection import MysqlPool, mysql_pool
 from edged.host.network.configured import configured_gate
 from edged.host.network.dialer import Dialer
 from edged.host.network.grant import Grant
 from edged.host.network.refusals import Refusals
+from edged.host.postgres.connection import PostgresPool, postgres_pool
 from edged.host.redis.pool import RedisPool
 from edged.host.registry import HostConfig
 from edged.host.remote_state import RemoteState
@@ -32,6 +34,7 @@ from edged.limits import (
     HTTP_CLIENT_CONNECTION_COUNT_MAX,
     MQTT_CONNECTION_COUNT_MAX,
     REDIS_CONNECTION_COUNT_MAX,
+    SQL_CONNECTION_COUNT_MAX,
     GuestLimits,
 )
 from edged.manifest import component_values
@@ -63,6 +66,8 @@ class Services:
     http: HttpClient
     redis: RedisPool
     mqtt: Publishers
+    postgres: PostgresPool
+    mysql: MysqlPool
     llm: RemoteLlm | None
     remote: RemoteState
 
@@ -84,6 +89,8 @@ class Services:
             outgoing=Outgoing(self.http, self.nursery, self.local),
             redis=self.redis,
             mqtt=self.mqtt,
+            postgres=self.postgres,
+            mysql=self.mysql,
             models=frozenset(component.ai_models),
             llm=self.llm,
             variables=component_values(component, self.values),
@@ -93,12 +100,12 @@ class Services:
     async def run(self) -> None:
         """Close connections that nobody has used for long, until cancelled."""
         async with trio.open_nursery() as nursery:
-            for pool in (self.http, self.redis, self.remote):
+            for pool in (self.http, self.redis, self.postgres, self.mysql, self.remote):
                 nursery.start_soon(pool.run)
 
     def close(self) -> None:
         """Call it when no guest of the app is at work."""
-        for each in (self.state, self.remote, self.http, self.redis, self.llm):
+        for each in (self.state, self.remote, self.http, self.redis, self.postgres, self.mysql, self.llm):
             if each is not None:
                 each.close()
 
@@ -145,6 +152,8 @@ async def open_services(
         ),
         redis=RedisPool(dialer, config.outbound_redis or REDIS_CONNECTION_COUNT_MAX),
         mqtt=Publishers(config.outbound_mqtt or MQTT_CONNECTION_COUNT_MAX),
+        postgres=postgres_pool(dialer, config.outbound_pg or SQL_CONNECTION_COUNT_MAX),
+        mysql=mysql_pool(dialer, config.outbound_mysql or SQL_CONNECTION_COUNT_MAX),
         llm=llm,
         remote=remote,
     )

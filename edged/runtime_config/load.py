@@ -16,10 +16,8 @@ from edged.runtime_config.model import RuntimeConfig
 
 UNWIRED: tuple[tuple[str, ...], ...] = (
     ("client_tls",),
-    ("outbound_mysql",),
     ("outbound_networking", "max_socket_connections"),
     ("outbound_networking", "max_total_connections"),
-    ("outbound_pg",),
 )
 """Tables and keys that are understood, but that nothing in edged follows: whoever writes one is told, instead of being
 left to believe that it counts."""

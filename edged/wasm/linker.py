@@ -10,7 +10,7 @@ What an import resolves to:
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from wasmtime import component
@@ -68,20 +68,22 @@ class Program:
         self._continuations = Continuations(engine)
         self._destructor = bind_destructor(engine)
         self.linker = int(ffi.lib.wasmtime_component_linker_new(engine.address))
-        provided = {interface.wit: interface for interface in interfaces}
+        provided: dict[str, list[Interface]] = {}
+        for interface in interfaces:
+            provided.setdefault(interface.wit, []).append(interface)
         unknown = []
         root = ffi.lib.wasmtime_component_linker_root(self.linker)
         try:
             for name, imported in self.type.imports.items():
                 if not imported.functions and not imported.resources:
                     continue  # types only: nothing that could be called
-                interface = _provider(provided, name)
-                if interface is None and not name.startswith(tuple(refusable)):
+                provider = _provider(provided, name)
+                if provider is None and not name.startswith(tuple(refusable)):
                     unknown.append(name)
                     continue
-                if interface is None:
+                if provider is None:
                     self.refusals.append(name)
-                self._link(root, name, imported, interface)
+                self._link(root, name, imported, provider)
         finally:
             ffi.lib.wasmtime_component_linker_instance_delete(root)
         if unknown:
@@ -158,15 +160,13 @@ class Program:
         ffi.check(add(linker_instance, encoded, len(encoded), ffi.address(callback), None, None))
 
 
-def _provider(provided: dict[str, Interface], name: str) -> Interface | None:
+def _provider(provided: Mapping[str, Sequence[Interface]], name: str) -> Interface | None:
     base, _, version = name.partition("@")
-    interface = provided.get(base)
-    if interface is None:
-        return None
-    for served in interface.versions:
-        # "0.2" serves every release of its track, but a pre-release is another interface.
-        if version == served or (version.startswith(served + ".") and "-" not in version):
-            return interface
+    for interface in provided.get(base, ()):
+        for served in interface.versions:
+            # "0.2" serves every release of its track, but a pre-release is another interface.
+            if version == served or (version.startswith(served + ".") and "-" not in version):
+                return interface
     return None
 
 
