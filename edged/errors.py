@@ -235,7 +235,7 @@ class GuestTrap(GuestError):
 
 
 class GuestExit(GuestError):
-    """The guest called wasi:cli/exit.
+    """The guest called wasi:cli/exit, or proc_exit of WASI preview 1.
 
     Attributes:
         status: its exit status; 0 is success.

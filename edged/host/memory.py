@@ -19,7 +19,8 @@ class Memory:
     Addresses and lengths are a guest's u32 or u64: never negative, but otherwise anything.
 
     Attributes:
-        view: all of the memory, for writing too. The engine sets it anew for each host call, since a guest may grow between two.
+        view: all of the memory, for writing too. The engine sets it anew for each host call, since a guest may grow
+            between two.
     """
 
     __slots__ = ("view",)

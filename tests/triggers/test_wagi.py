@@ -9,8 +9,9 @@ import pytest
 import structlog.testing
 import trio
 import trio.testing
+import wasmtime
 
-from edged.errors import ComponentUnsupported, GuestBudgetExhausted, Overloaded
+from edged.errors import ComponentUnsupported, GuestBudgetExhausted, GuestNoResponse, Overloaded
 from edged.http.exchange import ClientGone
 from edged.wasm.engine import Engine, PoolConfig
 from tests.conftest import GuestPath
@@ -197,3 +198,23 @@ def test_a_module_that_is_no_program(serve: Serve, exports: str) -> None:
 async def test_a_component_that_is_no_program(serve: Serve, guest_path: GuestPath) -> None:
     with pytest.raises(ComponentUnsupported, match="wasi:cli/run"):
         serve(guest_path("hello"))
+
+
+FAILING = """(component
+  (core module $m (func (export "run") (result i32) (i32.const 1)))
+  (core instance $i (instantiate $m))
+  (func $run (result (result)) (canon lift (core func $i "run")))
+  (instance $out (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.3" (instance $out)))"""
+
+
+async def test_a_component_that_returns_an_error_is_judged_by_its_output(serve: Serve) -> None:
+    """As Spin does: only an exit with a status fails."""
+    with pytest.raises(GuestNoResponse):
+        await serve(bytes(wasmtime.wat2wasm(FAILING))).ask()
+
+
+def test_a_component_with_another_run(serve: Serve) -> None:
+    odd = FAILING.replace("(result (result))", "(result u32)")
+    with pytest.raises(ComponentUnsupported, match="should be func"):
+        serve(bytes(wasmtime.wat2wasm(odd)))

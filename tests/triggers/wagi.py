@@ -52,11 +52,11 @@ Serve = Callable[..., Served]
 
 @contextmanager
 def serving(engine: Engine) -> Iterator[Serve]:
-    """`serve(path or WAT text, **options)`. Afterwards nothing may be left of any request."""
+    """`serve(path, WAT text of a module, or binary, **options)`. Afterwards nothing may be left of any request."""
     pools = []
 
     def serve(
-        guest: Path | str,
+        guest: Path | str | bytes,
         *,
         route: str = "/...",
         argv: str = "${SCRIPT_NAME} ${ARGS}",
