@@ -85,6 +85,8 @@ class Session:
                     await self._load_first()
                     await self._follow_changes()
                 self._listener.shutdown()
+                with trio.move_on_after(SHUTDOWN_GRACE_S):
+                    await self._worker.drain()  # what other triggers have begun, too
         self._show(Stopped(self._listener.statistics().exchanges_served))
 
     async def stop_on(self, signals: AsyncIterator[int]) -> None:
