@@ -54,14 +54,13 @@ async def running(folder: Path, guest: Path, port: int) -> AsyncIterator[RedisTr
         networks_allowed=["loopback"],
         state_folder=folder / "state",
     )
-    async with open_worker(CACHE, PoolConfig(instances=50, core_instances=1_000)) as worker:
+    async with open_worker(CACHE, PoolConfig(instances=50, core_instances=1_000, memories=100, tables=200)) as worker:
         loaded = await worker.load(model, options)
         worker.set([Site(loaded)])
         [trigger] = loaded.background
         assert isinstance(trigger, RedisTrigger)
         yield trigger
-        worker.set([])
-        await loaded.wait_idle()
+        await worker.drain()
 
 
 @pytest.fixture
