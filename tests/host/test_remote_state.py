@@ -12,7 +12,8 @@ from trio.testing import MockClock
 from edged.errors import RuntimeConfigError
 from edged.host.initial_state import InitialState, SqlScript, set_initial_state
 from edged.host.key_value.engine import LATER, StoreFailed
-from edged.host.remote_state import ANYWHERE, RemoteState
+from edged.host.network.gate import ANYWHERE
+from edged.host.remote_state import RemoteState
 from edged.host.sqlite.engine import DatabaseFailed
 from edged.host.state import State, open_state
 from edged.runtime_config.model import LibsqlDatabase, RedisStore, RuntimeConfig
