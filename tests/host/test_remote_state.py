@@ -66,7 +66,7 @@ async def test_libsql(tmp_path: Path) -> None:
         opened.close()
         state.close()
         remote.close()
-        with pytest.raises(DatabaseFailed, match="is not asked any more"):
+        with pytest.raises(DatabaseFailed, match="could not be asked"):
             await (await state.databases["far"].open()).execute("SELECT 1", [])
     hrana.close()
 
