@@ -11,7 +11,6 @@ import json
 import shutil
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import hiredis
@@ -169,7 +168,7 @@ def test_each_route_has_its_own(app: Server) -> None:
 
 def test_no_import_is_refused(app: Server) -> None:
     loaded = {event["component"]: event["refused"] for event in app.events if event["event"] == "loaded"}
-    assert loaded == dict.fromkeys(GUESTS, [])
+    assert loaded == {component: [] for component in GUESTS}
 
 
 # --- components that call each other ---
