@@ -8,7 +8,7 @@ import pytest
 
 from edged import limits
 from edged.limits import CHAIN_DEPTH_MAX, PORTS_REFUSED
-from edged.manifest.outbound import parse_host
+from edged.manifest.outbound import AllowedHosts, parse_host
 from tests.docs.tables import DOCS, names, rows
 
 PAGE = "outbound.md"
@@ -18,10 +18,10 @@ TEXT = (DOCS / PAGE).read_text()
 @pytest.mark.parametrize("cells", rows(PAGE, "entry"), ids=lambda cells: names(cells[0])[0])
 def test_entries(cells: list[str]) -> None:
     [text] = names(cells[0])
-    entry = parse_host(text)
+    hosts = AllowedHosts((parse_host(text),))
     for cell, expected in ((cells[1], True), (cells[2], False)):
         for url in map(urlsplit, names(cell)):
-            assert entry.allows(url.scheme, url.hostname or "", url.port) is expected, url
+            assert hosts.allows(url.scheme, url.hostname or "", url.port) is expected, url
 
 
 def test_ports_of_schemes() -> None:
