@@ -196,6 +196,7 @@ REDIS_COMMAND_S_MAX = 30.0  # one command, blocking ones included
 REDIS_COMMAND_BYTES_MAX = 8 * MiB  # one command; a key-value batch with its keys fits
 REDIS_REPLY_BYTES_MAX = 4 * MiB  # one reply or message; a list<u8> takes 32 bytes a byte on its way into a guest
 REDIS_REPLY_COUNT_MAX = 10_000  # values of one reply, which the loop waits for: 40 ms
+REDIS_PUSH_COUNT_MAX = 1_000  # messages passed over on the way to one reply: a read may hold 16 000, for 25 ms
 REDIS_REPLY_DEPTH_MAX = 16  # arrays inside each other; a real one has 4
 REDIS_LINE_BYTES_MAX = 64 * KiB  # one line of the protocol: a length, a number, a status, an error
 KEY_VALUE_REDIS_KEYS_MAX = 50_000  # of a database, all looked at to list those of a store: 0.3 s, in slices of 5 ms
