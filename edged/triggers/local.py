@@ -16,14 +16,13 @@ from collections.abc import Sequence
 from functools import partial
 
 from edged.host.http.error import HttpError
-from edged.host.http.transport import OutboundRequest, Respond
+from edged.host.http.transport import SERVICES, OutboundRequest, Respond
 from edged.http.exchange import OURS, ClientGone, Handler, Header, RequestHead
 from edged.http.handling import run_handler
 from edged.limits import CHAIN_DEPTH_MAX
 from edged.triggers.http import HttpTrigger
 from edged.triggers.local_exchange import LocalExchange
 
-_SERVICES = ".spin.internal"
 _CLIENT = ("0.0.0.0", 0)  # noqa: S104 - Spin's word for no address; nothing is bound to it
 
 
@@ -36,7 +35,7 @@ class LocalTransport:
     async def send(self, request: OutboundRequest, respond: Respond) -> None:
         if request.depth >= CHAIN_DEPTH_MAX:
             raise HttpError("loop-detected")
-        is_service = request.host.endswith(_SERVICES)
+        is_service = request.host.endswith(SERVICES)
         headers: list[Header] = [] if is_service else [(b"host", b"self")]
         headers += _without_ours(request.headers)
         if request.body is not None and request.body.length is not None:
@@ -62,7 +61,7 @@ class LocalTransport:
         assert trigger is not None, "guests run once their app is loaded"
         if not is_service:
             return partial(trigger.handle, depth=request.depth + 1)
-        service = request.host.removesuffix(_SERVICES)
+        service = request.host.removesuffix(SERVICES)
         if service not in trigger.services:
             raise HttpError("destination-not-found")
         return partial(trigger.handle_service, service, depth=request.depth + 1)

@@ -31,7 +31,7 @@ from edged.host.http.message import (
     RequestOptions,
 )
 from edged.host.http.request_body import SinkReader
-from edged.host.http.transport import InboundResponse, OutboundRequest, Timeouts, Transport
+from edged.host.http.transport import SERVICES, InboundResponse, OutboundRequest, Timeouts, Transport
 from edged.host.interface import Err, Interface, Invocation, Ok
 from edged.host.network.grant import Grant
 from edged.http.exchange import ClientGone, Header
@@ -52,7 +52,6 @@ _ABORTED: ErrorCode = "HTTP-protocol-error"  # what Spin's runtime calls a body 
 _PORTS = {"http": 80, "https": 443}
 _SELF = frozenset({"", "self", "self.alt"})
 """Hosts that mean the app's own listener. Some SDKs cannot leave the host out."""
-_SERVICES = ".spin.internal"
 _NS_PER_S = 1_000_000_000
 _METHODS = {case: method for method, case in METHODS.items()}
 
@@ -100,7 +99,7 @@ class OutgoingHandler(Interface):
         if outgoing is None or not self._is_allowed(outbound):
             raise Err(DENIED)
         transport: Transport | None = outgoing.network
-        if outbound.authority is None or outbound.host.endswith(_SERVICES):
+        if outbound.authority is None or outbound.host.endswith(SERVICES):
             transport = outgoing.local
         if transport is None:
             raise Err(_URI_INVALID if outbound.authority is None else "destination-not-found")
@@ -222,7 +221,7 @@ def _scheme(request: OutgoingRequest) -> str:
 
 
 def _authority(request: OutgoingRequest, scheme: str) -> tuple[str | None, str, int]:
-    """Authority, host without brackets, and port; no authority where the app itself is meant."""
+    """Authority, host without brackets and final dot, and port; no authority where the app itself is meant."""
     authority = request.authority() or ""
     match = _match_authority(authority)
     if match is None:
@@ -230,7 +229,8 @@ def _authority(request: OutgoingRequest, scheme: str) -> tuple[str | None, str, 
     host, port = match["host"].lower(), int(match["port"] or _PORTS[scheme])
     if host in _SELF:
         return None, "", port
-    if not port:
+    host = host.removesuffix(".")  # of the root of all names: another spelling of the same one
+    if not host or not port:
         raise Err(_URI_INVALID)
     if host.startswith("["):
         host = host[1:-1]

@@ -16,6 +16,9 @@ from typing import Protocol
 
 from edged.http.exchange import Header
 
+SERVICES = ".spin.internal"
+"""How the hosts end that are components of the app. They are never looked for on the network."""
+
 
 class RequestBody(Protocol):
     """The body of a request, written by a guest in its task and read by the transport in another.
@@ -88,7 +91,7 @@ class OutboundRequest:
         method: a token, as sent: `GET`. Never `CONNECT`.
         scheme: `http` or `https`.
         authority: as the guest wrote it, or None for the app's own listener.
-        host: of the authority, without brackets; "" where there is no authority.
+        host: of the authority, in lower case, without brackets and final dot; "" where there is no authority.
         port: of the authority, or the scheme's own.
         target: path and query; starts with `/`, or is `*`.
         headers: checked, names in lower case. Neither `host` nor any other field of the connection is among them.

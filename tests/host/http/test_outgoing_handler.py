@@ -176,13 +176,14 @@ async def test_which_the_manifest_must_allow(nursery) -> None:
             Guest(nursery, allowed).handle(outgoing_request(None))
 
 
-async def test_another_component_is_reached_without_the_network(nursery) -> None:
+@pytest.mark.parametrize("authority", ["other.spin.internal", "OTHER.Spin.Internal", "other.spin.internal."])
+async def test_another_component_is_reached_without_the_network(nursery, authority) -> None:
     guest = Guest(nursery, "http://*.spin.internal")
-    guest.handle(outgoing_request("other.spin.internal"))
+    guest.handle(outgoing_request(authority))
     await wait()
     assert guest.network.requests == []
     (request,) = guest.local.requests
-    assert (request.authority, request.host, request.depth) == ("other.spin.internal", "other.spin.internal", 0)
+    assert (request.authority, request.host, request.depth) == (authority, "other.spin.internal", 0)
     guest.local.answer.set()
     with err("HTTP-request-denied"):
         Guest(nursery, "http://example.com").handle(outgoing_request("other.spin.internal"))
@@ -194,6 +195,12 @@ async def test_neither_is_looked_for_on_the_network(nursery) -> None:
         guest.handle(outgoing_request(None))
     with err("destination-not-found"):
         guest.handle(outgoing_request("other.spin.internal"))
+
+
+@pytest.mark.parametrize("authority", [".", ".:80"])
+async def test_a_dot_is_no_host(guest, authority) -> None:
+    with err("HTTP-request-URI-invalid"):
+        guest.handle(outgoing_request(authority))
 
 
 async def test_how_deep_in_a_chain_it_is_goes_with_a_request(guest) -> None:
