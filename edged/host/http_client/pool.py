@@ -104,7 +104,8 @@ class Pool(Generic[C]):
             await waiter.called.wait()
         except trio.Cancelled:
             if waiter.served is None:
-                self._line.remove(waiter)
+                if not self._closed:  # which ends the line
+                    self._line.remove(waiter)
             elif waiter.served.connection is None:
                 self.forget(origin)
             else:

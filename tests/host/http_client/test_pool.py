@@ -209,6 +209,18 @@ async def test_nobody_overtakes_those_in_line(nursery) -> None:
     assert (first.got, later.got) == ([held], [])
 
 
+async def test_who_leaves_just_before_the_pool_is_closed_only_leaves(nursery) -> None:
+    pool: Pool[Fake] = Pool(connections_max=1)
+    await take(pool, A)
+    leaver = Waiting(nursery, pool, A)
+    await wait()
+    leaver.scope.cancel()
+    pool.close()
+    await wait()
+    assert leaver.got == []
+    assert counts(pool) == (1, 0, 0)
+
+
 @pytest.mark.parametrize("release", ["idle", "place"])
 async def test_who_leaves_just_before_he_is_called_gives_back_what_he_got(nursery, release) -> None:
     pool: Pool[Fake] = Pool(connections_max=1)
