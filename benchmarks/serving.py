@@ -57,16 +57,21 @@ def behind_hypercorn(app: Path) -> contextlib.AbstractContextManager[Server]:
 
 
 @contextlib.contextmanager
-def app_folder(components: Mapping[str, str]) -> Iterator[Path]:
-    """A folder with an app of WAT components: name -> text. Each is routed at `/<name>`; one alone at `/...`."""
+def app_folder(components: Mapping[str, str], *, reach: str = "") -> Iterator[Path]:
+    """A folder with an app of WAT components: name -> text. Each is routed at `/<name>/...`; one alone at `/...`.
+
+    Args:
+        reach: what all of them may, of `allowed_outbound_hosts`.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         lines = ["spin_manifest_version = 2", "[application]", 'name = "bench"']
         for component, text in components.items():
-            route = "/..." if len(components) == 1 else f"/{component}"
+            route = "/..." if len(components) == 1 else f"/{component}/..."
             (folder / f"{component}.wat").write_text(text)
             lines += ["[[trigger.http]]", f'route = "{route}"', f'component = "{component}"']
             lines += [f"[component.{component}]", f'source = "{component}.wat"']
+            lines += [f'allowed_outbound_hosts = ["{reach}"]'] if reach else []
         (folder / "spin.toml").write_text("\n".join(lines) + "\n")
         yield folder
 

@@ -113,7 +113,8 @@ class Worker:
         self._nursery = nursery
         self._hosts: HostTable[LoadedApp] = HostTable(())
         self._running: dict[LoadedApp, trio.CancelScope] = {}
-        self._retiring = 0
+        self._retiring: set[LoadedApp] = set()
+        self._retired = trio.Event()
 
     async def load(self, model: App, options: LoadOptions) -> LoadedApp:
         """Load an app with this worker's engine and cache. See `edged.app.load_app` for errors."""
@@ -131,11 +132,19 @@ class Worker:
             raise HostTaken(f"two apps are to answer for the host {error}") from None
         wanted = dict.fromkeys(site.app for site in sites)
         for app in [app for app in self._running if app not in wanted]:
+            self._retiring.add(app)
             self._running.pop(app).cancel()
         for app in wanted:
             if app not in self._running:
                 self._running[app] = scope = trio.CancelScope()
                 self._nursery.start_soon(self._run, app, scope)
+
+    async def drain(self) -> None:
+        """Serve no app any more; return when what they began has ended."""
+        self.set(())
+        while self._retiring:
+            self._retired = trio.Event()
+            await self._retired.wait()
 
     async def handle(self, exchange: Exchange) -> None:
         """The handler to give to listeners."""
@@ -154,7 +163,7 @@ class Worker:
             requests_active=sum(count.active for count in counts),
             requests_served=sum(count.served for count in counts),
             requests_failed=sum(count.failed for count in counts),
-            retiring=self._retiring,
+            retiring=len(self._retiring),
         )
 
     async def _run(self, app: LoadedApp, scope: trio.CancelScope) -> None:
@@ -162,10 +171,8 @@ class Worker:
         try:
             with scope:
                 await app.run()
-            self._retiring += 1
-            try:
-                await app.wait_idle()
-            finally:
-                self._retiring -= 1
+            await app.wait_idle()
         finally:
             app.close()
+            self._retiring.discard(app)
+            self._retired.set()

@@ -40,10 +40,13 @@ source = "hello.wat"
 """
 
 
+SMALL = PoolConfig(instances=10, core_instances=100, memories=50, tables=50)
+
+
 @pytest.fixture
 async def worker(tmp_path: Path) -> AsyncIterator[Worker]:
     (tmp_path / "hello.wat").write_text(wat.text("hello"))
-    async with open_worker(tmp_path / "cache", PoolConfig(instances=10, core_instances=100)) as worker:
+    async with open_worker(tmp_path / "cache", SMALL) as worker:
         yield worker
 
 

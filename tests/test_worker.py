@@ -17,7 +17,7 @@ from edged.app import LoadedApp, LoadOptions
 from edged.errors import HostTaken, HostUnknown, NotReady
 from edged.limits import GUEST_LIMITS_LOWEST, GuestLimits, MiB
 from edged.wasm.engine import PoolConfig
-from edged.worker import Site, Worker, open_worker, pool_for
+from edged.worker import Site, Worker, WorkerStatistics, open_worker, pool_for
 from tests.guests import wat
 from tests.host.fakes import FakeExchange, head
 
@@ -72,7 +72,7 @@ async def test_a_worker_may_open_as_many_files_as_the_process_may(tmp_path: Path
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, hard), hard))
     try:
-        async with open_worker(tmp_path / "cache", PoolConfig(instances=1, core_instances=10)):
+        async with open_worker(tmp_path / "cache", PoolConfig(instances=1, core_instances=10, memories=10, tables=10)):
             assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -102,7 +102,7 @@ async def ask(worker: Worker, authority: str, target: str = "/") -> bytes:
     return exchange.body
 
 
-SMALL = PoolConfig(instances=10, core_instances=100)
+SMALL = PoolConfig(instances=10, core_instances=100, memories=50, tables=50)
 
 
 async def test_many_apps_answer_for_their_own_hosts(tmp_path: Path) -> None:
@@ -144,3 +144,18 @@ async def test_an_app_that_is_served_no_more_ends_what_it_began(tmp_path: Path) 
         while worker.statistics().retiring:
             await trio.testing.wait_all_tasks_blocked(0.01)
         assert slow.body == b"100"
+
+
+async def test_draining_waits_for_what_was_begun(tmp_path: Path) -> None:
+    async with open_worker(tmp_path / "cache", SMALL) as worker, trio.open_nursery() as nursery:
+        sleep, hello = [await load(worker, tmp_path, guest) for guest in ("sleep", "hello")]
+        worker.set([Site(sleep, ("a.test",)), Site(hello, ("b.test",))])
+        slow = FakeExchange(head(authority="a.test", target="/100"))
+        nursery.start_soon(worker.handle, slow)
+        while not worker.statistics().requests_active:
+            await trio.testing.wait_all_tasks_blocked()
+        await worker.drain()
+        assert slow.body == b"100"
+        assert worker.statistics() == WorkerStatistics(0, 0, 0, 0, 0, 0)
+        with pytest.raises(NotReady):
+            await ask(worker, "b.test")

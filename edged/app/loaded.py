@@ -10,11 +10,14 @@ import trio
 from edged.app.services import Services
 from edged.manifest.model import App
 from edged.triggers.component import TriggerComponent, start_invocation
+from edged.triggers.counts import Counts
 from edged.triggers.http import HttpTrigger
 
 
 class BackgroundTrigger(Protocol):
     """A trigger that calls guests by itself, not for a request."""
+
+    counts: Counts
 
     async def run(self, calls: trio.Nursery) -> None:
         """Call guests until cancelled. Never raises.
@@ -22,9 +25,6 @@ class BackgroundTrigger(Protocol):
         Args:
             calls: where the calls run, which this does not end with it.
         """
-
-    async def wait_idle(self) -> None:
-        """Return when no call is under way."""
 
 
 class LoadedApp:
@@ -62,9 +62,10 @@ class LoadedApp:
 
     async def wait_idle(self) -> None:
         """Return when no guest is at work."""
-        await self.http.wait_idle()
-        for trigger in self.background:
-            await trigger.wait_idle()
+        counts = [self.http.counts, *(trigger.counts for trigger in self.background)]
+        while any(each.active for each in counts):  # one may have called another meanwhile
+            for each in counts:
+                await each.wait_idle()
 
     def close(self) -> None:
         """Free what is kept between calls. Call it when `run` has ended and the app is idle."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from edged.errors import EdgedError
 from edged.limits import KiB, MiB
 from edged.readable import readable
 from edged.up import event as events
-from edged.up.event import Event, Route
+from edged.up.event import Event
+from edged.up.trigger import Route, Scheduled, Trigger
 
 
 class TerminalView:
@@ -35,7 +36,7 @@ class TerminalView:
         self._progress: Progress | None = None
         self._compiling: dict[str, TaskID] = {}
         self._refused: dict[str, None] = {}
-        self._routes: Sequence[Route] = ()
+        self._calls: Sequence[Route | Trigger] = ()
         self._shows: dict[type[Event], Callable[[Any], None]] = {
             events.Warned: self._warned,
             events.ReloadFailed: self._reload_failed,
@@ -73,7 +74,7 @@ class TerminalView:
     # --- before the app serves ---
 
     def _loading(self, event: events.Loading) -> None:
-        if not self._routes:
+        if not self._calls:
             self._print(Text.assemble((event.app, "bold"), "  ", (_short(event.manifest), "dim")))
 
     def _building(self, event: events.Building) -> None:
@@ -97,7 +98,7 @@ class TerminalView:
             if not self._compiling:
                 self.close()
         self._refused |= dict.fromkeys(event.refused)
-        if event.compiled or not self._routes:
+        if event.compiled or not self._calls:
             how = "compiled" if event.compiled else "loaded"
             self._print(Text.assemble(("  ✓ ", "green"), event.component, (f"  {how} in {event.seconds:.1f} s", "dim")))
 
@@ -106,22 +107,22 @@ class TerminalView:
             self._print(Text(url))
 
     def _listening(self, event: events.Listening) -> None:
-        self._table(event.routes)
+        self._calls = (*event.routes, *event.triggers)
+        self._table(self._calls)
         if self._refused:
             self._print_refused()
         self._print(Text())
-        if event.routes:
-            self._print(Text.assemble(("  Try it: ", "bold"), _curl(event.routes)))
+        public = [route for route in event.routes if route.route is not None]
+        if public:
+            self._print(Text.assemble(("  Try it: ", "bold"), _curl(public[0].url)))
         also = ["Edit a file and save it to swap the new app in."] if event.watching else []
         self._print(Text("  " + " ".join([*also, "Ctrl-C stops."]), "dim"))
         self._print(Text())
 
-    def _table(self, routes: Sequence[Route]) -> None:
-        self._routes = routes
+    def _table(self, calls: Sequence[Route | Trigger]) -> None:
         table = Table(box=None, show_header=False, padding=(0, 2))
-        for route in routes:
-            target = Text("(static response)", "dim") if route.target is None else Text(route.target)
-            table.add_row(Text(route.url, "bold"), target)
+        for call in calls:
+            table.add_row(*(_route(call) if isinstance(call, Route) else _trigger(call)))
         self._print(Text())
         self._console.print(table, soft_wrap=not self._console.is_terminal)
 
@@ -149,8 +150,10 @@ class TerminalView:
     def _swapped(self, event: events.Swapped) -> None:
         self.close()
         self._print(Text.assemble(_clock(), ("✓ swapped in", "green"), f" after {event.seconds:.1f} s"))
-        if event.routes != self._routes:
-            self._table(event.routes)
+        calls = (*event.routes, *event.triggers)
+        if calls != tuple(call for call in self._calls if call.app == event.app):
+            self._table(calls)
+        self._calls = (*(call for call in self._calls if call.app != event.app), *calls)
 
     def _reload_failed(self, event: events.ReloadFailed) -> None:
         self.close()
@@ -202,9 +205,27 @@ def _short(path: str) -> str:
     return path
 
 
-def _curl(routes: Iterable[Route]) -> str:
-    """A command that gets an answer from the first route."""
-    url = next(iter(routes)).url
+def _route(route: Route) -> tuple[Text, Text]:
+    """What is requested, and who answers."""
+    if route.target is None:
+        return Text(route.url, "bold"), Text("(static response)", "dim")
+    notes = [*(["wagi"] if route.executor == "wagi" else []), *(["private"] if route.route is None else [])]
+    note = f"  ({', '.join(notes)})" if notes else ""
+    return Text(route.url, "dim" if route.route is None else "bold"), Text.assemble(route.target, (note, "dim"))
+
+
+def _trigger(trigger: Trigger) -> tuple[Text, Text]:
+    """What is waited for, and who is called."""
+    if isinstance(trigger, Scheduled):
+        when = "never again" if trigger.next is None else f"next at {trigger.next}"
+        what = f'cron   "{trigger.expression}", {when}'
+    else:
+        what = f"redis  {readable(trigger.channel)} on {readable(trigger.server)}"
+    return Text(what, "bold"), Text(trigger.component or "")
+
+
+def _curl(url: str) -> str:
+    """A command that gets an answer from a route."""
     for wildcard in ("...", "*"):
         url = url.removesuffix(wildcard)
     scheme, _, rest = url.partition("://")

@@ -1,7 +1,5 @@
 """A server that the operator has named in the runtime config, asked with JSON over HTTP. It is trusted, but bounded.
 
-    post ── a place in the pool ── connection, kept ── POST, JSON ─► ◄─ status, JSON ── Answer
-
 Redirects are not followed, since they would carry the token along, and the environment's proxies are not used. What it
 says of a failure is for guests: neither the address nor the token is in it.
 """
@@ -10,14 +8,15 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
-import trio
-
-if TYPE_CHECKING:
-    import httpcore
+from edged.host.http.error import HttpError, describe
+from edged.host.http_client.client import HttpClient
+from edged.host.http_client.fetch import fetch
+from edged.host.http_client.wire import system_roots
+from edged.host.network.dialer import Dialer
+from edged.host.network.gate import ANYWHERE
 
 
 class ServiceFailed(Exception):
@@ -64,22 +63,18 @@ class JsonService:
         if not (token.isascii() and (token.isprintable() or not token)):
             raise ValueError("has a token that no header can carry")
         self._url = url
-        self._authority = urlsplit(url).netloc
         self._token = token
-        self._connections_max = connections_max
         self._answer_bytes_max = answer_bytes_max
         self._timeout_s = timeout_s
-        self._tls = tls
-        self._pool: httpcore.AsyncConnectionPool | None = None
-        self._sockets: list[trio.socket.SocketType] = []
-        self._closed = False
+        self._client = HttpClient(
+            Dialer(ANYWHERE),
+            connections_max=connections_max,
+            context_of=system_roots if tls is None else lambda _host: tls,
+        )
 
     def close(self) -> None:
-        """Close all connections; who still waits for an answer gets none. Idempotent."""
-        self._closed = True
-        for connected in self._sockets:
-            connected.close()
-        self._sockets.clear()
+        """Close idle connections; nothing is asked any more. Idempotent."""
+        self._client.close()
 
     async def post(self, path: str, value: object) -> Answer:
         """Ask, and wait for the whole answer, whatever its status is.
@@ -90,51 +85,31 @@ class JsonService:
         Raises:
             ServiceFailed
         """
-        import httpcore  # noqa: PLC0415 - 30 ms, which an app that asks nobody should not pay at its start
+        headers = [(b"content-type", b"application/json"), (b"accept", b"application/json")]
+        if self._token:
+            headers.append((b"authorization", b"Bearer " + self._token.encode()))
+        try:
+            answer = await fetch(
+                self._client,
+                "POST",
+                urljoin(self._url, path),
+                headers=headers,
+                body=json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode(),
+                timeout_s=self._timeout_s,
+                body_bytes_max=self._answer_bytes_max,
+            )
+        except HttpError as error:
+            raise ServiceFailed(self._reason(error)) from None
+        return Answer(answer.status, _parsed(answer.body))
 
-        content = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
-        headers = [
-            ("host", self._authority),
-            ("content-type", "application/json"),
-            ("content-length", str(len(content))),
-            ("accept", "application/json"),
-            ("accept-encoding", "identity"),
-            *([("authorization", f"Bearer {self._token}")] if self._token else []),
-        ]
-        body = bytearray()
-        with trio.move_on_after(self._timeout_s) as timeout:
-            try:
-                pool = await self._connected()
-                async with pool.stream("POST", urljoin(self._url, path), headers=headers, content=content) as response:
-                    # The generators inside httpcore are ended by what is raised in them: too much cancels the read.
-                    with trio.CancelScope() as too_large:
-                        async for chunk in response.aiter_stream():
-                            body += chunk
-                            if len(body) > self._answer_bytes_max:
-                                too_large.cancel()
-                status = response.status
-            except (httpcore.NetworkError, httpcore.ProtocolError, trio.ClosedResourceError, UnicodeError) as error:
-                raise ServiceFailed(f"could not be asked: {type(error).__name__}") from None
-        if timeout.cancelled_caught:
-            raise ServiceFailed(f"did not answer within {self._timeout_s:g} s")
-        if len(body) > self._answer_bytes_max:
-            raise ServiceFailed(f"answered with more than {self._answer_bytes_max} bytes")
-        return Answer(status, _parsed(body))
-
-    async def _connected(self) -> httpcore.AsyncConnectionPool:
-        if self._closed:
-            raise ServiceFailed("is not asked any more")
-        if self._tls is None:
-            # Reads some hundred certificates, for which the loop would wait.
-            self._tls = await trio.to_thread.run_sync(ssl.create_default_context)
-        if self._pool is None:
-            self._pool = _pool(self._connections_max, self._tls, self._keep)
-        return self._pool
-
-    def _keep(self, connected: trio.socket.SocketType) -> None:
-        if self._closed:
-            connected.close()
-        self._sockets = [one for one in self._sockets if one.fileno() != -1] + [connected]
+    def _reason(self, error: HttpError) -> str:
+        match error.code:
+            case "HTTP-response-timeout":
+                return f"did not answer within {self._timeout_s:g} s"
+            case ("HTTP-response-body-size", _):
+                return f"answered with more than {self._answer_bytes_max} bytes"
+            case code:
+                return f"could not be asked: {describe(code)}"
 
 
 def _check(url: str) -> None:
@@ -149,7 +124,7 @@ def _check(url: str) -> None:
         raise ValueError("has a user name or password, which belongs elsewhere")
 
 
-def _parsed(body: bytearray) -> Any:
+def _parsed(body: bytes) -> Any:
     try:
         return json.loads(body, parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -158,25 +133,3 @@ def _parsed(body: bytearray) -> Any:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
-
-
-def _pool(
-    connections_max: int, tls: ssl.SSLContext, keep: Callable[[trio.socket.SocketType], None]
-) -> httpcore.AsyncConnectionPool:
-    """A pool that tells of its sockets, since it can be closed in a task only, and an app is closed in none."""
-    import httpcore  # noqa: PLC0415 - as above
-
-    class Backend(httpcore.TrioBackend):
-        async def connect_tcp(
-            self,
-            host: str,
-            port: int,
-            timeout: float | None = None,
-            local_address: str | None = None,
-            socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-        ) -> httpcore.AsyncNetworkStream:
-            stream = await super().connect_tcp(host, port, timeout, local_address, socket_options)
-            keep(stream.get_extra_info("socket"))
-            return stream
-
-    return httpcore.AsyncConnectionPool(tls, max_connections=connections_max, network_backend=Backend())

@@ -6,19 +6,15 @@ on the operator's own network, which is where guests may not go.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network
-
 from edged.errors import RuntimeConfigError
 from edged.host.key_value.redis import RedisKeyValue, store_prefix
 from edged.host.network.dialer import Dialer
-from edged.host.network.gate import AddressGate
+from edged.host.network.gate import ANYWHERE
 from edged.host.redis.address import parse_address
 from edged.host.redis.pool import RedisPool
 from edged.host.sqlite import libsql
 from edged.host.state import Openers
 from edged.runtime_config.model import LibsqlDatabase, RedisStore
-
-ANYWHERE = AddressGate((IPv4Network("0.0.0.0/0"), IPv6Network("::/0")))
 
 
 class RemoteState:

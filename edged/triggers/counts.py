@@ -11,7 +11,7 @@ import trio
 
 @dataclass(slots=True)
 class Counts:
-    """Calls of guests, and what trigger answers itself.
+    """Calls of guests, and what a trigger answers itself.
 
     Attributes:
         served: ended well.
@@ -39,5 +39,6 @@ class Counts:
     async def wait_idle(self) -> None:
         """Return when nothing is under way."""
         while self.active:
-            self._idle = trio.Event()
+            if self._idle.is_set():
+                self._idle = trio.Event()
             await self._idle.wait()

@@ -180,10 +180,6 @@ class CronTrigger:
             self._start_due(calls)
             await trio.sleep(self._clock.wait_s(self._now()))
 
-    async def wait_idle(self) -> None:
-        """Return when no call is under way."""
-        await self.counts.wait_idle()
-
     def _start_due(self, calls: trio.Nursery) -> None:
         due = self._clock.due(self._now())
         if self._is_running:

@@ -75,10 +75,6 @@ class HttpTrigger:
             assert match is not None
             await self._answer(exchange, match, depth)
 
-    async def wait_idle(self) -> None:
-        """Return when no request is under way."""
-        await self.counts.wait_idle()
-
     async def _answer(self, exchange: Exchange, match: RouteMatch[HttpTarget], depth: int) -> None:
         try:
             await match.target.handle(exchange, match, depth)

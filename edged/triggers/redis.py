@@ -267,10 +267,6 @@ class RedisTrigger:
             for subscriber in self._subscribers:
                 nursery.start_soon(subscriber.run, calls)
 
-    async def wait_idle(self) -> None:
-        """Return when no call is under way."""
-        await self.counts.wait_idle()
-
 
 def subscription(trigger: Model, guest: TriggerComponent, values: Mapping[str, str]) -> Subscription:
     """What a trigger of the manifest asks for.

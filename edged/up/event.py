@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from edged.errors import BuildFailed, EdgedError
-from edged.manifest.model import App
+from edged.up.trigger import Route, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,29 +23,6 @@ class Event:
     def as_json(self) -> dict[str, object]:
         """`event`, then the fields. Only JSON types."""
         return {"event": self.name, **asdict(self)}
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A public route.
-
-    Attributes:
-        url: the route on the first address that is listened on; empty before there is one.
-        target: id of the component, or None for a static response.
-    """
-
-    route: str
-    url: str
-    target: str | None
-
-    @staticmethod
-    def all_of(app: App, base_url: str) -> tuple[Route, ...]:
-        """The routes of an app in the manifest's order, without private ones."""
-        return tuple(
-            Route(trigger.route, base_url + trigger.route, trigger.component)
-            for trigger in app.http_triggers
-            if trigger.route is not None
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +86,12 @@ class Loaded(Event):
 
 @dataclass(frozen=True, slots=True)
 class Listening(Event):
-    """Requests are answered from now on."""
+    """Requests are answered from now on, and the other triggers are at work."""
 
     name: ClassVar[str] = "listening"
     urls: tuple[str, ...]
     routes: tuple[Route, ...]
+    triggers: tuple[Trigger, ...]
     watching: bool
 
 
@@ -143,6 +121,7 @@ class Swapped(Event):
     app: str
     seconds: float
     routes: tuple[Route, ...]
+    triggers: tuple[Trigger, ...]
 
 
 @dataclass(frozen=True, slots=True)

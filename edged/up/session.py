@@ -24,11 +24,11 @@ from edged.http.listener import Listener
 from edged.limits import SHOWN_PATHS_MAX, SHUTDOWN_GRACE_S
 from edged.manifest.model import App
 from edged.nursery import plain_errors
+from edged.triggers.cron import utc_now
 from edged.up.event import (
     Changed,
     Listening,
     ReloadFailed,
-    Route,
     Show,
     Stopped,
     Stopping,
@@ -38,6 +38,7 @@ from edged.up.event import (
 )
 from edged.up.options import UpOptions
 from edged.up.project import Project
+from edged.up.trigger import Route, Trigger, triggers_of
 from edged.up.watcher import Watcher
 from edged.worker import Site, Worker, open_worker, pool_for
 
@@ -85,6 +86,8 @@ class Session:
                     await self._load_first()
                     await self._follow_changes()
                 self._listener.shutdown()
+                with trio.move_on_after(SHUTDOWN_GRACE_S):
+                    await self._worker.drain()  # what other triggers have begun, too
         self._show(Stopped(self._listener.statistics().exchanges_served))
 
     async def stop_on(self, signals: AsyncIterator[int]) -> None:
@@ -107,8 +110,10 @@ class Session:
         for project in self._projects:
             self._serve(project, await project.load())
         self._ready.set()
-        routes = [route for app in self._apps.values() for route in self._routes(app.model)]
-        self._show(Listening(tuple(self._listener.urls), tuple(routes), self._options.watch))
+        apps = self._apps.values()
+        routes = tuple(route for app in apps for route in self._routes(app.model))
+        triggers = tuple(trigger for app in apps for trigger in _triggers(app))
+        self._show(Listening(tuple(self._listener.urls), routes, triggers, self._options.watch))
 
     def _serve(self, project: Project, app: LoadedApp) -> None:
         """Serve an app in the place of the one that its project had before.
@@ -155,7 +160,8 @@ class Session:
                 except EdgedError as error:
                     self._show(ReloadFailed(error))
                     continue
-                self._show(Swapped(app.model.name, time.perf_counter() - started, self._routes(app.model)))
+                seconds = time.perf_counter() - started
+                self._show(Swapped(app.model.name, seconds, self._routes(app.model), _triggers(app)))
 
     def _routes(self, model: App) -> tuple[Route, ...]:
         url = _reachable(self._listener.urls[0])
@@ -163,6 +169,10 @@ class Session:
             scheme, _, port = url.rpartition(":")
             url = f"{scheme.partition('://')[0]}://{_local_name(model)}:{port}"
         return Route.all_of(model, url)
+
+
+def _triggers(app: LoadedApp) -> tuple[Trigger, ...]:
+    return triggers_of(app.model, app.services.values, utc_now())
 
 
 def _local_name(model: App) -> str:

@@ -12,7 +12,8 @@ import pytest
 from edged.cli.up_json import JsonView
 from edged.errors import BuildFailed, ManifestError
 from edged.up import event as events
-from edged.up.event import Event, Route
+from edged.up.event import Event
+from edged.up.trigger import Route, Scheduled, Subscribed
 
 EXAMPLES: list[tuple[Event, dict[str, object]]] = [
     (
@@ -35,16 +36,43 @@ EXAMPLES: list[tuple[Event, dict[str, object]]] = [
         },
     ),
     (
-        events.Listening(("http://h:1",), (Route("/", "http://h:1/", None),), True),
+        events.Listening(
+            ("http://h:1",),
+            (Route("app", "/", "http://h:1/", None, None), Route("app", None, "http://x.spin.internal/...", "x")),
+            (Subscribed("app", "x", "news", "h:6379"), Scheduled("app", "x", "@daily", "2026-11-22T00:00:00Z")),
+            True,
+        ),
         {
             "event": "listening",
             "urls": ["http://h:1"],
-            "routes": [{"route": "/", "url": "http://h:1/", "target": None}],
+            "routes": [
+                {"app": "app", "route": "/", "url": "http://h:1/", "target": None, "executor": None},
+                {
+                    "app": "app",
+                    "route": None,
+                    "url": "http://x.spin.internal/...",
+                    "target": "x",
+                    "executor": "spin",
+                },
+            ],
+            "triggers": [
+                {"app": "app", "component": "x", "channel": "news", "server": "h:6379", "type": "redis"},
+                {
+                    "app": "app",
+                    "component": "x",
+                    "expression": "@daily",
+                    "next": "2026-11-22T00:00:00Z",
+                    "type": "cron",
+                },
+            ],
             "watching": True,
         },
     ),
     (events.Changed(("a",), 2), {"event": "changed", "paths": ["a"], "count": 2}),
-    (events.Swapped("app", 0.1, ()), {"event": "swapped", "app": "app", "seconds": 0.1, "routes": []}),
+    (
+        events.Swapped("app", 0.1, (), ()),
+        {"event": "swapped", "app": "app", "seconds": 0.1, "routes": [], "triggers": []},
+    ),
     (
         events.ReloadFailed(BuildFailed("wrong", remedy="right")),
         {"event": "build-failed", "code": "build.failed", "message": "wrong", "remedy": "right"},

@@ -13,12 +13,17 @@ from edged.cli.up_terminal import TerminalView
 from edged.errors import BuildFailed, ManifestError
 from edged.limits import MiB
 from edged.up import event as events
-from edged.up.event import Route
+from edged.up.trigger import Route, Scheduled, Subscribed, Trigger
 
 ROUTES = (
-    Route("/", "http://127.0.0.1:8080/", "home"),
-    Route("/users/:id", "http://127.0.0.1:8080/users/:id", "users"),
-    Route("/gone", "http://127.0.0.1:8080/gone", None),
+    Route("shop", "/", "http://127.0.0.1:8080/", "home"),
+    Route("shop", "/users/:id", "http://127.0.0.1:8080/users/:id", "users"),
+    Route("shop", "/gone", "http://127.0.0.1:8080/gone", None, None),
+)
+TRIGGERS = (
+    Subscribed("shop", "orders", "new\x1b[2J", "10.0.0.1:6379"),
+    Scheduled("shop", "report", "0 0 4 * * *", "2026-11-22T04:00:00Z"),
+    Scheduled("shop", "once", "0 0 4 1 1 * 2020", None),
 )
 REFUSED = tuple(f"fermyon:spin/interface-{number}@2.0.0" for number in range(14))
 
@@ -42,8 +47,10 @@ class Screen:
         return [line.rstrip() for line in self.text().splitlines() if line.strip()]
 
 
-def listening(*, watching: bool = False, routes: tuple[Route, ...] = ROUTES) -> events.Listening:
-    return events.Listening(("http://127.0.0.1:8080",), routes, watching)
+def listening(
+    *, watching: bool = False, routes: tuple[Route, ...] = ROUTES, triggers: tuple[Trigger, ...] = ()
+) -> events.Listening:
+    return events.Listening(("http://127.0.0.1:8080",), routes, triggers, watching)
 
 
 def test_from_start_to_listening() -> None:
@@ -89,8 +96,36 @@ def test_without_watching_nobody_is_told_to_edit() -> None:
 )
 def test_what_to_try(url: str, command: str) -> None:
     screen = Screen()
-    screen.view.show(listening(routes=(Route("", url, "x"),)))
+    private = Route("shop", None, "http://hidden.spin.internal/...", "hidden")
+    screen.view.show(listening(routes=(private, Route("shop", "", url, "x"))))
     assert f"  Try it: {command}" in screen.lines()
+
+
+def test_what_is_private_and_what_is_a_program() -> None:
+    screen = Screen()
+    private = "http://hidden.spin.internal/..."
+    routes = (
+        Route("shop", "/cgi/...", "http://127.0.0.1:8080/cgi/...", "program", "wagi"),
+        Route("shop", None, private, "hidden"),
+        Route("shop", None, private, "hidden-program", "wagi"),
+    )
+    screen.view.show(listening(routes=routes))
+    assert screen.lines()[:3] == [
+        "  http://127.0.0.1:8080/cgi/...      program  (wagi)",
+        "  http://hidden.spin.internal/...    hidden  (private)",
+        "  http://hidden.spin.internal/...    hidden-program  (wagi, private)",
+    ]
+
+
+def test_triggers_that_no_request_starts() -> None:
+    screen = Screen()
+    screen.view.show(listening(routes=(), triggers=TRIGGERS))
+    assert screen.lines() == [
+        "  redis  new\\x1b[2J on 10.0.0.1:6379                    orders",
+        '  cron   "0 0 4 * * *", next at 2026-11-22THH:MM:SSZ    report',
+        '  cron   "0 0 4 1 1 * 2020", never again                once',
+        "  Ctrl-C stops.",
+    ]
 
 
 def test_refused_imports_are_one_line_that_fits() -> None:
@@ -154,7 +189,7 @@ def test_a_change_and_a_swap() -> None:
     screen.view.show(events.Changed(("src/a.py", "b\x1b[2J.py"), 9))
     screen.view.show(events.Loading("shop", "/elsewhere/shop/spin.toml", ("home",)))
     screen.view.show(events.Loaded("home", "ab", False, 0.1, ()))
-    screen.view.show(events.Swapped("shop", 0.34, ROUTES))
+    screen.view.show(events.Swapped("shop", 0.34, ROUTES, ()))
     assert screen.lines() == [
         "HH:MM:SS changed src/a.py, b\\x1b[2J.py and 7 more",
         "HH:MM:SS ✓ swapped in after 0.3 s",
@@ -165,7 +200,29 @@ def test_a_swap_with_other_routes_shows_them() -> None:
     screen = Screen()
     screen.view.show(listening())
     screen.text()
-    screen.view.show(events.Swapped("shop", 0.34, ROUTES[:1]))
+    screen.view.show(events.Swapped("shop", 0.34, ROUTES[:1], ()))
+    assert screen.lines()[1:] == ["  http://127.0.0.1:8080/    home"]
+    screen.view.show(events.Swapped("shop", 0.34, ROUTES[:1], ()))
+    assert len(screen.lines()) == 1
+
+
+def test_a_swap_at_a_later_time_is_no_other_schedule() -> None:
+    screen = Screen()
+    screen.view.show(listening(triggers=TRIGGERS[1:2]))
+    screen.text()
+    later = Scheduled("shop", "report", "0 0 4 * * *", "2026-11-23T04:00:00Z")
+    screen.view.show(events.Swapped("shop", 0.34, ROUTES, (later,)))
+    assert len(screen.lines()) == 1
+
+
+def test_a_swap_of_one_app_of_several() -> None:
+    screen = Screen()
+    other = Route("other", "/", "http://other.localhost:8080/", "x")
+    screen.view.show(listening(routes=(*ROUTES, other)))
+    screen.text()
+    screen.view.show(events.Swapped("other", 0.34, (other,), ()))
+    assert len(screen.lines()) == 1
+    screen.view.show(events.Swapped("shop", 0.34, ROUTES[:1], ()))
     assert screen.lines()[1:] == ["  http://127.0.0.1:8080/    home"]
 
 
@@ -202,7 +259,7 @@ def test_quiet_shows_address_warnings_and_errors() -> None:
         events.Loaded("home", "ab", True, 1.0, REFUSED),
         listening(watching=True),
         events.Changed(("a",), 1),
-        events.Swapped("shop", 0.1, ()),
+        events.Swapped("shop", 0.1, (), ()),
         events.Stopping(0, 10.0),
         events.Stopped(0),
     ):

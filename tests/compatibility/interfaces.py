@@ -21,8 +21,6 @@ HARMLESS = "nothing to refuse: it reaches nothing"
 NO_TERMINAL = "tests/host/test_cli.py::test_there_are_no_terminals"
 NO_SOCKETS = Shown("none: always refused", "tests/host/test_sockets.py::test_every_method_refuses")
 NO_SOCKET = Shown("none: always refused", "tests/host/test_sockets.py::test_no_socket_is_created")
-MYSQL = "tests/host/mysql/test_interfaces.py"
-POSTGRES = "tests/host/postgres/test_interfaces.py"
 STORES = "tests/end_to_end/test_stores.py"
 CAPABILITIES = "tests/end_to_end/test_capabilities.py"
 WASI_STORES = "tests/end_to_end/test_wasi_stores.py"
@@ -34,10 +32,8 @@ SHOWN = {
     ),
     "fermyon:spin/llm@2.0.0": Shown(f"{CAPABILITIES}::test_llm", f"{CAPABILITIES}::test_llm_refused"),
     "fermyon:spin/mqtt@2.0.0": Shown(f"{CAPABILITIES}::test_mqtt", f"{CAPABILITIES}::test_mqtt_refused"),
-    "fermyon:spin/mysql@2.0.0": Shown(f"{MYSQL}::test_every_type_both_ways", f"{MYSQL}::test_granted_and_denied"),
-    "fermyon:spin/postgres@2.0.0": Shown(
-        f"{POSTGRES}::test_older_versions_have_fewer_types", f"{POSTGRES}::test_granted_and_denied"
-    ),
+    "fermyon:spin/mysql@2.0.0": Shown(f"{CAPABILITIES}::test_mysql", f"{CAPABILITIES}::test_mysql_refused"),
+    "fermyon:spin/postgres@2.0.0": Shown(f"{CAPABILITIES}::test_postgres", f"{CAPABILITIES}::test_postgres_refused"),
     "fermyon:spin/redis@2.0.0": Shown(f"{CAPABILITIES}::test_redis", f"{CAPABILITIES}::test_redis_refused"),
     "fermyon:spin/sqlite@2.0.0": Shown(
         f"{STORES}::test_statements", f"{STORES}::test_a_database_that_the_manifest_does_not_give"
@@ -45,12 +41,8 @@ SHOWN = {
     "fermyon:spin/variables@2.0.0": Shown(
         f"{STORES}::test_variables", f"{STORES}::test_a_variable_of_the_application_is_not_the_components"
     ),
-    "spin:postgres/postgres@3.0.0": Shown(
-        f"{POSTGRES}::test_older_versions_have_fewer_types", f"{POSTGRES}::test_granted_and_denied"
-    ),
-    "spin:postgres/postgres@4.0.0": Shown(
-        f"{POSTGRES}::test_every_type_both_ways", f"{POSTGRES}::test_granted_and_denied"
-    ),
+    "spin:postgres/postgres@3.0.0": Shown(f"{CAPABILITIES}::test_postgres", f"{CAPABILITIES}::test_postgres_refused"),
+    "spin:postgres/postgres@4.0.0": Shown(f"{CAPABILITIES}::test_postgres", f"{CAPABILITIES}::test_postgres_refused"),
     "spin:sqlite/sqlite@3.0.0": Shown(
         f"{WASI_STORES}::test_statements_say_what_they_changed",
         f"{WASI_STORES}::test_a_database_that_the_manifest_does_not_give",

@@ -18,6 +18,7 @@ class Way(NamedTuple):
 
 _SERVED = "tests/end_to_end/test_sdk_guests.py::test_it_answers_and_answers_again"
 _MESSAGE = "tests/end_to_end/test_redis_trigger.py::test_a_message_reaches_the_guest_and_its_answer_the_server"
+_TICK = "tests/end_to_end/test_cron_trigger.py::test_a_tick_reaches_a_guest_that_keeps_it"
 
 WAYS = (
     Way("HTTP trigger", '[[trigger.http]]\nroute = "/..."\ncomponent = "guest"', (_SERVED,)),
@@ -37,7 +38,7 @@ WAYS = (
         '[[trigger.redis]]\nchannel = "c"\ncomponent = "guest"',
         (_MESSAGE,),
     ),
-    Way("cron trigger", '[[trigger.cron]]\ncron_expression = "0 0 * * * *"\ncomponent = "guest"'),
+    Way("cron trigger", '[[trigger.cron]]\ncron_expression = "0 0 * * * *"\ncomponent = "guest"', (_TICK,)),
     Way("MQTT trigger", '[[trigger.mqtt]]\ntopic = "t"\nqos = "1"\ncomponent = "guest"'),
     Way("SQS trigger", '[[trigger.sqs]]\nqueue_url = "q"\ncomponent = "guest"'),
     Way("command trigger", '[[trigger.command]]\ncomponent = "guest"'),
@@ -110,6 +111,12 @@ KINDS = (
         "component, `fermyon:spin/inbound-redis`",
         ("python-redis-trigger",),
         (_MESSAGE,),
+    ),
+    Kind(
+        "Python SDK 2 and 3 with the world of Spin's cron plugin",
+        "component, `handle-cron-event`",
+        ("cron-python",),
+        (_TICK,),
     ),
     Kind(
         "any language, for Wagi",

@@ -9,6 +9,7 @@ import click
 from edged.cli.up import up
 from edged.limits import GuestLimits
 from edged.up.event import Event
+from edged.up.trigger import Route, Scheduled, Subscribed
 from tests.docs.tables import names, rows
 
 PAGE = "edged-up.md"
@@ -35,3 +36,9 @@ def test_events_and_fields() -> None:
     own = {"build-failed": error, "load-failed": error, "error": error}
     kinds = {kind.name: kind for kind in Event.__subclasses__()}
     assert documented == {name: [field.name for field in fields(kind)] for name, kind in kinds.items()} | own
+
+
+def test_what_calls_an_app() -> None:
+    documented = {cells[0]: names(cells[1]) for cells in rows(PAGE, "object")}
+    kinds = {"a route": Route, "a redis trigger": Subscribed, "a cron trigger": Scheduled}
+    assert documented == {name: [field.name for field in fields(kind)] for name, kind in kinds.items()}

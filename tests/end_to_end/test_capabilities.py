@@ -18,10 +18,10 @@ import pytest
 
 from tests.conftest import GuestPath
 from tests.end_to_end.conftest import CACHE
-from tests.end_to_end.server import edged_up
+from tests.end_to_end.server import Server, edged_up
 from tests.end_to_end.upstream import Upstream, upstream
 from tests.host.mqtt.test_interfaces import subscribed
-from tests.services import Mosquitto, Service
+from tests.services import Mosquitto, Service, SqlServer
 
 MANIFEST = """
 spin_manifest_version = 2
@@ -54,16 +54,19 @@ class Apps:
         self._stack = stack
         self._folder = folder
         self._guest_path = guest_path
-        self._urls: dict[tuple[str, ...], str] = {}
+        self._servers: dict[tuple[str, ...], Server] = {}
 
     def url(self, guest: str, *options: str) -> str:
-        if (guest, *options) not in self._urls:
+        return self.server(guest, *options).url
+
+    def server(self, guest: str, *options: str) -> Server:
+        if (guest, *options) not in self._servers:
             folder = Path(tempfile.mkdtemp(dir=self._folder))
             shutil.copy(self._guest_path(guest), folder / "guest.wasm")
             (folder / "spin.toml").write_text(MANIFEST)
             server = edged_up(folder, "--cache-dir", str(CACHE), "--limit", "cpu_s_max=120", *options)
-            self._urls[guest, *options] = self._stack.enter_context(server).url
-        return self._urls[guest, *options]
+            self._servers[guest, *options] = self._stack.enter_context(server)
+        return self._servers[guest, *options]
 
 
 @pytest.fixture(scope="module")
@@ -257,3 +260,111 @@ def test_llm_refused(with_llm: str) -> None:
 def test_llm_without_a_service(apps: Apps) -> None:
     status, text = ask(f"{apps.url(PYTHON)}/granted/infer", ["a-model", "a prompt"])
     assert (status, text.partition(":")[0]) == (403, "runtime-error")
+
+
+# --- databases ---
+
+POSTGRES_URL = "postgres://owner:s3cret@127.0.0.1:{}/shop?sslmode=disable"
+MYSQL_URL = "mysql://owner:s3cret@127.0.0.1:{}/shop?ssl-mode=disabled"
+POSTGRES = ("postgres", "postgres3", "postgres4")
+ROW = [["int32", 7], ["str", "é"], ["binary", "bytes"], ["floating64", 1.5]]
+
+
+@pytest.mark.parametrize("version", POSTGRES)
+def test_postgres(apps: Apps, postgres: SqlServer, version: str) -> None:
+    calls = [
+        ["execute", "CREATE TEMPORARY TABLE t (n int4, s text, b bytea, f float8, ok bool)"],
+        ["execute", "INSERT INTO t VALUES ($1, $2, $3, $4, $5)", *ROW, ["boolean", True]],
+        ["execute", "UPDATE t SET ok = $1", ["db-null"]],
+        ["query", "SELECT n, s, b, f, ok FROM t WHERE n = $1", ["int32", 7]],
+    ]
+    address = POSTGRES_URL.format(postgres.port)
+    status, text = ask(f"{apps.url(PYTHON, *OPEN)}/granted/{version}", [address, calls])
+    assert status == 200, text
+    assert json.loads(text)[1:] == [1, 1, [["n", "s", "b", "f", "ok"], [[*ROW, ["db-null"]]]]]
+
+
+@pytest.mark.parametrize("version", POSTGRES[1:])
+def test_postgres_dates(apps: Apps, postgres: SqlServer, version: str) -> None:
+    values = [["date", [2026, 11, 21]], ["time", [3, 25, 1, 500_000_000]], ["datetime", [2026, 11, 21, 3, 25, 1, 0]]]
+    calls = [["query", "SELECT $1::date, $2::time, $3::timestamp", *values]]
+    address = POSTGRES_URL.format(postgres.port)
+    status, text = ask(f"{apps.url(PYTHON, *OPEN)}/granted/{version}", [address, calls])
+    assert status == 200, text
+    assert json.loads(text)[0][1] == [values]
+
+
+def test_postgres_newer_types(apps: Apps, postgres: SqlServer) -> None:
+    values = [
+        ["uuid", "00112233-4455-6677-8899-aabbccddeeff"],
+        ["jsonb", '{"a": [1, null]}'],
+        ["decimal", "1.20"],
+        ["array-int32", [1, None, 3]],
+        ["array-str", ["a", None]],
+    ]
+    calls = [["query", "SELECT $1::uuid, $2::jsonb, $3::numeric, $4::int4[], $5::text[]", *values]]
+    address = POSTGRES_URL.format(postgres.port)
+    status, text = ask(f"{apps.url(PYTHON, *OPEN)}/granted/postgres4", [address, calls])
+    assert status == 200, text
+    assert json.loads(text)[0][1] == [values]
+
+
+@pytest.mark.parametrize("version", POSTGRES)
+def test_postgres_says_what_is_wrong(apps: Apps, postgres: SqlServer, version: str) -> None:
+    address = POSTGRES_URL.format(postgres.port)
+    status, text = ask(f"{apps.url(PYTHON, *OPEN)}/granted/{version}", [address, [["query", "SELECT nothing_there"]]])
+    assert (status, text.partition(":")[0]) == (403, "query-failed")
+
+
+@pytest.mark.parametrize("version", POSTGRES)
+def test_postgres_refused(apps: Apps, postgres: SqlServer, version: str) -> None:
+    address = POSTGRES_URL.format(postgres.port)
+    status, text = ask(f"{apps.url(PYTHON, *OPEN)}/refused/{version}", [address, []])
+    assert (status, text.partition(":")[0]) == (403, "connection-failed")
+    assert "allowed_outbound_hosts" in text
+
+
+@pytest.mark.parametrize("version", POSTGRES)
+def test_postgres_gated(apps: Apps, postgres: SqlServer, version: str) -> None:
+    address = POSTGRES_URL.format(postgres.port)
+    assert ask(f"{apps.url(PYTHON)}/granted/{version}", [address, []]) == (403, f"connection-failed: {GATED}")
+
+
+def test_mysql(apps: Apps, mariadb: SqlServer) -> None:
+    calls = [
+        ["execute", "CREATE TEMPORARY TABLE t (n int, s text, b blob, f double, nothing int)"],
+        ["execute", "INSERT INTO t VALUES (?, ?, ?, ?, ?)", *ROW, ["db-null"]],
+        ["query", "SELECT n, s, b, f, nothing FROM t WHERE n = ?", ["int32", 7]],
+    ]
+    address = MYSQL_URL.format(mariadb.port)
+    status, text = ask(f"{apps.url(PYTHON, *OPEN)}/granted/mysql", [address, calls])
+    assert status == 200, text
+    assert json.loads(text) == [None, None, [["n", "s", "b", "f", "nothing"], [[*ROW, ["db-null"]]]]]
+
+
+def test_mysql_says_what_is_wrong(apps: Apps, mariadb: SqlServer) -> None:
+    address = MYSQL_URL.format(mariadb.port)
+    status, text = ask(f"{apps.url(PYTHON, *OPEN)}/granted/mysql", [address, [["query", "SELECT nothing_there"]]])
+    assert (status, text.partition(":")[0]) == (403, "query-failed")
+
+
+def test_mysql_refused(apps: Apps, mariadb: SqlServer) -> None:
+    address = MYSQL_URL.format(mariadb.port)
+    status, text = ask(f"{apps.url(PYTHON, *OPEN)}/refused/mysql", [address, []])
+    assert (status, text.partition(":")[0]) == (403, "connection-failed")
+    assert "allowed_outbound_hosts" in text
+
+
+def test_mysql_gated(apps: Apps, mariadb: SqlServer) -> None:
+    address = MYSQL_URL.format(mariadb.port)
+    assert ask(f"{apps.url(PYTHON)}/granted/mysql", [address, []]) == (403, f"connection-failed: {GATED}")
+
+
+# --- all of them ---
+
+
+@pytest.mark.parametrize("guest", GUESTS)
+def test_no_import_is_refused(apps: Apps, guest: str) -> None:
+    """The worlds of the SDKs have every interface of Spin, some of them in several versions."""
+    loaded = [event for event in apps.server(guest, *OPEN).events if event["event"] == "loaded"]
+    assert {event["component"]: event["refused"] for event in loaded} == {"granted": [], "refused": []}

@@ -16,9 +16,9 @@ from edged import manifest
 from edged.app import LoadOptions
 from edged.host.redis.address import parse_address
 from edged.host.redis.connection import Connection, connect
-from edged.triggers.redis import RedisTrigger, subscription
+from edged.triggers.redis import RedisTrigger
 from edged.wasm.engine import PoolConfig
-from edged.worker import open_worker
+from edged.worker import Site, open_worker
 from tests.conftest import GuestPath
 from tests.end_to_end.conftest import CACHE
 from tests.host.redis.fakes import LOCAL
@@ -44,6 +44,7 @@ key_value_stores = ["default"]
 
 @asynccontextmanager
 async def running(folder: Path, guest: Path, port: int) -> AsyncIterator[RedisTrigger]:
+    """The app, served, and its trigger."""
     shutil.copy(guest, folder / "guest.wasm")
     model = manifest.parse(MANIFEST.encode(), folder / "spin.toml")
     options = LoadOptions(
@@ -53,18 +54,13 @@ async def running(folder: Path, guest: Path, port: int) -> AsyncIterator[RedisTr
         networks_allowed=["loopback"],
         state_folder=folder / "state",
     )
-    async with open_worker(CACHE, PoolConfig(instances=50, core_instances=1_000)) as worker:
+    async with open_worker(CACHE, PoolConfig(instances=50, core_instances=1_000, memories=100, tables=200)) as worker:
         loaded = await worker.load(model, options)
-        subscriptions = [
-            subscription(trigger, loaded.components["guest"], {"port": str(port)}) for trigger in model.redis_triggers
-        ]
-        trigger = RedisTrigger(model.name, subscriptions, LOCAL)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(trigger.run)
-            yield trigger
-            nursery.cancel_scope.cancel()
-        await trigger.wait_idle()
-        loaded.close()
+        worker.set([Site(loaded)])
+        [trigger] = loaded.background
+        assert isinstance(trigger, RedisTrigger)
+        yield trigger
+        await worker.drain()
 
 
 @pytest.fixture
@@ -89,7 +85,7 @@ async def test_a_message_reaches_the_guest_and_its_answer_the_server(
         for message in (b"one", b"\0\xff" * 5_000):
             await publish(client, message)
             assert await listener.receive(60) == [b"message", b"answers", message]
-        await trigger.wait_idle()
+        await trigger.counts.wait_idle()
         assert trigger.counts.served == 2
     listener.close()
 
@@ -104,7 +100,7 @@ async def test_a_guest_that_fails_gets_the_next_message_all_the_same(
             for message in (b"fail", b"trap", b"well"):
                 await publish(client, message)
             assert await listener.receive(60) == [b"message", b"answers", b"well"]
-            await trigger.wait_idle()
+            await trigger.counts.wait_idle()
             assert (trigger.counts.served, trigger.counts.failed) == (1, 2)
     failed = {line["code"] for line in logs if line["event"] == "message.failed"}
     assert failed == {"guest.returned-error", "guest.trap"}

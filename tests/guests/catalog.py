@@ -134,6 +134,13 @@ GUESTS = {
             venv=PYTHON_SDK,
         ),
         Guest(
+            "cron-python",
+            'Python SDK, cron trigger: counts its calls in the store "default", and keeps when the last was due',
+            _example("cron-python", "app.py", "cron.wit"),
+            handler="handle-cron-event",
+            venv=PYTHON_SDK,
+        ),
+        Guest(
             "python-features",
             "Python SDK: /, /argv, /capitals, /count, /echo, /env/NAME, /fail, /headers, /list/DIR, /log/TEXT, "
             "/random, /read/FILE, /size/FILE, /time, /write/FILE",

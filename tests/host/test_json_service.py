@@ -52,37 +52,8 @@ async def test_a_connection_is_kept_until_closing() -> None:
         assert server.connections == 1
         asking.close()
         asking.close()
-        with pytest.raises(ServiceFailed, match="any more"):
+        with pytest.raises(ServiceFailed, match="connection-limit-reached"):
             await asking.post("/", 1)
-
-
-async def test_closing_ends_who_waits() -> None:
-    async def never(_asked: object) -> tuple[int, int]:
-        asking.close()
-        await trio.sleep_forever()
-        raise AssertionError
-
-    async with json_server(never) as server:
-        asking = service(server.url)
-        with pytest.raises(ServiceFailed, match="could not be asked"):
-            await asking.post("/", 1)
-
-
-async def test_closing_while_it_connects() -> None:
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    asking = service(f"http://127.0.0.1:{listener.socket.getsockname()[1]}")
-    async with trio.open_nursery() as nursery:
-
-        @nursery.start_soon
-        async def ask() -> None:
-            with pytest.raises(ServiceFailed, match="could not be asked"):
-                await asking.post("/", 1)
-
-        side = await listener.accept()
-        asking.close()
-        assert await side.receive_some(1) == b""
-        await side.aclose()
-    await listener.aclose()
 
 
 async def test_closing_closes_the_connections() -> None:
@@ -241,7 +212,7 @@ async def test_tls_is_checked() -> None:
         for tls, fails in ((trusting, False), (None, True)):
             asking = JsonService(url, "", connections_max=1, answer_bytes_max=10, timeout_s=TIMEOUT_S, tls=tls)
             if fails:
-                with pytest.raises(ServiceFailed, match="ConnectError"):
+                with pytest.raises(ServiceFailed, match="TLS-certificate-error"):
                     await asking.post("/", 1)
             else:
                 assert await asking.post("/", 1) == (200, 1)

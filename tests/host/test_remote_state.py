@@ -12,7 +12,8 @@ from trio.testing import MockClock
 from edged.errors import RuntimeConfigError
 from edged.host.initial_state import InitialState, SqlScript, set_initial_state
 from edged.host.key_value.engine import LATER, StoreFailed
-from edged.host.remote_state import ANYWHERE, RemoteState
+from edged.host.network.gate import ANYWHERE
+from edged.host.remote_state import RemoteState
 from edged.host.sqlite.engine import DatabaseFailed
 from edged.host.state import State, open_state
 from edged.runtime_config.model import LibsqlDatabase, RedisStore, RuntimeConfig
@@ -65,7 +66,7 @@ async def test_libsql(tmp_path: Path) -> None:
         opened.close()
         state.close()
         remote.close()
-        with pytest.raises(DatabaseFailed, match="is not asked any more"):
+        with pytest.raises(DatabaseFailed, match="could not be asked"):
             await (await state.databases["far"].open()).execute("SELECT 1", [])
     hrana.close()
 

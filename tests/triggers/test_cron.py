@@ -253,7 +253,7 @@ async def test_a_run_is_not_cut_off(autojump_clock: MockClock, wall: Wall, guest
         assert trigger.counts.active == 1
     assert guest.ended == 1
     with trio.fail_after(0):
-        await trigger.wait_idle()
+        await trigger.counts.wait_idle()
 
 
 async def test_wait_idle_waits_for_the_run(autojump_clock: MockClock, wall: Wall, guest: Guest) -> None:
@@ -261,7 +261,7 @@ async def test_wait_idle_waits_for_the_run(autojump_clock: MockClock, wall: Wall
     trigger = CronTrigger("app", model("0 * * * * *"), guest, now=wall)
     async with running(trigger):
         await trio.sleep(61)
-        await trigger.wait_idle()
+        await trigger.counts.wait_idle()
         assert guest.ended == 1
 
 

@@ -113,7 +113,7 @@ async def test_messages_of_a_real_server(redis: Service, channel: str) -> None:
         while await pool.command(address, "PUBLISH", channel + "é", b"") == 0:
             await trio.lowlevel.checkpoint()
         assert await other.next() == b""
-        await trigger.wait_idle()
+        await trigger.counts.wait_idle()
         (found,) = trigger.statistics()
         assert (found.server, found.state) == (address.server, "connected")
         assert found.channels == (channel, channel + "é")
@@ -161,7 +161,7 @@ async def test_a_handler_that_fails_is_logged_and_the_others_go_on(error: Except
             for payload in (b"1", b"2"):
                 await server.send_all(message(b"c", payload))
                 assert await good.next() == payload
-            await trigger.wait_idle()
+            await trigger.counts.wait_idle()
             (found,) = trigger.statistics()
             assert (found.received, found.handled, found.failed) == (2, 2, 2)
             assert (trigger.counts.served, trigger.counts.failed) == (2, 2)
@@ -281,7 +281,7 @@ async def test_calls_under_way_are_not_cut_off(autojump_clock: MockClock) -> Non
                 nursery.cancel_scope.cancel()
         assert trigger.counts.active == 1
         handler.go.set()
-        await trigger.wait_idle()
+        await trigger.counts.wait_idle()
     assert trigger.counts.served == 1
 
 

@@ -21,13 +21,13 @@ from edged.up.event import (
     Listening,
     Loading,
     ReloadFailed,
-    Route,
     Stopped,
     Stopping,
     Swapped,
     Warned,
 )
 from edged.up.options import UpOptions
+from edged.up.trigger import Route
 from tests.conftest import GuestPath
 from tests.up.apps import MANIFEST, built_app, replace, write_app
 from tests.up.running import Running, Upload, free_port, running
@@ -66,9 +66,12 @@ async def test_it_says_which_routes_there_are(tmp_path: Path, options_for: Any, 
         listening = await it.wait_for(Listening)
         it.stop(signal.SIGTERM)
     url = f"http://127.0.0.1:{port}"
-    assert listening == Listening(
-        (url,), (Route("/...", f"{url}/...", "hello"), Route("/static", f"{url}/static", None)), False
+    routes = (
+        Route("app", "/...", f"{url}/...", "hello"),
+        Route("app", "/static", f"{url}/static", None, None),
+        Route("app", None, "http://hello.spin.internal/...", "hello"),
     )
+    assert listening == Listening((url,), routes, (), False)
 
 
 @pytest.mark.parametrize("host", ["::", "0.0.0.0"])

@@ -79,6 +79,10 @@ class AddressGate:
         return not _is_in(address, _NOT_PUBLIC)
 
 
+ANYWHERE = AddressGate((IPv4Network("0.0.0.0/0"), IPv6Network("::/0")))
+"""For what the operator has named, which is on networks of the operator's own: where guests may not go."""
+
+
 def embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
     """The IPv4 address that packets to this one end at: mapped (RFC 4291), compatible, or behind NAT64 (RFC 6052).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 import trio.testing
+import wasmtime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +20,8 @@ from edged.errors import (
     HostFailed,
 )
 from edged.wasm.core.instance import CoreInstance, CorePool
-from edged.wasm.engine import Engine
+from edged.wasm.core.program import CoreProgram
+from edged.wasm.engine import Engine, PoolConfig
 from tests.wasm.core.conftest import Link, Run
 from tests.wasm.core.hosts import Api
 from tests.wasm.hosts import invocation
@@ -242,3 +244,17 @@ async def test_no_address_or_length_gets_out_of_memory(link: Link, address: int,
             assert address + length > PAGE
     finally:
         instance.close()
+
+
+async def test_a_pool_without_a_free_slot() -> None:
+    engine = Engine(PoolConfig(instances=2, core_instances=2, memories=2, tables=2))
+    program = CoreProgram(engine, wasmtime.Module(engine.wasmtime, '(module (memory (export "memory") 1))'), [])
+    alive = [CoreInstance(program, invocation()) for _ in range(3)]
+    await alive[0].instantiate()
+    await alive[1].instantiate()
+    with pytest.raises(GuestMemoryExhausted, match="no free slot"):
+        await alive[2].instantiate()
+    for instance in alive:
+        instance.close()
+        instance.close()
+    assert engine.instances == 0
