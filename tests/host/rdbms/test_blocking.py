@@ -97,29 +97,31 @@ async def test_quiet_until_something_comes() -> None:
 
 
 @pytest.mark.parametrize(("name", "reason"), [("localhost", None), ("other.example", "certificate")])
-async def test_tls_for_the_name(nursery, name, reason) -> None:
+async def test_tls_for_the_name(name, reason) -> None:
     authority = trustme.CA()
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(serving)
     wire, server = await pair()
 
-    @nursery.start_soon
-    async def serve() -> None:
-        stream = trio.SSLStream(server, serving, server_side=True)
-        with suppress(trio.BrokenResourceError):  # whoever does not trust it hangs up
-            await stream.send_all(b"hello")
-
     def work() -> bytes:
         wire.start_tls(trusting(authority)(name), name)
         return wire.read(5)
 
-    if reason is None:
-        assert await trio.to_thread.run_sync(wire.use, work) == b"hello"
-        assert wire.tls is not None
-    else:
-        with pytest.raises(ConnectionLost, match=reason):
-            await trio.to_thread.run_sync(wire.use, work)
-    wire.close()
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def serve() -> None:
+            stream = trio.SSLStream(server, serving, server_side=True)
+            with suppress(trio.BrokenResourceError):  # whoever does not trust it hangs up
+                await stream.send_all(b"hello")
+
+        if reason is None:
+            assert await trio.to_thread.run_sync(wire.use, work) == b"hello"
+            assert wire.tls is not None
+        else:
+            with pytest.raises(ConnectionLost, match=reason):
+                await trio.to_thread.run_sync(wire.use, work)
+        wire.close()
     await server.aclose()
 
 
