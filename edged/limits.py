@@ -80,6 +80,7 @@ SOURCE_REDIRECT_COUNT_MAX = 5  # a release page needs two
 
 RUNTIME_CONFIG_BYTES_MAX = 256 * KiB  # as a manifest
 RUNTIME_CONFIG_CONNECTIONS_HIGHEST = 1_000_000  # of one kind, as an operator may write it; edged's own limits hold too
+CLIENT_TLS_FILE_BYTES_MAX = 4 * MiB  # a PEM file of certificates or a key; the system's whole bundle has 0.2 MiB
 DOTENV_BYTES_MAX = 1 * MiB  # a file of variables; as --variable @FILE
 VAULT_TIMEOUT_S = 15.0  # all variables of one load; a load waits for them
 VAULT_RESPONSE_BYTES_MAX = 1 * MiB  # one secret with what describes it; Vault itself keeps no larger ones
@@ -117,6 +118,7 @@ HTTP_CLIENT_CONNECT_S_MAX = 30.0  # queue, name, connection and TLS, where the g
 HTTP_CLIENT_FIRST_BYTE_S_MAX = 600.0  # until the response's head: Spin's own number; the guest's wall time is less
 HTTP_CLIENT_BETWEEN_BYTES_S_MAX = 600.0  # likewise
 HTTP_CLIENT_TARGET_BYTES_MAX = 64 * KiB  # path and query: hyper's number, and with it Spin's
+HTTP_CLIENT_CHUNKS_AT_CLOSE = 8  # looked at for the end of a body that is let go of, or its connection is closed
 HTTP_CLIENT_INTERIM_COUNT_MAX = 16  # 1xx before a response; a server has use for one or two
 
 # --- the redis trigger (edged.triggers) ---
@@ -143,6 +145,7 @@ LOG_LINE_OVERHEAD_BYTES = 256  # what a line costs besides its text: its fields,
 
 BLOCKING_WRITE_BYTES_MAX = 4 * KiB  # wasi:io's own number for blocking-write-and-flush; more traps
 BODY_WRITE_BYTES_MAX = 1 * MiB  # one write to a body, and what waits for response-outparam.set; JS guests rely on it
+BODY_DISCARD_READS = 4  # reads of a body that is thrown away, before others run: each has CHUNK_COUNT_PER_READ
 BODIES_HELD_BYTES_MAX = 32 * MiB  # of one request's outgoing bodies, written and not sent: 32 at BODY_WRITE_BYTES_MAX
 LIST_COUNT_MAX = 4_096  # values of a list from a guest, bytes aside: one costs the loop 3 us; `fields` hold no more
 FIELDS_BYTES_MAX = 128 * KiB  # one `fields`, overhead included
@@ -193,6 +196,7 @@ REDIS_COMMAND_S_MAX = 30.0  # one command, blocking ones included
 REDIS_COMMAND_BYTES_MAX = 8 * MiB  # one command; a key-value batch with its keys fits
 REDIS_REPLY_BYTES_MAX = 4 * MiB  # one reply or message; a list<u8> takes 32 bytes a byte on its way into a guest
 REDIS_REPLY_COUNT_MAX = 10_000  # values of one reply, which the loop waits for: 40 ms
+REDIS_PUSH_COUNT_MAX = 1_000  # messages passed over on the way to one reply: a read may hold 16 000, for 25 ms
 REDIS_REPLY_DEPTH_MAX = 16  # arrays inside each other; a real one has 4
 REDIS_LINE_BYTES_MAX = 64 * KiB  # one line of the protocol: a length, a number, a status, an error
 KEY_VALUE_REDIS_KEYS_MAX = 50_000  # of a database, all looked at to list those of a store: 0.3 s, in slices of 5 ms

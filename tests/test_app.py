@@ -15,11 +15,15 @@ from edged.errors import (
     EdgedError,
     GuestMemoryExhausted,
     GuestTrap,
+    RuntimeConfigError,
     SourceMissing,
     Unsupported,
     VariableError,
 )
+from edged.host.http_client.client import ComponentClient
+from edged.host.http_client.wire import system_roots
 from edged.limits import GuestLimits
+from edged.runtime_config.model import ClientTls, OutboundNetworking, RuntimeConfig
 from edged.wasm.engine import PoolConfig
 from edged.worker import Worker, open_worker
 from tests.conftest import GuestPath
@@ -75,6 +79,41 @@ async def test_a_variable_that_makes_no_host(worker: Worker, tmp_path: Path) -> 
     with pytest.raises(VariableError, match="hello"):
         await worker.load(model, options(tmp_path, variables={"host": "no host at all/"}))
     (await worker.load(model, options(tmp_path))).close()
+
+
+async def test_client_tls_of_a_component_that_is_not_there(worker: Worker, tmp_path: Path) -> None:
+    config = RuntimeConfig(client_tls=(ClientTls(("helo",), ("a.test",)),))
+    with pytest.raises(RuntimeConfigError, match="`helo`, which app does not, did you mean `hello`"):
+        await worker.load(app(tmp_path), options(tmp_path, runtime_config=config))
+
+
+async def test_client_tls_with_a_file_that_is_not_there(worker: Worker, tmp_path: Path) -> None:
+    entry = ClientTls(("hello",), ("a.test",), ca_roots_file=tmp_path / "none.pem")
+    with pytest.raises(RuntimeConfigError, match=r"none\.pem cannot be read"):
+        await worker.load(app(tmp_path), options(tmp_path, runtime_config=RuntimeConfig(client_tls=(entry,))))
+
+
+async def test_settings_of_connections_reach_those_who_follow_them(worker: Worker, tmp_path: Path) -> None:
+    config = RuntimeConfig(
+        outbound_networking=OutboundNetworking(max_total_connections=1),
+        client_tls=(ClientTls(("hello",), ("a.test",)),),
+    )
+    model = app(tmp_path)
+    loaded = await worker.load(model, options(tmp_path, runtime_config=config))
+    services = loaded.services
+    outgoing = services.host_config(model.components["hello"]).outgoing
+    assert outgoing is not None
+    assert isinstance(outgoing.network, ComponentClient)
+    assert outgoing.network.client is services.http
+    assert outgoing.network.context_of("a.test") is not system_roots("a.test")
+    assert outgoing.network.context_of("b.test") is system_roots("b.test")
+    assert services.dialer.has_room()
+    services.mqtt.free -= 1
+    assert services.dialer.has_room()
+    services.mqtt.free -= 1
+    assert not services.dialer.has_room()
+    services.mqtt.free += 2
+    loaded.close()
 
 
 async def test_what_is_not_supported_is_named(worker: Worker, tmp_path: Path) -> None:

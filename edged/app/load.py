@@ -19,6 +19,7 @@ from edged.errors import EdgedError, Unsupported
 from edged.host.registry import HostConfig
 from edged.manifest.model import App, HttpTrigger, Trigger, WagiExecutor
 from edged.manifest.outbound import allowed_hosts
+from edged.runtime_config.components import check_components
 from edged.runtime_config.labels import check_labels
 from edged.triggers import cron, http, redis
 from edged.triggers.component import TriggerComponent
@@ -41,13 +42,14 @@ async def load_app(
         Unsupported: the app asks for something that edged does not have.
         ManifestError, VariableError, SourceMissing, SourceUnavailable, DigestMismatch: the app's own files.
         ComponentInvalid, ComponentTooLarge, ComponentUnsupported, CompileFailed, GuestError: a component.
-        VariablesUnavailable, LabelUnknown, RuntimeConfigUnsupported: the runtime config.
+        VariablesUnavailable, LabelUnknown, RuntimeConfigError, RuntimeConfigUnsupported: the runtime config.
         LogFolderError, StateFolderError, CacheError: this machine.
     """
     missing = manifest.unsupported(model)
     if missing:
         raise Unsupported("\n".join(missing))
     check_labels(model, options.runtime_config)
+    check_components(model, options.runtime_config)
     values = await resolve_variables(model, options.variables, options.providers)
     for declared in model.components.values():
         # So that what is wrong with a variable is an error at load, not of the first request that needs it.

@@ -16,7 +16,8 @@ import trio
 from edged.app.options import LoadOptions
 from edged.errors import RuntimeConfigError
 from edged.host.http.outgoing_handler import Outgoing
-from edged.host.http_client.client import HttpClient
+from edged.host.http_client.client import ComponentClient, HttpClient
+from edged.host.http_client.client_tls import ClientTlsSettings, open_client_tls
 from edged.host.initial_state import set_initial_state
 from edged.host.llm.compute import RemoteLlm
 from edged.host.mqtt.publisher import Publishers
@@ -25,6 +26,7 @@ from edged.host.network.configured import configured_gate
 from edged.host.network.dialer import Dialer
 from edged.host.network.grant import Grant
 from edged.host.network.refusals import Refusals
+from edged.host.network.room import Room
 from edged.host.postgres.connection import PostgresPool, postgres_pool
 from edged.host.redis.pool import RedisPool
 from edged.host.registry import HostConfig
@@ -51,6 +53,7 @@ class Services:
     Attributes:
         values: of the app's variables. They may be secrets and stay out of the repr.
         dialer: makes all connections to the outside but those that the operator's own settings ask for.
+        client_tls: of its components, for HTTP.
         local: carries requests between the app's components; its trigger is set once they are loaded.
         nursery: where work runs that guests have begun; it outlives them.
     """
@@ -64,6 +67,7 @@ class Services:
     dialer: Dialer
     local: LocalTransport
     http: HttpClient
+    client_tls: ClientTlsSettings
     redis: RedisPool
     mqtt: Publishers
     postgres: PostgresPool
@@ -81,12 +85,13 @@ class Services:
             VariableError: a value that makes no host.
         """
         allowed = allowed_hosts(component.id, component.allowed_outbound_hosts, self.values)
+        http = ComponentClient(self.http, self.client_tls.context_of(component.id))
         return HostConfig(
             environment={**component.environment, **self.environment},
             key_value={label: self.state.key_value.get(label) for label in component.key_value_stores},
             databases={name: self.state.databases.get(name) for name in component.sqlite_databases},
             grant=Grant(allowed, self.dialer, component.id, self.refusals),
-            outgoing=Outgoing(self.http, self.nursery, self.local),
+            outgoing=Outgoing(http, self.nursery, self.local),
             redis=self.redis,
             mqtt=self.mqtt,
             postgres=self.postgres,
@@ -116,7 +121,7 @@ async def open_services(
     """Open what these components of an app may use.
 
     Raises:
-        RuntimeConfigError: an address in it is none.
+        RuntimeConfigError: an address in it is none, or a file that it names is not what it should be.
         StateFolderError, RuntimeConfigUnsupported: see `edged.host.state.open_state`.
         InitialStateFailed: see `edged.host.initial_state`.
     """
@@ -124,6 +129,7 @@ async def open_services(
     labels = {label for component in components for label in component.key_value_stores} | initial.stores
     databases = {name for component in components for name in component.sqlite_databases} | initial.databases
     llm = _open_llm(config.llm_compute)
+    client_tls = await trio.to_thread.run_sync(open_client_tls, config.client_tls)
     remote = RemoteState(app)
     open_all = partial(open_state, options.state_folder, labels, databases, config, openers=remote.openers)
     state = await trio.to_thread.run_sync(open_all)
@@ -135,7 +141,18 @@ async def open_services(
         raise
     refusals = Refusals(app)
     gate = configured_gate(config.outbound_networking, allowed=options.networks_allowed)
-    dialer = Dialer(gate, refused=refusals.by_address)
+    room = Room(config.outbound_networking.max_total_connections)
+    dialer = Dialer(gate, refused=refusals.by_address, has_room=room.has_room)
+    http = HttpClient(
+        dialer,
+        connection_pooling=config.outbound_http.connection_pooling,
+        connections_max=config.outbound_http.max_connections or HTTP_CLIENT_CONNECTION_COUNT_MAX,
+    )
+    redis = RedisPool(dialer, config.outbound_redis or REDIS_CONNECTION_COUNT_MAX)
+    mqtt = Publishers(config.outbound_mqtt or MQTT_CONNECTION_COUNT_MAX)
+    postgres = postgres_pool(dialer, config.outbound_pg or SQL_CONNECTION_COUNT_MAX)
+    mysql = mysql_pool(dialer, config.outbound_mysql or SQL_CONNECTION_COUNT_MAX)
+    room.pools = (http, redis, mqtt, postgres, mysql)
     return Services(
         values=values,
         environment=options.environment,
@@ -145,15 +162,12 @@ async def open_services(
         refusals=refusals,
         dialer=dialer,
         local=LocalTransport(),
-        http=HttpClient(
-            dialer,
-            connection_pooling=config.outbound_http.connection_pooling,
-            connections_max=config.outbound_http.max_connections or HTTP_CLIENT_CONNECTION_COUNT_MAX,
-        ),
-        redis=RedisPool(dialer, config.outbound_redis or REDIS_CONNECTION_COUNT_MAX),
-        mqtt=Publishers(config.outbound_mqtt or MQTT_CONNECTION_COUNT_MAX),
-        postgres=postgres_pool(dialer, config.outbound_pg or SQL_CONNECTION_COUNT_MAX),
-        mysql=mysql_pool(dialer, config.outbound_mysql or SQL_CONNECTION_COUNT_MAX),
+        http=http,
+        client_tls=client_tls,
+        redis=redis,
+        mqtt=mqtt,
+        postgres=postgres,
+        mysql=mysql,
         llm=llm,
         remote=remote,
     )

@@ -286,6 +286,7 @@ class App:
         manifest_path: absolute.
         manifest_version: 1 or 2, as the file says; the model is the same.
         warnings: deprecated things that were understood, each as `spin.toml:LINE: ...`.
+        left_out: ids of components that the manifest has and this part of the app has not.
     """
 
     name: str
@@ -302,6 +303,7 @@ class App:
     tools: Mapping[str, object] = field(default_factory=dict)
     profile: str | None = None
     warnings: tuple[str, ...] = ()
+    left_out: frozenset[str] = frozenset()
 
     @property
     def folder(self) -> Path:

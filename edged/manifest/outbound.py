@@ -28,6 +28,7 @@ DATABASES_ANYWHERE = ("redis://*:*", "mysql://*:*", "postgres://*:*")
 
 _PORTS = {"http": 80, "https": 443, "redis": 6379, "mysql": 3306, "postgres": 5432, "mqtt": 1883}
 _ANY_PORT = range(1 << 16)
+_NAME_CHARS_MAX = 253  # of a DNS name; IDNA needs ms for each thousand of a longer one, which a guest may give
 _SCHEME = re.compile(r"\*|[A-Za-z]+")
 _LABELS = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
@@ -49,6 +50,7 @@ class SelfHost:
     """`self`: requests of the app to its own listener."""
 
 
+Target = str | IPv4Address | IPv6Address
 HostPattern = AnyHost | SelfHost | Subdomains | str | IPv4Address | IPv6Address | IPv4Network | IPv6Network
 
 
@@ -65,13 +67,12 @@ class AllowedHost:
     host: HostPattern
     ports: range
 
-    def allows(self, scheme: str, host: str, port: int | None) -> bool:
-        """As `AllowedHosts.allows`."""
-        scheme = scheme.lower()
+    def allows(self, scheme: str, target: Target, port: int | None) -> bool:
+        """As `AllowedHosts.allows`, of a scheme in lower case and a normal target."""
         port = _PORTS.get(scheme) if port is None else port
         return (
             self.scheme in (None, scheme)
-            and _host_matches(self.host, host)
+            and _host_matches(self.host, target)
             and (port in self.ports if port is not None else self.ports == _ANY_PORT)
         )
 
@@ -93,7 +94,8 @@ class AllowedHosts:
                 what it resolves to is for the caller to check.
             port: None stands for the scheme's own.
         """
-        return any(entry.allows(scheme, host, port) for entry in self.entries)
+        scheme, target = scheme.lower(), _normal(host)
+        return any(entry.allows(scheme, target, port) for entry in self.entries)
 
     def allows_self(self, scheme: str) -> bool:
         """Whether a request without an authority, to the app's own listener, is allowed."""
@@ -196,7 +198,7 @@ def _parse_host_pattern(host: str) -> HostPattern:
     return Subdomains(parsed)
 
 
-def _normal(host: str) -> str | IPv4Address | IPv6Address:
+def _normal(host: str) -> Target:
     """An address as itself, a name in lower case (IDNA, no final dot), so that two spellings compare equal."""
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     try:
@@ -204,7 +206,7 @@ def _normal(host: str) -> str | IPv4Address | IPv6Address:
     except ValueError:
         pass
     name = host.lower().removesuffix(".")
-    if name.isascii():
+    if name.isascii() or len(name) > _NAME_CHARS_MAX:
         return name
     try:
         return name.encode("idna").decode("ascii")
@@ -212,8 +214,7 @@ def _normal(host: str) -> str | IPv4Address | IPv6Address:
         return name
 
 
-def _host_matches(pattern: HostPattern, host: str) -> bool:
-    target = _normal(host)
+def _host_matches(pattern: HostPattern, target: Target) -> bool:
     match pattern:
         case AnyHost():
             return True

@@ -28,4 +28,5 @@ def subset(app: App, component_ids: Iterable[str]) -> App:
         app,
         components=MappingProxyType({id_: component for id_, component in app.components.items() if id_ in wanted}),
         triggers=tuple(trigger for trigger in app.triggers if trigger.component in wanted),
+        left_out=app.left_out | (app.components.keys() - wanted.keys()),
     )

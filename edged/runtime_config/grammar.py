@@ -6,8 +6,10 @@ which keys they have (`typed_tables`). A type that Spin has and edged does not i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -97,6 +99,7 @@ def _token_needed(node: Node) -> str:
     return _token(node)
 
 
+_match_name = re.compile(r"[A-Za-z0-9\-._]+").fullmatch
 _http_address = _address("http", "https")
 # Spin takes 0 as none at all. Who wants that leaves the destination out of `allowed_outbound_hosts`.
 _connections = integer(1, RUNTIME_CONFIG_CONNECTIONS_HIGHEST)
@@ -108,6 +111,17 @@ def _network(node: Node) -> NetworkName:
         return parse_network(text)
     except ValueError as error:
         raise node.invalid(f"= {shown(text)} {error}") from None
+
+
+def _host(node: Node) -> str:
+    """A name or an address, as Spin compares it: whole, and with every port."""
+    text = line(node)
+    if _match_name(text) is None:
+        try:
+            IPv6Address(text.removeprefix("[").removesuffix("]"))
+        except ValueError:
+            raise node.invalid(f"= {shown(text)} must be one host, without scheme, port or `*`") from None
+    return text
 
 
 def _api_type(node: Node) -> str:
@@ -186,7 +200,7 @@ def plain_tables(context: Context) -> dict[str, Kind]:
         "client_tls": Kind(
             {
                 "component_ids": Field(_some(array(named(kebab_problem))), required=True),
-                "hosts": Field(_some(array(line)), required=True),
+                "hosts": Field(_some(array(_host)), required=True),
                 "ca_use_platform_roots": Field(boolean),
                 "ca_use_webpki_roots": Field(boolean),
                 "ca_roots_file": Field(path),

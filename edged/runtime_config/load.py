@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,6 @@ from edged.manifest.fields import record
 from edged.manifest.problems import Invalid, Problem, as_text
 from edged.runtime_config.grammar import Context, document
 from edged.runtime_config.model import RuntimeConfig
-
-UNWIRED: tuple[tuple[str, ...], ...] = (
-    ("client_tls",),
-    ("outbound_networking", "max_socket_connections"),
-    ("outbound_networking", "max_total_connections"),
-)
-"""Tables and keys that are understood, but that nothing in edged follows: whoever writes one is told, instead of being
-left to believe that it counts."""
 
 _MODEL_NAMES = {"key_value_store": "key_value_stores", "sqlite_database": "sqlite_databases"}
 
@@ -42,12 +33,11 @@ def load(path: Path) -> RuntimeConfig:
     return parse(data, path)
 
 
-def parse(data: bytes, file: Path, *, unwired: Iterable[tuple[str, ...]] = UNWIRED) -> RuntimeConfig:
+def parse(data: bytes, file: Path) -> RuntimeConfig:
     """As `load`, from the bytes of the file.
 
     Args:
         file: where they come from, for messages; its folder is the start of relative paths.
-        unwired: tables and keys that are refused.
     """
     if len(data) > RUNTIME_CONFIG_BYTES_MAX:
         raise RuntimeConfigError(f"{file}:1: a runtime config has at most {RUNTIME_CONFIG_BYTES_MAX} bytes")
@@ -63,10 +53,6 @@ def parse(data: bytes, file: Path, *, unwired: Iterable[tuple[str, ...]] = UNWIR
         _check(root, values)
     except Invalid as invalid:
         raise RuntimeConfigError(as_text(str(file), invalid.problems)) from None
-    for path in unwired:
-        node = _find(root, path)
-        if node is not None:
-            context.refuse(node, "is not available in edged yet")
     if context.unsupported:
         raise RuntimeConfigUnsupported(as_text(str(file), context.unsupported))
     providers = values.pop("config_provider", ()) or values.pop("variables_provider", ())
@@ -90,14 +76,6 @@ def _check(root: Node, values: dict[str, Any]) -> None:
 
 
 def _items(root: Node, key: str) -> list[Node]:
-    node = _find(root, (key,))
+    assert isinstance(root.value, dict)
+    node = root.value.get(key)
     return node.value if node is not None and isinstance(node.value, list) else []
-
-
-def _find(node: Node, path: tuple[str, ...]) -> Node | None:
-    for key in path:
-        child = node.value.get(key) if isinstance(node.value, dict) else None
-        if child is None:
-            return None
-        node = child
-    return node

@@ -171,7 +171,7 @@ class ClientTls:
     """An entry of `[[client_tls]]`: how these components speak TLS to these hosts.
 
     Attributes:
-        hosts: names, also `*.domain`.
+        hosts: names or addresses, exactly as in a URL.
         ca_use_platform_roots, ca_use_webpki_roots: trust the system's, or Mozilla's, certificate authorities.
         ca_roots_file: PEM file of further authorities.
         client_cert_file, client_private_key_file: PEM files with which the app proves who it is; both or none.

@@ -58,6 +58,14 @@ class Project:
         """The app's folder."""
         return self._manifest_path().parent
 
+    async def read(self) -> App:
+        """The app as its manifest has it now; nothing is built or loaded.
+
+        Raises:
+            ManifestMissing, ManifestError, UsageError: see `edged.manifest.load` and `subset`.
+        """
+        return await trio.to_thread.run_sync(self._parse)
+
     async def load(self) -> app.LoadedApp:
         """Build what has changed, load everything.
 
@@ -70,7 +78,7 @@ class Project:
         # Before it is read, so that what is written meanwhile is a change.
         stamp = await trio.to_thread.run_sync(self._scanner.stamp, path)
         try:
-            model = await trio.to_thread.run_sync(self._parse)
+            model = await self.read()
         except BaseException:
             self._tried = _with_input(self._tried, path, stamp)
             raise

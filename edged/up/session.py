@@ -4,6 +4,8 @@ signals ──> stop                     files ──> Project.wait_changed ─�
              │                                                                               │
 Listener ────┴─ requests wait for the first load ──> Worker.handle ──> the app of the moment ┘
 
+Nothing is listened on until an app has an HTTP trigger.
+
 Of several apps each answers at `NAME.localhost`, a name that browsers and curl take for this machine, and the first one
 at every other host as well.
 """
@@ -18,7 +20,7 @@ from collections.abc import AsyncIterator
 import trio
 
 from edged.app import LoadedApp
-from edged.errors import EdgedError, HostTaken
+from edged.errors import EdgedError
 from edged.http.exchange import Exchange
 from edged.http.listener import Listener
 from edged.limits import SHOWN_PATHS_MAX, SHUTDOWN_GRACE_S
@@ -71,7 +73,8 @@ class Session:
         self._show = show
         self._projects = [Project(options, path, worker, show) for path in options.paths]
         self._apps: dict[Project, LoadedApp] = {}
-        self._listener = Listener(self._handle, options.listen)
+        self._nursery: trio.Nursery  # of `run`
+        self._listener: Listener | None = None
         self._ready = trio.Event()
         self._work = trio.CancelScope()
         """Around loading and watching: all that ends at once when the session stops."""
@@ -81,14 +84,15 @@ class Session:
     async def run(self) -> None:
         with self._all:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._listener.run)
+                self._nursery = nursery
                 with self._work:
                     await self._load_first()
                     await self._follow_changes()
-                self._listener.shutdown()
+                if self._listener is not None:
+                    self._listener.shutdown()
                 with trio.move_on_after(SHUTDOWN_GRACE_S):
                     await self._worker.drain()  # what other triggers have begun, too
-        self._show(Stopped(self._listener.statistics().exchanges_served))
+        self._show(Stopped(0 if self._listener is None else self._listener.statistics().exchanges_served))
 
     async def stop_on(self, signals: AsyncIterator[int]) -> None:
         """End the session at the first signal, cut it off at the second."""
@@ -97,7 +101,8 @@ class Session:
                 self._all.cancel()
             else:
                 self._stopping = True
-                self._show(Stopping(self._listener.statistics().exchanges_active, SHUTDOWN_GRACE_S))
+                active = 0 if self._listener is None else self._listener.statistics().exchanges_active
+                self._show(Stopping(active, SHUTDOWN_GRACE_S))
                 self._work.cancel()
 
     async def _handle(self, exchange: Exchange) -> None:
@@ -106,27 +111,45 @@ class Session:
             await self._ready.wait()
         await self._worker.handle(exchange)
 
+    def _listen(self) -> None:
+        """Begin to listen, if nobody did.
+
+        Raises:
+            ListenError, TlsError
+        """
+        if self._listener is None:
+            self._listener = Listener(self._handle, self._options.listen)
+            self._nursery.start_soon(self._listener.run)
+
     async def _load_first(self) -> None:
+        # Before the seconds of a load, so that an address which is taken is said at once.
+        for project in self._projects:
+            if (await project.read()).http_triggers:
+                self._listen()
         for project in self._projects:
             self._serve(project, await project.load())
         self._ready.set()
         apps = self._apps.values()
         routes = tuple(route for app in apps for route in self._routes(app.model))
         triggers = tuple(trigger for app in apps for trigger in _triggers(app))
-        self._show(Listening(tuple(self._listener.urls), routes, triggers, self._options.watch))
+        urls = () if self._listener is None else tuple(self._listener.urls)
+        self._show(Listening(urls, routes, triggers, self._options.watch))
 
     def _serve(self, project: Project, app: LoadedApp) -> None:
         """Serve an app in the place of the one that its project had before.
 
         Raises:
             HostTaken: another app has its name. The one before goes on.
+            ListenError, TlsError: it is the first with an HTTP trigger. Likewise.
         """
         apps = self._apps | {project: app}
         try:
+            if app.model.http_triggers:
+                self._listen()
             self._worker.set(
                 [Site(each, self._hosts(each.model, first=index == 0)) for index, each in enumerate(apps.values())]
             )
-        except HostTaken:
+        except EdgedError:
             app.close()
             raise
         self._apps = apps
@@ -164,6 +187,8 @@ class Session:
                 self._show(Swapped(app.model.name, seconds, self._routes(app.model), _triggers(app)))
 
     def _routes(self, model: App) -> tuple[Route, ...]:
+        if self._listener is None:
+            return ()
         url = _reachable(self._listener.urls[0])
         if len(self._projects) > 1:
             scheme, _, port = url.rpartition(":")

@@ -66,10 +66,11 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "wasmtime_component_linker_instance_add_func": (c_void_p, (c_void_p, c_char_p, c_size_t, *(c_void_p,) * 3)),
     "wasmtime_component_linker_instance_add_func_async": (c_void_p, (c_void_p, c_char_p, c_size_t, *(c_void_p,) * 3)),
     "wasmtime_component_linker_instance_add_resource": (c_void_p, (c_void_p, c_char_p, c_size_t, *(c_void_p,) * 4)),
-    # core modules: traps, memories, linkers, calls
+    # core modules: traps, types, memories, linkers, calls
     "wasmtime_trap_new": (c_void_p, (c_char_p, c_size_t)),
     "wasm_trap_message": (None, (c_void_p, c_void_p)),
     "wasm_trap_delete": (None, (c_void_p,)),
+    "wasmtime_wasm_valtype_equal": (c_bool, (c_void_p, c_void_p)),
     "wasmtime_caller_export_get": (c_bool, (c_void_p, c_char_p, c_size_t, c_void_p)),
     "wasmtime_memory_data": (c_void_p, (c_void_p, c_void_p)),
     "wasmtime_memory_data_size": (c_size_t, (c_void_p, c_void_p)),

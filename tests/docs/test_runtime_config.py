@@ -6,7 +6,6 @@ from pathlib import Path
 
 from edged.runtime_config import parse
 from edged.runtime_config.grammar import Context, Kind, Refused, document, plain_tables, top, typed_tables
-from edged.runtime_config.load import UNWIRED
 from tests.docs.tables import DOCS, names, rows
 
 PAGE = "runtime-config.md"
@@ -60,10 +59,6 @@ def test_refused_types() -> None:
     sentences = " ".join(page.split()).split(". ")
     said = {name for sentence in sentences if "refused" in sentence and "type" in sentence for name in names(sentence)}
     assert refused <= said
-
-
-def test_what_is_not_followed() -> None:
-    assert [names(cells[0])[0] for cells in rows(PAGE, "refused")] == [".".join(path) for path in UNWIRED]
 
 
 def test_the_example() -> None:

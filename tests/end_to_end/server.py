@@ -39,8 +39,13 @@ class Server(NamedTuple):
 def edged_up(app: Path, *options: str, prefix: Sequence[str] = ()) -> Iterator[Server]:
     """Serve the app of a folder until the block ends. `prefix`: a command to run it under (`taskset`)."""
     command = [sys.executable, "-m", "edged", "up", str(app), "--json", "--listen", "127.0.0.1:0", *options]
-    with serving([*prefix, *command], lambda event: event.get("urls", [None])[0]) as server:
+    with serving([*prefix, *command], _first_url) as server:
         yield server
+
+
+def _first_url(event: Event) -> str | None:
+    """Nothing, but no None, of an app that has no HTTP trigger."""
+    return next(iter(event["urls"]), "") if "urls" in event else None
 
 
 @contextlib.contextmanager

@@ -145,6 +145,16 @@ def test_allows(entry: str, scheme: str, host: str, port: int | None, allowed: b
     assert hosts.allows(scheme, host, port) is allowed
 
 
+def test_no_name_is_longer_than_a_name_can_be() -> None:
+    hosts = AllowedHosts((parse_host("http://*.example"),))
+    longest = "\N{LATIN CAPITAL LETTER SHARP S}." * 122 + "x.example"  # IDNA: one letter becomes two
+    assert len(longest) == 253
+    assert hosts.allows("http", longest, 80)
+    # Not read as IDNA any more, hence no name below the pattern's.
+    assert not hosts.allows("http", "x" + longest.replace("example", "\N{FULLWIDTH LATIN SMALL LETTER E}xample"), 80)
+    assert hosts.allows("http", longest.replace("example", "\N{FULLWIDTH LATIN SMALL LETTER E}xample"), 80)
+
+
 def test_nothing_is_allowed_without_entries() -> None:
     assert not AllowedHosts().allows("http", "localhost", 80)
     assert not AllowedHosts().allows_self("http")

@@ -15,7 +15,6 @@ from edged.limits import (
     RUNTIME_CONFIG_CONNECTIONS_HIGHEST,
 )
 from edged.runtime_config import RuntimeConfig, load, parse
-from edged.runtime_config.load import UNWIRED
 from edged.runtime_config.model import (
     ClientTls,
     DatabaseFile,
@@ -34,9 +33,9 @@ SECRET = "geheim-1234"
 FILE = Path("/app/rc.toml")
 
 
-def read(text: str, *, unwired: tuple[tuple[str, ...], ...] = ()) -> RuntimeConfig:
+def read(text: str) -> RuntimeConfig:
     """As if edged followed everything that it understands."""
-    return parse(text.encode(), FILE, unwired=unwired)
+    return parse(text.encode(), FILE)
 
 
 def problems(
@@ -44,7 +43,7 @@ def problems(
 ) -> list[str]:
     """Its problems as `LINE: ...`."""
     with pytest.raises(error) as caught:
-        read(text, unwired=unwired)
+        read(text)
     assert SECRET not in caught.value.message + caught.value.remedy
     assert caught.value.__cause__ is None
     return [line.removeprefix(f"{FILE}:") for line in caught.value.message.splitlines()]
@@ -105,7 +104,7 @@ def test_everything() -> None:
 
         [[client_tls]]
         component_ids = ["a"]
-        hosts = ["*.example.com"]
+        hosts = ["api.example.com", "::1", "[fd00::1]", "10.0.0.1"]
         ca_use_webpki_roots = true
         ca_roots_file = "ca.pem"
         client_cert_file = "cert.pem"
@@ -153,7 +152,7 @@ def test_everything() -> None:
         client_tls=(
             ClientTls(
                 ("a",),
-                ("*.example.com",),
+                ("api.example.com", "::1", "[fd00::1]", "10.0.0.1"),
                 ca_use_platform_roots=False,
                 ca_use_webpki_roots=True,
                 ca_roots_file=Path("/app/ca.pem"),
@@ -270,6 +269,13 @@ def test_whom_client_tls_trusts(given: str, platform: bool, webpki: bool) -> Non
             ["1: `client_tls[0].component_ids` must not be empty"],
         ),
         (
+            "client_tls = [{ component_ids = ['a'], hosts = ['*.a', 'a:443', 'https://a', 'a/b', '[::1]:8'] }]",
+            [
+                f"1: `client_tls[0].hosts[{number}]` = `{text}` must be one host, without scheme, port or `*`"
+                for number, text in enumerate(("*.a", "a:443", "https://a", "a/b", "[::1]:8"))
+            ],
+        ),
+        (
             "client_tls = [{ component_ids = ['a'], hosts = ['a'], client_cert_file = 'a' }]",
             ["1: `client_tls[0]` needs `client_cert_file` and `client_private_key_file`, or neither"],
         ),
@@ -338,28 +344,6 @@ def test_all_that_is_unsupported_at_once() -> None:
     text = "llm_compute.type = 'spin'\n[key_value_store.a]\ntype = 'aws_dynamo'\n"
     assert {line.split(":")[0] for line in problems(text, RuntimeConfigUnsupported)} == {"1", "2"}
     assert problems("b = 1\n" + text)[0].startswith("1: unknown field `b`")  # what is wrong comes before that
-
-
-_EXAMPLES = {
-    "client_tls": "client_tls = [{ component_ids = ['a'], hosts = ['a'] }]",
-    "llm_compute": "llm_compute = { type = 'remote_http', url = 'http://a', auth_token = 'a' }",
-    "outbound_http": "outbound_http = {}",
-    "outbound_networking": "outbound_networking = { max_socket_connections = 1, max_total_connections = 1 }",
-}
-
-
-@pytest.mark.parametrize("path", UNWIRED, ids=".".join)
-def test_what_nothing_follows_is_refused(path: tuple[str, ...]) -> None:
-    text = _EXAMPLES.get(path[0], f"{path[0]} = {{ max_connections = 1 }}")
-    found = problems(text, RuntimeConfigUnsupported, unwired=(path,))
-    assert found == [f"1: `{'.'.join(path)}` is not available in edged yet"]
-    read(text)
-
-
-def test_what_nothing_follows_is_refused_without_being_asked() -> None:
-    for path in UNWIRED:
-        with pytest.raises(RuntimeConfigUnsupported):
-            parse(_EXAMPLES.get(path[0], f"{path[0]} = {{}}").encode(), FILE)
 
 
 # --- limits ---

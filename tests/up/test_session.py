@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from contextlib import suppress
 from dataclasses import replace as replace_field
@@ -261,6 +262,52 @@ async def test_when_folders_cannot_be_watched_it_serves_all_the_same(
         assert await it.get() == "hello"
 
 
+# --- without HTTP ---
+
+CRON = """spin_manifest_version = 2
+[application]
+name = "app"
+[[trigger.cron]]
+cron_expression = "0 0 0 1 1 *"
+component = "clock"
+[component.clock]
+source = "clock.wasm"
+"""
+
+
+async def test_an_app_without_http_listens_nowhere(tmp_path: Path, options_for: Any, guest_path: GuestPath) -> None:
+    (tmp_path / "spin.toml").write_text(CRON)
+    shutil.copy(guest_path("cron"), tmp_path / "clock.wasm")
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listeners[0]:
+        taken = ListenOptions("127.0.0.1", listeners[0].socket.getsockname()[1])
+        async with running(options_for(tmp_path, listen=taken), wait=False) as it:
+            listening = await it.wait_for(Listening)
+            assert (listening.urls, listening.routes) == ((), ())
+            assert [trigger.type for trigger in listening.triggers] == ["cron"]
+            it.stop()
+            assert (await it.wait_for(Stopping)).requests_active == 0
+            assert (await it.wait_for(Stopped)).requests_served == 0
+
+
+async def test_it_listens_once_an_app_has_http(tmp_path: Path, options_for: Any, guest_path: GuestPath) -> None:
+    folder = write_app(tmp_path, guest_path("hello"), CRON)
+    shutil.copy(guest_path("cron"), tmp_path / "clock.wasm")
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listeners[0].socket.getsockname()[1]
+    options = options_for(folder, watch=True, listen=ListenOptions("127.0.0.1", port))
+    async with running(options, wait=False) as it:
+        await it.wait_for(Listening)
+        async with listeners[0]:
+            (folder / "spin.toml").write_text(MANIFEST)
+            assert isinstance((await it.wait_for(ReloadFailed)).error, ListenError)
+        (folder / "spin.toml").write_text(MANIFEST.replace("/...", "/only"))
+        swapped = await it.wait_for(Swapped)
+        it.url = f"http://127.0.0.1:{port}"
+        assert [route.url for route in swapped.routes] == [f"{it.url}/only"]
+        assert await it.get("/only") == "hello"
+
+
 # --- failing and stopping ---
 
 
@@ -271,6 +318,7 @@ async def test_an_error_of_the_first_load_ends_it_as_itself(tmp_path: Path, opti
 
 
 async def test_an_address_that_is_taken_ends_it_before_anything_is_loaded(tmp_path: Path, options_for: Any) -> None:
+    (tmp_path / "spin.toml").write_text(MANIFEST)
     listener = await trio.open_tcp_listeners(0, host="127.0.0.1")
     async with listener[0]:
         port = listener[0].socket.getsockname()[1]

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import trio
+
 from edged.errors import GuestTrap
 from edged.host.http.error import ErrorCode, HttpError, HttpFailure, code_of
 from edged.host.http.fields import Fields
@@ -18,7 +20,7 @@ from edged.host.interface import Err, Ok, Resource
 from edged.host.poll import Pollable
 from edged.host.streams import CLOSED, InputStream, operation_failed
 from edged.http.exchange import BodyError, ClientGone, Header
-from edged.limits import READ_CHUNK_BYTES
+from edged.limits import BODY_DISCARD_READS, READ_CHUNK_BYTES
 
 
 class BodyReader(Protocol):
@@ -79,13 +81,16 @@ class BodySource:
     # --- the trailers ---
 
     def discard(self) -> bool:
-        """Throw away what is there now, on the way to the end. True when that is reached."""
-        while self._filled() and not self.ended:
+        """Throw away some of what is there now, on the way to the end. True when that is reached."""
+        for _ in range(BODY_DISCARD_READS):
+            if not self._filled() or self.ended:
+                break
             self._ahead = memoryview(b"")
         return self.ended
 
     async def wait_ended(self) -> None:
         while not self.discard():
+            await trio.lowlevel.checkpoint()  # there may be more, which nobody waits for
             await self._fill()
 
     # --- inside ---

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import trio
 
@@ -14,7 +15,7 @@ from edged.host.http_client.wire import ContextOf, Origin, Wire, open_wire, syst
 from edged.host.network.dialer import Dialer
 from edged.limits import HTTP_CLIENT_CONNECTION_COUNT_MAX
 
-Open = Callable[[Dialer, ContextOf, Origin, float], Awaitable[Wire]]
+Open = Callable[[Dialer, Origin, float], Awaitable[Wire]]
 
 _IDEMPOTENT = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})
 """Methods that may be sent again (RFC 9110 9.2.2)."""
@@ -29,7 +30,8 @@ class HttpClient:
         dialer: of the app.
         connection_pooling: False opens a connection for each request.
         connections_max: at once; more requests wait.
-        context_of: TLS settings for a host.
+        context_of: TLS settings for a host, where `send` is given no others. Requests share a connection only with the
+            same object, so it should not make one each time.
         open_wire: replaced in tests.
     """
 
@@ -47,14 +49,16 @@ class HttpClient:
         self._open_wire = open_wire
         self._pool: Pool[Connection] = Pool(connections_max=connections_max, keep_alive=connection_pooling)
 
-    async def send(self, request: OutboundRequest, respond: Respond) -> None:
+    async def send(self, request: OutboundRequest, respond: Respond, context_of: ContextOf | None = None) -> None:
+        tls = (context_of or self._context_of)(request.host) if request.scheme == "https" else None
+        origin = Origin(request.scheme, request.host.lower(), request.port, tls)
         try:
-            connection = await self._connection(request, fresh=False)
+            connection = await self._connection(request, origin, fresh=False)
             await connection.send(request, respond)
         except ConnectionLost as lost:
             if not lost.repeatable or request.method not in _IDEMPOTENT:
                 raise
-            connection = await self._connection(request, fresh=True)
+            connection = await self._connection(request, origin, fresh=True)
             await connection.send(request, respond)
 
     async def run(self) -> None:
@@ -64,12 +68,20 @@ class HttpClient:
     def statistics(self) -> PoolStatistics:
         return self._pool.statistics()
 
+    @property
+    def count(self) -> int:
+        """Connections: in use, being made, and idle."""
+        return self._pool.count
+
+    def close_one_idle(self) -> bool:
+        """Close the connection that has been idle for longest; False if none is."""
+        return self._pool.close_one_idle()
+
     def close(self) -> None:
         """Close what is idle now and what is in use when it becomes so."""
         self._pool.close()
 
-    async def _connection(self, request: OutboundRequest, *, fresh: bool) -> Connection:
-        origin = Origin(request.scheme, request.host.lower(), request.port)
+    async def _connection(self, request: OutboundRequest, origin: Origin, *, fresh: bool) -> Connection:
         deadline = trio.current_time() + request.timeouts.connect_s
         connection = None
         with trio.move_on_at(deadline) as scope:
@@ -80,7 +92,7 @@ class HttpClient:
             return connection
         try:
             left = max(0.0, deadline - trio.current_time())
-            wire = await self._open_wire(self._dialer, self._context_of, origin, left)
+            wire = await self._open_wire(self._dialer, origin, left)
         except BaseException:
             self._pool.forget(origin)
             raise
@@ -88,3 +100,14 @@ class HttpClient:
 
     def _closed(self, connection: Connection) -> None:
         self._pool.forget(connection.origin)
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentClient:
+    """The client of its app, with TLS settings of one component."""
+
+    client: HttpClient
+    context_of: ContextOf
+
+    async def send(self, request: OutboundRequest, respond: Respond) -> None:
+        await self.client.send(request, respond, self.context_of)

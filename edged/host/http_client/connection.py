@@ -252,9 +252,11 @@ class Connection:
         try:
             data = await self._wire.receive_some(READ_CHUNK_BYTES)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            if self._failure is None and not self._received:
-                raise self._lost() from None
-            raise self._failure or failure_of(error) from None
+            failure = self._failure or failure_of(error)
+            # TLS 1.3 refuses a client's certificate after the handshake: an alert is more than a connection that broke.
+            if failure.code == CONNECTION_TERMINATED and self._failure is None and not self._received:
+                failure = self._lost()
+            raise failure from None
         self._received = self._received or bool(data)
         self._eof = not data
         if data:

@@ -15,6 +15,7 @@ from edged.host.network.dialer import (
     DialTimeout,
     NameTimeout,
     NameUnknown,
+    TooManyConnections,
     Unreachable,
 )
 
@@ -33,6 +34,7 @@ _CODES: Mapping[type[BaseException], ErrorCode] = {
     Unreachable: "destination-unavailable",
     ConnectionRefused: "connection-refused",
     DialTimeout: "connection-timeout",
+    TooManyConnections: LIMIT_REACHED,
     trio.TooSlowError: "connection-timeout",
     trio.BrokenResourceError: CONNECTION_TERMINATED,
     trio.ClosedResourceError: CONNECTION_TERMINATED,

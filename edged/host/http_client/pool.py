@@ -71,6 +71,18 @@ class Pool(Generic[C]):
     def statistics(self) -> PoolStatistics:
         return PoolStatistics(self._count - len(self._idle), len(self._idle), len(self._line))
 
+    @property
+    def count(self) -> int:
+        """Connections: in use, being made, and idle."""
+        return self._count
+
+    def close_one_idle(self) -> bool:
+        """Close the connection that has been idle for longest; False if none is."""
+        if self._idle:
+            self._close_oldest()
+            return True
+        return False
+
     async def acquire(self, origin: Origin, *, fresh: bool = False) -> C | None:
         """An idle connection, or None: the caller may make one, and gives that back likewise.
 

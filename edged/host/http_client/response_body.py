@@ -11,7 +11,7 @@ import trio
 from edged.host.http.error import HttpError
 from edged.host.http_client.failure import READ_TIMEOUT
 from edged.http.exchange import Header
-from edged.limits import CHUNK_COUNT_PER_READ, HEADER_COUNT_MAX, READ_CHUNK_BYTES
+from edged.limits import CHUNK_COUNT_PER_READ, HEADER_COUNT_MAX, HTTP_CLIENT_CHUNKS_AT_CLOSE, READ_CHUNK_BYTES
 
 Event = h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]
 
@@ -76,18 +76,18 @@ class Http1ResponseBody:
         return self._trailers
 
     def close(self) -> None:
-        # The rest may be here already: then the connection can serve another request.
-        while self._pull(READ_CHUNK_BYTES):
-            pass
+        # A short rest may be here already: then the connection can serve another request. Not a long one: a guest that
+        # ends closes all its responses at once, and nothing else runs meanwhile.
+        self._pull(2 * READ_CHUNK_BYTES, HTTP_CLIENT_CHUNKS_AT_CLOSE)
         if not self._ended:
             self._connection.abandon()
 
-    def _pull(self, bytes_max: int) -> bytes:
-        """What was received already: about `bytes_max` of it, and nothing past the end."""
+    def _pull(self, bytes_max: int, count_max: int = CHUNK_COUNT_PER_READ) -> bytes:
+        """What was received already: about `bytes_max` of it in `count_max` chunks, and nothing past the end."""
         pieces: list[bytes] = []
         size = 0
         # Each chunk is an event: without a bound, tiny ones would hold the loop for long.
-        for _ in range(CHUNK_COUNT_PER_READ):
+        for _ in range(count_max):
             if self._ended or self._failure is not None or size >= bytes_max:
                 break
             try:

@@ -15,12 +15,14 @@ from edged.host.network.dialer import Dialer, DialFailed
 
 
 class Origin(NamedTuple):
-    """Where requests go that may share a connection (RFC 6454)."""
+    """Where requests go that may share a connection (RFC 6454), and as whom."""
 
     scheme: str
     host: str
     """In lower case, an IPv6 address without brackets."""
     port: int
+    tls: ssl.SSLContext | None = None
+    """Settings for `https`. Components that have others have connections of their own."""
 
 
 class Wire(Protocol):
@@ -75,7 +77,7 @@ def system_roots(_host: str) -> ssl.SSLContext:
     return _system_context()
 
 
-async def open_wire(dialer: Dialer, context_of: ContextOf, origin: Origin, timeout_s: float) -> Wire:
+async def open_wire(dialer: Dialer, origin: Origin, timeout_s: float) -> Wire:
     """A new connection.
 
     Raises:
@@ -84,13 +86,13 @@ async def open_wire(dialer: Dialer, context_of: ContextOf, origin: Origin, timeo
     deadline = trio.current_time() + timeout_s
     try:
         stream = await dialer.dial(origin.host, origin.port, timeout_s)
-        if origin.scheme != "https":
+        if origin.tls is None:
             return SocketWire(stream)
         try:
             # Most servers end TLS without saying so. Where that could cut an answer short, its framing tells.
             tls = trio.SSLStream(
                 stream,
-                context_of(origin.host),
+                origin.tls,
                 server_hostname=origin.host.removesuffix("."),
                 https_compatible=True,
             )

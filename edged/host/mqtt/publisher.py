@@ -103,8 +103,18 @@ class Publishers:
     """
 
     def __init__(self, count_max: int = MQTT_CONNECTION_COUNT_MAX, tls: ssl.SSLContext | None = None) -> None:
-        self.free = min(count_max, MQTT_CONNECTION_COUNT_MAX)
+        self._count_max = min(count_max, MQTT_CONNECTION_COUNT_MAX)
+        self.free = self._count_max
         self._tls = tls
+
+    @property
+    def count(self) -> int:
+        """Connections that guests have opened, whether there was a first message for the broker or not."""
+        return self._count_max - self.free
+
+    def close_one_idle(self) -> bool:
+        """False: each has a guest that uses it."""
+        return False
 
     async def tls(self) -> ssl.SSLContext:
         if self._tls is None:

@@ -51,6 +51,10 @@ class NameTimeout(DialTimeout):
     """The name was not resolved in time."""
 
 
+class TooManyConnections(DialFailed):
+    """The app has as many connections as the operator lets it have."""
+
+
 class SystemResolver:
     """The system's resolver. It blocks, so each lookup has a thread, of which there are only so many for one app: a
     name whose DNS never answers keeps its thread long after everybody has given up waiting."""
@@ -100,12 +104,14 @@ class Dialer:
         gate: which addresses are let pass.
         resolve, connect: replaced in tests.
         refused: told the name that leads to no address which may be dialled.
+        has_room: asked before anything else, with the place of the new connection already counted; False refuses it.
     """
 
     gate: AddressGate = field(default_factory=AddressGate)
     resolve: Resolve = field(default_factory=SystemResolver)
     connect: Connect = connect
     refused: Callable[[str], None] = lambda _host: None
+    has_room: Callable[[], bool] = lambda: True
 
     async def addresses(self, host: str, port: int, timeout_s: float = DIAL_TIMEOUT_S) -> Sequence[Address]:
         """Addresses of a name or address that may be dialled; at least one.
@@ -114,8 +120,11 @@ class Dialer:
             host: as in a URL; an IPv6 address with or without brackets.
 
         Raises:
-            DialFailed: NameUnknown, AddressProhibited, NameTimeout.
+            DialFailed: TooManyConnections, NameUnknown, AddressProhibited, NameTimeout.
         """
+        # Before the first await: who is refused gives the place back at once, and it does not count for the next one.
+        if not self.has_room():
+            raise TooManyConnections("too many connections are open")
         if port in PORTS_REFUSED or not 0 < port <= 0xFFFF:
             raise AddressProhibited(f"port {port} is not for guests")
         host = host.removeprefix("[").removesuffix("]").removesuffix(".")

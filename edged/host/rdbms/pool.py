@@ -65,6 +65,18 @@ class Pool(Generic[A, C]):
     def statistics(self) -> PoolStatistics:
         return PoolStatistics(self._connections_max - self._turns.value, len(self._idle))
 
+    @property
+    def count(self) -> int:
+        """Connections: in use, being made or being reset; and idle."""
+        return self._connections_max - self._turns.value + len(self._idle)
+
+    def close_one_idle(self) -> bool:
+        """Close the connection that has been idle for longest; False if none is."""
+        if self._idle:
+            self._idle.pop(0)[2].close()
+            return True
+        return False
+
     async def acquire(self, address: A) -> C:
         """A connection for the caller alone, until `release`.
 
@@ -80,8 +92,8 @@ class Pool(Generic[A, C]):
             if found is not None:
                 return found
             # One more in use must not be too many with those that are idle: the one longest unused goes.
-            while self.statistics().used + len(self._idle) > self._connections_max:
-                self._idle.pop(0)[2].close()
+            while self.count > self._connections_max:
+                self.close_one_idle()
             return await self._connect(address)
         except BaseException:
             self._turns.release()

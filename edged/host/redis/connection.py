@@ -33,6 +33,7 @@ from edged.limits import (
     READ_CHUNK_BYTES,
     REDIS_COMMAND_BYTES_MAX,
     REDIS_COMMAND_S_MAX,
+    REDIS_PUSH_COUNT_MAX,
     REDIS_REPLY_BYTES_MAX,
 )
 
@@ -90,8 +91,11 @@ class Connection:
             self._reader.bytes_max = bytes_max
             with trio.move_on_after(timeout_s):
                 await self._stream.send_all(data)
+                pushes = 0
                 while isinstance(reply := await self._next(), Push):
-                    pass
+                    pushes += 1
+                    if pushes > REDIS_PUSH_COUNT_MAX:
+                        raise ProtocolError("more came than was asked for")
                 if not self._reader.is_empty:
                     raise ProtocolError("more came than was asked for")
                 return reply

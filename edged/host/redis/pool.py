@@ -58,6 +58,20 @@ class RedisPool:
         return PoolStatistics(self._used, sum(map(len, self._idle.values())), waiting)
 
     @property
+    def count(self) -> int:
+        """Connections: in use, being made, and idle."""
+        return self._used + sum(map(len, self._idle.values()))
+
+    def close_one_idle(self) -> bool:
+        """Close the connection that has been idle for longest; False if none is."""
+        oldest = min(self._oldest(), key=lambda connection: connection.used_at, default=None)
+        if oldest is None:
+            return False
+        self._idle[oldest.address].remove(oldest)
+        oldest.close()
+        return True
+
+    @property
     def _used(self) -> int:
         return self._connections_max - self._turns.value
 
@@ -130,10 +144,9 @@ class RedisPool:
 
     def _make_room(self) -> None:
         """Close the idle connections that would be too many with one more in use: those longest unused."""
-        while self._used + sum(map(len, self._idle.values())) > self._connections_max:
-            oldest = min(self._oldest(), key=lambda connection: connection.used_at)
-            self._idle[oldest.address].remove(oldest)
-            oldest.close()
+        while self.count > self._connections_max:
+            self.close_one_idle()
 
     def _oldest(self) -> Iterator[Connection]:
+        """Of each address."""
         return (idle[0] for idle in self._idle.values() if idle)

@@ -20,8 +20,6 @@ _VAL = {"i": "8xI20x", "I": "8xQ16x"}  # of a wasmtime_val_t, behind its kind
 _RESULT = struct.Struct("<B7xQ")  # a wasmtime_val_t: an i32 is the low half of the union
 _MASK = {"i": 0xFFFF_FFFF, "I": 0xFFFF_FFFF_FFFF_FFFF}
 KINDS = {"i": ffi.CORE_KIND["WASMTIME_I32"], "I": ffi.CORE_KIND["WASMTIME_I64"]}
-LETTERS = {"i32": "i", "i64": "I"}
-"""Type of a number as wasmtime writes it -> its letter in a `Signature`."""
 
 
 class CorePending(NamedTuple):

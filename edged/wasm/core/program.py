@@ -13,8 +13,11 @@ from edged.host.core_module import CoreModule, Signature
 from edged.limits import GuestLimits
 from edged.wasm import ffi
 from edged.wasm.binding import Continuations
-from edged.wasm.core.binding import LETTERS, bind
+from edged.wasm.core.binding import bind
 from edged.wasm.engine import Engine
+
+_INTEGERS = {"i": wasmtime.ValType.i32(), "I": wasmtime.ValType.i64()}
+"""Letter in a `Signature` -> type."""
 
 
 class CoreExport(NamedTuple):
@@ -50,15 +53,17 @@ class CoreProgram:
         self._continuations = Continuations(engine)
         self._linker = int(ffi.lib.wasmtime_linker_new(engine.address))
         provided = {module.name: module for module in modules}
-        unknown = []
-        imports = {(imported.module, imported.name or ""): imported.type for imported in compiled.imports}
-        for (name, item), kind in imports.items():
+        unknown: dict[str, None] = {}
+        defined: set[tuple[str, str]] = set()
+        for imported in compiled.imports:  # a module may import one function several times, each as another type
+            name, item, kind = imported.module, imported.name or "", imported.type
             module = provided.get(name)
             if module is None or item not in module.functions:
-                unknown.append(f"{name}#{item}")
+                unknown[f"{name}#{item}"] = None
             elif not isinstance(kind, wasmtime.FuncType) or _signature(kind) != module.functions[item]:
                 raise ComponentUnsupported(f"the module imports {name}#{item} with another type than edged has it")
-            else:
+            elif (name, item) not in defined:
+                defined.add((name, item))
                 self._define(module, item, kind)
         if unknown:
             raise ComponentUnsupported(
@@ -107,8 +112,16 @@ class CoreProgram:
 
 def _signature(kind: wasmtime.FuncType) -> Signature | None:
     """None where a parameter or result is no integer, or there are several results."""
-    params = [LETTERS.get(str(param)) for param in kind.params]
-    results = [LETTERS.get(str(result)) for result in kind.results]
+    params, results = [[_letter(ty) for ty in types] for types in (kind.params, kind.results)]
     if None in params or None in results or len(results) > 1:
         return None
     return Signature("".join(map(str, params)), "".join(map(str, results)))
+
+
+def _letter(ty: wasmtime.ValType) -> str | None:
+    """Of an integer. wasmtime is not asked what else the type is: for v128 and typed references its C API has no answer
+    and ends the process."""
+    for letter, integer in _INTEGERS.items():
+        if ffi.lib.wasmtime_wasm_valtype_equal(ffi.address(ty.ptr()), ffi.address(integer.ptr())):
+            return letter
+    return None

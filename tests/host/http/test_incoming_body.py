@@ -12,7 +12,7 @@ from edged.host.interface import Err, Ok
 from edged.host.poll import Deadline, Poll, Pollable
 from edged.host.streams import CLOSED
 from edged.http.exchange import BodyError, ClientGone
-from edged.limits import READ_CHUNK_BYTES
+from edged.limits import BODY_DISCARD_READS, READ_CHUNK_BYTES
 from tests.host.fakes import FakeExchange, err, failed_with, invocation, settled, suspends
 
 
@@ -221,6 +221,38 @@ def test_finish_traps_while_the_stream_is_open() -> None:
 
 def test_a_body_may_be_finished_unread() -> None:
     assert body_of(FakeExchange(body=b"unread")).finish().get() == Ok(Ok(None))
+
+
+class Crumbs:
+    """A body of one-byte pieces, all of them there."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+
+    def receive_nowait(self, bytes_max: int) -> bytes:
+        self.left -= 1
+        return b"x" if self.left >= 0 else b""
+
+    async def receive(self, bytes_max: int) -> bytes:
+        return self.receive_nowait(bytes_max)
+
+
+async def test_a_body_in_many_pieces_is_thrown_away_in_turns_with_others(nursery) -> None:
+    crumbs = Crumbs(100)
+    future = IncomingBody(BodySource(crumbs), lambda: ()).finish()
+    assert future.get() is None
+    assert crumbs.left == 100 - BODY_DISCARD_READS
+    seen = []
+
+    async def beside() -> None:
+        while crumbs.left > 0:
+            seen.append(crumbs.left)
+            await trio.lowlevel.checkpoint()
+
+    nursery.start_soon(beside)
+    await settled(future.subscribe().block())
+    assert future.get() == Ok(Ok(None))
+    assert len(seen) >= 10
 
 
 def test_no_trailers_is_an_answer_once() -> None:

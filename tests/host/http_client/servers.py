@@ -101,7 +101,7 @@ class Servers:
         self.origins: list[Origin] = []
         self.failure: Exception | None = None
 
-    async def open_wire(self, dialer: Any, context_of: Any, origin: Origin, timeout_s: float) -> MemoryWire:
+    async def open_wire(self, dialer: Any, origin: Origin, timeout_s: float) -> MemoryWire:
         if self.failure is not None:
             raise self.failure
         self.origins.append(origin)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import functools
 import socket
 import ssl
 
@@ -289,6 +290,7 @@ async def test_a_name_that_no_certificate_can_have(nursery) -> None:
 AUTHORITY = trustme.CA()
 
 
+@functools.cache
 def trusting(_host: str) -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])

@@ -19,6 +19,7 @@ from edged.http.exchange import ClientGone
 from edged.limits import (
     HEADER_BYTES_MAX,
     HEADER_COUNT_MAX,
+    HTTP_CLIENT_CHUNKS_AT_CLOSE,
     HTTP_CLIENT_INTERIM_COUNT_MAX,
     WRITE_BUFFER_BYTES,
     WRITE_TIMEOUT_S,
@@ -69,7 +70,7 @@ async def test_a_request_without_a_body_is_one_send(nursery, servers) -> None:
 async def test_the_host_is_the_authority_as_it_was_written(nursery, servers) -> None:
     await exchange(nursery, servers, OK, authority="Example.COM:8080")
     assert b"\r\nhost: Example.COM:8080\r\n" in servers.wire.sent
-    assert servers.origins == [("http", "example.com", 8080)]
+    assert servers.origins == [("http", "example.com", 8080, None)]
 
 
 @pytest.mark.parametrize(
@@ -613,6 +614,31 @@ async def test_one_whose_end_is_here_keeps_it(nursery, servers) -> None:
     call.response.body.close()
     assert not servers.wire.closed
     assert client.statistics().idle == 1
+
+
+@pytest.mark.parametrize(("chunks", "closed"), [(HTTP_CLIENT_CHUNKS_AT_CLOSE - 1, False), (20_000, True)])
+async def test_one_whose_end_is_many_chunks_away_does_not(nursery, servers, chunks, closed) -> None:
+    client = servers.client()
+    call = Call(nursery, client, request())
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    await servers.answer(head + b"1\r\nx\r\n" * chunks + b"0\r\n\r\n")
+    events = 0
+    connection = call.response.body._connection
+    next_event = connection.next_event
+
+    class Counting:
+        settle, abandon = connection.settle, connection.abandon
+
+        def next_event(self):
+            nonlocal events
+            events += 1
+            return next_event()
+
+    call.response.body._connection = Counting()
+    call.response.body.close()
+    assert events <= HTTP_CLIENT_CHUNKS_AT_CLOSE
+    assert servers.wire.closed is closed
+    assert client.statistics().idle == (not closed)
 
 
 async def test_a_response_let_go_of_while_the_request_goes_on_ends_both(nursery, servers) -> None:

@@ -147,3 +147,19 @@ async def test_the_end_of_run_closes_what_is_idle_or_being_reset(autojump_clock)
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     assert (idle.is_closed, stuck.is_closed, counts(pool)) == (True, True, (0, 0))
+
+
+async def test_idle_connections_may_be_asked_to_go(pool, autojump_clock) -> None:
+    first, second = await pool.acquire("a"), await pool.acquire("b")
+    assert pool.count == 2
+    assert not pool.close_one_idle()
+    pool.release("b", second)
+    await trio.testing.wait_all_tasks_blocked()
+    pool.release("a", first)
+    await trio.testing.wait_all_tasks_blocked()
+    assert pool.count == 2
+    assert pool.close_one_idle()
+    assert (second.is_closed, first.is_closed, pool.count) == (True, False, 1)
+    assert pool.close_one_idle()
+    assert not pool.close_one_idle()
+    assert pool.count == 0

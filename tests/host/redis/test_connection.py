@@ -14,7 +14,13 @@ from trio.testing import MockClock
 from edged.host.redis.address import RedisAddress, parse_address
 from edged.host.redis.connection import Connection, RedisFailed, RedisReplyTooLarge, connect
 from edged.host.redis.resp import ErrorReply
-from edged.limits import DIAL_TIMEOUT_S, REDIS_COMMAND_BYTES_MAX, REDIS_COMMAND_S_MAX, REDIS_REPLY_BYTES_MAX
+from edged.limits import (
+    DIAL_TIMEOUT_S,
+    REDIS_COMMAND_BYTES_MAX,
+    REDIS_COMMAND_S_MAX,
+    REDIS_PUSH_COUNT_MAX,
+    REDIS_REPLY_BYTES_MAX,
+)
 from tests.host.redis.fakes import LOCAL, Played
 from tests.services import Service, free_port, redis_server
 
@@ -63,6 +69,19 @@ async def test_commands(redis: Service) -> None:
     assert not connection.is_alive()
     with failed("closed"):
         await connection.command("PING")
+
+
+@pytest.mark.parametrize("pushes", [REDIS_PUSH_COUNT_MAX, REDIS_PUSH_COUNT_MAX + 1])
+async def test_messages_on_the_way_to_a_reply_at_the_limit_and_over(pushes: int) -> None:
+    played = Played()
+    async with played.answering(b">0\r\n" * pushes + b":1\r\n"):
+        connection = await connect(PLAYED, played.dialer.dial)
+        if pushes > REDIS_PUSH_COUNT_MAX:
+            with failed("more came"):
+                await connection.command("PING")
+        else:
+            assert await connection.command("PING") == 1
+        connection.close()
 
 
 async def test_commands_at_the_limit_and_over(redis: Service) -> None:

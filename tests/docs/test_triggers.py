@@ -1,0 +1,55 @@
+"""docs/triggers.md: its examples are manifests, its tables what a guest gets."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from edged import manifest
+from edged.http.cgi import variables
+from edged.http.router import RouteMatch, Router, spin_headers
+from edged.limits import REDIS_TRIGGER_CALLS_MAX
+from edged.triggers.exports import HANDLERS
+from tests.docs.tables import DOCS, names, rows
+from tests.host.fakes import head
+
+PAGE = "triggers.md"
+TEXT = (DOCS / PAGE).read_text()
+REQUEST = head(target="/a/b/c", headers=((b"name", b"x"), (b"content-type", b"text/plain")))
+
+
+def match() -> RouteMatch[None]:
+    found = Router([("/a/:name/...", None)]).match(REQUEST.path)
+    assert found is not None
+    return found
+
+
+def test_examples() -> None:
+    examples = [re.sub("(?m)^    ", "", block) for block in re.findall(r"(?m)(?:^    .*\n|^\n(?=    ))+", TEXT)]
+    assert len(examples) == 3
+    apps = [manifest.parse(example.encode(), Path("spin.toml")) for example in examples]
+    assert [len(app.http_triggers) for app in apps] == [4, 0, 0]
+    assert [len(app.redis_triggers) for app in apps] == [0, 1, 0]
+    assert [len(app.cron_triggers) for app in apps] == [0, 0, 1]
+    assert [manifest.unsupported(app) for app in apps] == [(), (), ()]
+
+
+def test_exports() -> None:
+    documented = {names(cells[0])[0]: (names(cells[1])[0], names(cells[2])[0]) for cells in rows(PAGE, "trigger")}
+    assert documented == {
+        type_: (handler.interface or handler.function, handler.signature) for type_, handler in HANDLERS.items()
+    }
+
+
+def test_headers() -> None:
+    documented = {name.lower() for cells in rows(PAGE, "header") for name in names(cells[0])}
+    assert documented == {name.decode() for name, _ in spin_headers(match(), REQUEST)}
+
+
+def test_variables_of_a_program() -> None:
+    documented = {name for cells in rows(PAGE, "variable") for name in names(cells[0])}
+    assert documented | {"HTTP_CONTENT_TYPE"} == set(variables(REQUEST, match(), 1))
+
+
+def test_how_many_messages_at_once() -> None:
+    assert f"up to {REDIS_TRIGGER_CALLS_MAX} calls" in TEXT
