@@ -74,7 +74,7 @@ class _Scram(ScramClient):  # type: ignore[misc]  # untyped
 
     def __init__(self, mechanism: str, password: str, tls: SSLSocket | None) -> None:
         binding = None if tls is None else ("tls-server-end-point", tls)
-        # The user's name is that of the startup message. What SASLprep refuses is a password all the same, as for libpq.
+        # The name is that of the startup message. What SASLprep refuses is a password all the same, as for libpq.
         super().__init__([mechanism], "-", "-", channel_binding=binding)
         try:
             self.password = saslprep(password).encode()
