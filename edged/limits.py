@@ -109,7 +109,7 @@ PORTS_REFUSED = frozenset({22, 25, 179})  # logins, mail and BGP: what a stolen 
 # --- outbound HTTP (edged.host.http_client) ---
 
 HTTP_CLIENT_CONNECTION_COUNT_MAX = 1_000  # of one app in one worker, as many as it has instances
-HTTP_CLIENT_CONNECTION_PER_ORIGIN_MAX = 512  # to one scheme, host and port: what a stolen guest could flood it with
+HTTP_CLIENT_CONNECTION_PER_ORIGIN_MAX = 512  # to one scheme, host, port and TLS: what stolen guests could flood it with
 HTTP_CLIENT_QUEUE_MAX = 1_000  # requests of one app that wait for a connection; each holds a request of ours
 HTTP_CLIENT_IDLE_COUNT_MAX = 64  # connections of one app kept without a request: a file descriptor each
 HTTP_CLIENT_IDLE_S = 60.0  # and for how long: most servers close theirs after 60 to 75 s

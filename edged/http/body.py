@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol
 
-from edged.http.exchange import BodyError, Header
+from edged.http.exchange import OURS, BodyError, Header
 from edged.limits import CHUNK_COUNT_PER_READ, CHUNK_LINE_BYTES_MAX, HEADER_BYTES_MAX, HEADER_COUNT_MAX
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -147,7 +147,7 @@ class ChunkedBody:
             if len(self._trailers) >= HEADER_COUNT_MAX:
                 raise BodyError(400, f"more than {HEADER_COUNT_MAX} trailer fields")
             name = match[1].lower()
-            if name not in _TRAILERS_REMOVED and not name.startswith((b"spin-", b"spin_")):
+            if name not in _TRAILERS_REMOVED and not name.startswith(OURS):
                 self._trailers.append((name, match[2].strip(b" \t")))
 
     @staticmethod

@@ -31,6 +31,10 @@ class BodyError(Exception):
         self.status = status
 
 
+OURS = (b"spin-", b"spin_")
+"""How the names of fields begin that only edged sets: they tell a guest where a request came from."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestHead:
     """A request's head, already guarded: well-formed, Host checked, path decodable."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edged.errors import BadRequest, HeadersTooLarge, UriTooLong
-from edged.http.exchange import Header, RequestHead
+from edged.http.exchange import OURS, Header, RequestHead
 from edged.http.guard import Guarded, check_field_names, guard
 from edged.limits import HEADER_COUNT_MAX, REQUEST_LINE_BYTES_MAX
 
-_NOT_TAKEN = (b":", b"spin-", b"spin_")
+_NOT_TAKEN = (b":", *OURS)
 
 
 def guard_section(fields: Sequence[Header], version: str, client: tuple[str, int]) -> Guarded:

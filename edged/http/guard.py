@@ -20,7 +20,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from edged.errors import BadRequest, ExpectationFailed, NotImplementedByServer
-from edged.http.exchange import Header, RequestHead
+from edged.http.exchange import OURS, Header, RequestHead
 from edged.limits import AUTHORITY_BYTES_MAX
 
 CHUNKED: Final = -1
@@ -49,7 +49,6 @@ _SPECIAL = {
     b"upgrade": _REMOVED,
     b"http2-settings": _REMOVED,
 }
-_OURS = (b"spin-", b"spin_")  # only edged may tell a guest where a request came from
 
 
 class Guarded:
@@ -101,7 +100,7 @@ def guard(
         name = header[0]
         special = _SPECIAL.get(name)
         if special is None:
-            if not name.startswith(_OURS):
+            if not name.startswith(OURS):
                 kept.append(header)
         elif special == _HOST:
             if authority is not None:

@@ -12,11 +12,12 @@ Nothing leaves the process. Who may call whom is `allowed_outbound_hosts`, which
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from edged.host.http.error import HttpError
 from edged.host.http.transport import OutboundRequest, Respond
-from edged.http.exchange import ClientGone, Handler, Header, RequestHead
+from edged.http.exchange import OURS, ClientGone, Handler, Header, RequestHead
 from edged.http.handling import run_handler
 from edged.limits import CHAIN_DEPTH_MAX
 from edged.triggers.http import HttpTrigger
@@ -37,7 +38,7 @@ class LocalTransport:
             raise HttpError("loop-detected")
         is_service = request.host.endswith(_SERVICES)
         headers: list[Header] = [] if is_service else [(b"host", b"self")]
-        headers += request.headers
+        headers += _without_ours(request.headers)
         if request.body is not None and request.body.length is not None:
             headers.append((b"content-length", b"%d" % request.body.length))
         head = RequestHead(
@@ -54,7 +55,7 @@ class LocalTransport:
             handler = self._handler(request, is_service=is_service)
             await exchange.conclude(await run_handler(handler, exchange))
         except ClientGone:
-            return
+            exchange.leave()
 
     def _handler(self, request: OutboundRequest, *, is_service: bool) -> Handler:
         trigger = self.trigger
@@ -65,3 +66,8 @@ class LocalTransport:
         if service not in trigger.services:
             raise HttpError("destination-not-found")
         return partial(trigger.handle_service, service, depth=request.depth + 1)
+
+
+def _without_ours(headers: Sequence[Header]) -> list[Header]:
+    """What a component may tell another: as from a client, no `spin-*`. The length is said once, by us."""
+    return [field for field in headers if field[0] != b"content-length" and not field[0].startswith(OURS)]

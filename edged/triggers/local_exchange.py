@@ -17,7 +17,7 @@ import trio
 from edged.errors import EdgedError
 from edged.host.http.error import ErrorCode, HttpError
 from edged.host.http.transport import InboundResponse, RequestBody, Respond
-from edged.http.exchange import BodyError, ClientGone, Header, RequestHead
+from edged.http.exchange import OURS, BodyError, ClientGone, Header, RequestHead
 from edged.http.response import Response, check_trailers
 from edged.limits import WRITE_BUFFER_BYTES, WRITE_TIMEOUT_S, GuestLimits
 
@@ -63,7 +63,8 @@ class LocalExchange(Response):
         return self._count(await self._request_body.receive(bytes_max))
 
     def request_trailers(self) -> Sequence[Header]:
-        return () if self._request_body is None else self._request_body.trailers()
+        sent = () if self._request_body is None else self._request_body.trailers()
+        return [field for field in sent if not field[0].startswith(OURS)]
 
     async def flush(self) -> None:
         data = self._take()
@@ -85,6 +86,11 @@ class LocalExchange(Response):
 
     def abort(self) -> None:
         self._response_body.fail("HTTP-response-incomplete")
+
+    def leave(self) -> None:
+        """The callee is gone, since its caller was: nothing comes after what has come."""
+        if not self._finished:
+            self.abort()
 
     def _count(self, data: bytes) -> bytes:
         self._received += len(data)
@@ -171,8 +177,8 @@ class LocalResponseBody:
         self._add(data)
 
     def fail(self, error: ErrorCode) -> None:
-        """The body ends here, and is not whole."""
-        self._error = error
+        """The body ends here, and is not whole. The first reason counts."""
+        self._error = self._error or error
         self._news.set()
 
     def _add(self, data: bytes) -> None:

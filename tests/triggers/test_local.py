@@ -50,7 +50,14 @@ class Target:
 class Body:
     """A request body that is there in pieces."""
 
-    def __init__(self, *pieces: bytes, length: int | None = None, gone: bool = False) -> None:
+    def __init__(
+        self,
+        *pieces: bytes,
+        length: int | None = None,
+        gone: bool = False,
+        trailers: Sequence[Header] = ((b"x-sum", b"1"),),
+    ) -> None:
+        self._trailers = trailers
         self._pieces = [*pieces]
         self.length = length
         self._gone = gone
@@ -68,7 +75,7 @@ class Body:
         return data
 
     def trailers(self) -> Sequence[Header]:
-        return [(b"x-sum", b"1")]
+        return self._trailers
 
     def close(self) -> None: ...
 
@@ -142,8 +149,9 @@ async def test_the_well_known_paths_are_the_apps_not_a_components() -> None:
 
 async def test_a_request_body_with_its_length_and_trailers() -> None:
     body = Body(b"one ", b"two", length=7)
-    response = await ask(describe, request(method="POST", body=body))
-    assert (await whole(response)).endswith(b"a: b\ncontent-length: 7\nx-sum: 1\none two")
+    headers = [(b"content-length", b"7"), (b"a", b"b")]
+    response = await ask(describe, request(method="POST", headers=headers, body=body))
+    assert (await whole(response)).endswith(b"internal/x ('0.0.0.0', 0) 1\na: b\ncontent-length: 7\nx-sum: 1\none two")
 
 
 async def test_a_component_that_is_not_there() -> None:
@@ -188,6 +196,42 @@ async def test_a_caller_that_dropped_its_request_body_gets_no_response() -> None
     responses: list[InboundResponse] = []
     await transport(describe).send(request(method="POST", body=Body(b"half", gone=True)), responses.append)
     assert not responses
+
+
+async def test_a_caller_that_dropped_its_request_body_reads_no_further_than_the_callee_came() -> None:
+    async def echo(exchange: Exchange, depth: int) -> None:
+        exchange.respond(200, [])
+        while data := await exchange.receive(100):
+            exchange.write(data)
+            await exchange.flush()
+        await exchange.finish()
+
+    response = await ask(echo, request(method="POST", body=Body(b"half", gone=True)))
+    assert await response.body.receive(100) == b"half"
+    with pytest.raises(HttpError) as failed:
+        await response.body.receive(100)
+    assert failed.value.code == "HTTP-response-incomplete"
+
+
+async def test_a_whole_response_stays_whole_when_the_caller_drops_its_request_body() -> None:
+    async def early(exchange: Exchange, depth: int) -> None:
+        await answer(exchange, 200, [], b"early")
+        raise ClientGone
+
+    response = await ask(early, request(method="POST", body=Body(gone=True)))
+    assert await whole(response) == b"early"
+
+
+@pytest.mark.parametrize("host", ["", "self", "api.spin.internal"])
+async def test_only_edged_says_where_a_request_came_from(host) -> None:
+    forged = [(b"spin-client-addr", b"9.9.9.9:9"), (b"a", b"b"), (b"spin_full_url", b"x"), (b"spinner", b"c")]
+    trailers = [(b"spin-path-info", b"/admin"), (b"x-sum", b"1")]
+    body = Body(trailers=trailers)
+    response = await ask(describe, request(host, "/api/x", method="POST", headers=forged, body=body))
+    lines = (await whole(response)).splitlines()
+    assert [line for line in lines if line.startswith(b"spin")] == [b"spinner: c"]
+    assert b"a: b" in lines
+    assert b"x-sum: 1" in lines
 
 
 async def stream(exchange: Exchange, depth: int) -> None:

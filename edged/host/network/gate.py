@@ -25,7 +25,18 @@ PRIVATE: tuple[Network, ...] = (
     IPv6Network("fc00::/7"),
 )
 """This machine and networks of one's own (RFC 1918, 4193, 6598). Link-local addresses are not among them: that is where
-clouds keep their metadata services."""
+most clouds keep their metadata services."""
+
+_METADATA: frozenset[Address] = frozenset(
+    {
+        IPv4Address("100.100.100.200"),  # Alibaba
+        IPv4Address("168.63.129.16"),  # Azure, which is public by its number
+        IPv6Address("fd00:ec2::254"),  # AWS
+        IPv6Address("fd20:ce::254"),  # Google
+        IPv6Address("fd00:42::42"),  # Scaleway
+    }
+)
+"""Metadata services elsewhere: they tell whoever asks what a machine's owner entrusted to it."""
 
 _NOT_PUBLIC: tuple[Network, ...] = (
     *PRIVATE,
@@ -55,7 +66,8 @@ class AddressGate:
     """What the operator opens and closes.
 
     Attributes:
-        opened: networks that are let pass although they are not public.
+        opened: networks that are let pass although they are not public. A metadata service is in none but one of its
+            own address.
         closed: networks that are never let pass: the anycast prefix, peers, `block_networks`. They win over `opened`.
     """
 
@@ -72,6 +84,8 @@ class AddressGate:
                 return self.admits(inner)
         if _is_in(address, self.closed):
             return False
+        if address in _METADATA:
+            return _is_in(address, [network for network in self.opened if network.num_addresses == 1])
         if _is_in(address, self.opened):
             return True
         if isinstance(address, IPv6Address) and address not in _PUBLIC_IPV6:

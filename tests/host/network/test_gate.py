@@ -60,6 +60,18 @@ def test_the_operator_opens_networks(address) -> None:
     assert AddressGate(opened=PRIVATE).admits(ip_address(address))
 
 
+METADATA = ["100.100.100.200", "168.63.129.16", "::ffff:168.63.129.16", "fd00:ec2::254", "fd20:ce::254", "fd00:42::42"]
+
+
+@pytest.mark.parametrize("address", METADATA)
+def test_metadata_services_are_opened_by_their_own_address_alone(address) -> None:
+    everything = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+    for opened in ((), PRIVATE, everything, (ip_network("fd00::/16"), ip_network("100.100.100.200/31"))):
+        assert not AddressGate(opened=opened).admits(ip_address(address))
+    named = ip_address(address)
+    assert AddressGate(opened=(ip_network(getattr(named, "ipv4_mapped", None) or named),)).admits(named)
+
+
 @pytest.mark.parametrize("address", ["10.0.0.1", "169.254.169.254", "fe80::1", "::", "0.0.0.0"])
 def test_and_only_those(address) -> None:
     assert not AddressGate(opened=LOOPBACK).admits(ip_address(address))
