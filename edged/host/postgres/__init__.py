@@ -1,5 +1,5 @@
-"""PostgreSQL: fermyon:spin/postgres and spin:postgres for guests, over a client of our own.
+"""PostgreSQL: fermyon:spin/postgres and spin:postgres for guests, over pg8000, in threads.
 
 libpq reads environment variables, files of the home folder and service files, resolves names itself and takes a message
-of any length. A guest writes its address, so this client knows the protocol, and nothing else.
+of any length. A guest writes its address, so it is pg8000 here, on a connection that was dialled before.
 """

@@ -1,35 +1,40 @@
-"""A session with a PostgreSQL server: statements, one after the other.
+"""A session with a PostgreSQL server: statements, one after the other, each in a thread.
 
-    Parse, Describe, Flush ─► types of the parameters ─► Bind, Execute, Sync ─► rows ... ─► ReadyForQuery
-
-A statement without parameters is one round trip. Whatever ends one early - a result too large, no time left, the guest
-gone - ends the session too, after the server was asked to stop working on it.
+Whatever ends one early - a result too large, no time left, the guest gone - ends the session too, after the server was
+asked to stop working on it. The thread ends with the connection, at once.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import trio
+from pg8000.exceptions import InterfaceError
+from scramp import ScramException
 
-from edged.host.network.dialer import Dialer
-from edged.host.postgres import messages
+from edged.host.network.dialer import Dialer, DialFailed
 from edged.host.postgres.address import PostgresAddress
-from edged.host.postgres.login import Session, log_in, open_wire, receive
-from edged.host.postgres.messages import Field, StatementRefused
-from edged.host.postgres.values import decode, encode
-from edged.host.rdbms.failure import BadParameter, ConnectionLost, QueryFailed, SqlFailed
+from edged.host.postgres.client import STRANGE, Answer, Client
+from edged.host.postgres.report import StatementRefused
+from edged.host.rdbms.blocking import BlockingWire
+from edged.host.rdbms.failure import (
+    BadParameter,
+    ConnectionFailed,
+    ConnectionLost,
+    QueryFailed,
+    ResultTooLarge,
+    SqlFailed,
+)
 from edged.host.rdbms.pool import Pool
-from edged.host.rdbms.result import ResultBudget
 from edged.host.rdbms.wire import ContextOf, system_roots
 from edged.limits import (
     SQL_CANCEL_S_MAX,
+    SQL_CONNECT_S_MAX,
     SQL_CONNECTION_COUNT_MAX,
-    SQL_PARAMETER_BYTES_MAX,
     SQL_PARAMETER_COUNT_MAX,
     SQL_STATEMENT_BYTES_MAX,
     SQL_STATEMENT_S_MAX,
@@ -38,31 +43,111 @@ from edged.limits import (
 T = TypeVar("T")
 
 _TYPE_NAME = "SELECT typname::text FROM pg_catalog.pg_type WHERE oid = $1::int8::oid"
+_SSL_REQUEST = struct.pack(">II", 8, 1234 << 16 | 5679)
+_CANCEL_REQUEST = 1234 << 16 | 5678
+
+_STRANGERS = (ValueError, LookupError, struct.error, InterfaceError, ScramException)
+"""What pg8000 raises where a server does not keep to the protocol: it does not look before."""
 
 
-class Answer(NamedTuple):
-    """What a statement answered.
+class Way:
+    """From an address to a server that waits for a thread of this pool.
 
-    Attributes:
-        rows: of `db-value` of spin:postgres@4.0.0.
-        affected: rows, as the server counts them.
+    Args:
+        threads_max: that block at the same time.
+        context_of: what certificates are verified with.
     """
 
-    fields: Sequence[Field]
-    rows: Sequence[Sequence[Any]]
-    affected: int
+    def __init__(self, dialer: Dialer, threads_max: int, context_of: ContextOf) -> None:
+        self._dialer = dialer
+        self._threads = trio.CapacityLimiter(threads_max)
+        self._context_of = context_of
+
+    async def connect(self, address: PostgresAddress) -> PostgresConnection:
+        """Log in.
+
+        Raises:
+            ConnectionFailed
+        """
+        wire: BlockingWire | None = None
+        try:
+            with trio.fail_after(SQL_CONNECT_S_MAX):
+                wire = await self._dial(address)
+                return PostgresConnection(self, address, wire, await self.block(wire, self._log_in, wire, address))
+        except BaseException as error:
+            if wire is not None:
+                wire.close()
+            if isinstance(error, trio.TooSlowError):
+                raise ConnectionFailed(f"{address.host} did not answer in time") from None
+            if isinstance(error, ResultTooLarge):
+                raise ConnectionFailed(STRANGE) from None
+            if isinstance(error, SqlFailed) and not isinstance(error, ConnectionFailed):
+                raise ConnectionFailed(str(error)) from None
+            raise
+
+    async def cancel(self, address: PostgresAddress, key: bytes) -> None:
+        """Ask the server to stop the work on the statement of a session. Raises: SqlFailed"""
+        request = struct.pack(">II", 8 + len(key), _CANCEL_REQUEST) + key
+        wire = await self._dial(address)
+        try:
+            await self.block(wire, self._say, wire, address, request)
+        finally:
+            wire.close()
+
+    async def block(self, wire: BlockingWire, call: Callable[..., T], *arguments: Any) -> T:
+        """Call it in a thread, which ends when the wire is closed. Nobody waits for that.
+
+        Raises:
+            ConnectionLost: the server does not speak the protocol. Whatever `call` raises.
+        """
+        use = partial(wire.use, partial(call, *arguments))
+        try:
+            return await trio.to_thread.run_sync(use, abandon_on_cancel=True, limiter=self._threads)
+        except _STRANGERS:
+            raise ConnectionLost(STRANGE) from None
+
+    async def _dial(self, address: PostgresAddress) -> BlockingWire:
+        try:
+            return BlockingWire(await self._dialer.dial(address.host, address.port, SQL_CONNECT_S_MAX))
+        except DialFailed as failed:
+            raise ConnectionFailed(str(failed)) from None
+
+    # --- in a thread ---
+
+    def _log_in(self, wire: BlockingWire, address: PostgresAddress) -> Client:
+        self._secure(wire, address)
+        return Client(wire, address)
+
+    def _say(self, wire: BlockingWire, address: PostgresAddress, request: bytes) -> None:
+        self._secure(wire, address)
+        wire.write(request)
+        wire.flush()
+
+    def _secure(self, wire: BlockingWire, address: PostgresAddress) -> None:
+        """TLS, as far as the address asks for it: pg8000 knows no `prefer` with a certificate that is verified."""
+        if address.tls == "disable":
+            return
+        wire.write(_SSL_REQUEST)
+        wire.flush()
+        answer = wire.read(1)
+        if answer == b"S":
+            wire.start_tls(self._context_of(address.host), address.host)
+        elif answer != b"N":
+            raise ConnectionLost(STRANGE)
+        elif address.tls == "require":
+            raise ConnectionFailed("the server has no TLS, which sslmode asks for")
 
 
 class PostgresConnection:
-    """For one task at a time."""
+    """For one task at a time. Made by `Way.connect`."""
 
-    def __init__(self, session: Session, cancel: Callable[[bytes], Awaitable[None]]) -> None:
-        self._session = session
-        self._wire = session.wire
-        self._cancel = cancel
+    def __init__(self, way: Way, address: PostgresAddress, wire: BlockingWire, client: Client) -> None:
+        self._way = way
+        self._address = address
+        self._wire = wire
+        self._client = client
         self._is_closed = False
         self._is_busy = False
-        self._is_in_transaction = False
         self._type_names: dict[int, str] = {}
 
     @property
@@ -93,7 +178,7 @@ class PostgresConnection:
             raise QueryFailed("there is a NUL in the statement")
         if len(parameters) > SQL_PARAMETER_COUNT_MAX:
             raise BadParameter(f"there are more than {SQL_PARAMETER_COUNT_MAX} parameters")
-        return await self._exchange(partial(self._run, statement, parameters, keep_rows))
+        return await self._exchange(partial(self._client.run, statement, parameters, keep_rows=keep_rows))
 
     async def type_name(self, oid: int) -> str:
         """The name of a type that the interface has no word for. Empty where the server does not tell it.
@@ -117,19 +202,19 @@ class PostgresConnection:
             SqlFailed
         """
         self._type_names.clear()
-        if self._is_in_transaction:
+        if self._client.is_in_transaction:
             await self.run("ROLLBACK", (), keep_rows=False)  # DISCARD ALL is refused inside of one
         await self.run("DISCARD ALL", (), keep_rows=False)
 
-    async def _exchange(self, talk: Callable[[], Awaitable[T]]) -> T:
+    async def _exchange(self, talk: Callable[[], Answer]) -> Answer:
         if not self.is_ready:
             raise ConnectionLost("the connection is closed")
         self._is_busy = True
         try:
             with trio.fail_after(SQL_STATEMENT_S_MAX):
-                answer = await talk()
+                answer = await self._way.block(self._wire, talk)
         except (QueryFailed, BadParameter) as failed:
-            if isinstance(failed, ConnectionLost):
+            if isinstance(failed, ConnectionLost) or self._client.is_over:
                 self.close()
             self._is_busy = False
             raise
@@ -137,8 +222,6 @@ class PostgresConnection:
             await self._give_up()
             if isinstance(error, trio.TooSlowError):
                 raise QueryFailed(f"the statement took longer than {SQL_STATEMENT_S_MAX:g} s") from None
-            if isinstance(error, (ValueError, LookupError, struct.error)):
-                raise ConnectionLost("the server does not speak PostgreSQL's protocol") from None
             raise
         self._is_busy = False
         return answer
@@ -146,101 +229,8 @@ class PostgresConnection:
     async def _give_up(self) -> None:
         """Nobody waits for this statement any more. The server would go on with it until it has rows to send."""
         self.close()
-        with trio.move_on_after(SQL_CANCEL_S_MAX, shield=True):
-            with suppress(SqlFailed):
-                await self._cancel(messages.cancel_request(self._session.process, self._session.secret))
-
-    async def _run(self, statement: str, parameters: Sequence[Any], keep_rows: bool) -> Answer:
-        values: list[tuple[int, bytes | None]] = []
-        request = messages.parse(statement)
-        if parameters:
-            await self._wire.send(request + messages.describe_statement() + messages.FLUSH)
-            try:
-                values = await self._encode(parameters)
-            except (QueryFailed, BadParameter) as failed:
-                if not isinstance(failed, ConnectionLost):
-                    await self._wire.send(messages.SYNC)
-                    await self._until_ready()
-                raise
-            request = b""
-        await self._wire.send(request + messages.bind_and_execute(values) + messages.SYNC)
-        try:
-            return await self._read(keep_rows)
-        except StatementRefused:
-            await self._until_ready()
-            raise
-
-    async def _encode(self, parameters: Sequence[Any]) -> list[tuple[int, bytes | None]]:
-        oids: list[int] = []
-        while True:
-            kind, body = await self._receive()
-            if kind == 0x74:  # t
-                oids = messages.parse_parameter_types(body)
-            elif kind in b"Tn":
-                break
-            elif kind != 0x31:
-                raise ConnectionLost("the server does not speak PostgreSQL's protocol")
-        if len(oids) != len(parameters):
-            raise QueryFailed(f"the statement takes {len(oids)} parameters, but there are {len(parameters)}")
-        pairs = enumerate(zip(parameters, oids, strict=True), 1)
-        values = [encode(number, parameter, oid) for number, (parameter, oid) in pairs]
-        if sum(len(raw or b"") for _, raw in values) > SQL_PARAMETER_BYTES_MAX:
-            raise BadParameter(f"the parameters have more than {SQL_PARAMETER_BYTES_MAX} bytes")
-        return values
-
-    async def _read(self, keep_rows: bool) -> Answer:
-        fields: list[Field] = []
-        rows: list[list[Any]] = []
-        affected = 0
-        budget = ResultBudget()
-        unfit: QueryFailed | None = None
-        while True:
-            kind, body = await self._receive()
-            match kind:
-                case 0x44:  # D
-                    if not keep_rows or unfit is not None:
-                        continue
-                    raw = messages.parse_row(body)
-                    if len(raw) != len(fields):
-                        raise ConnectionLost("the server does not speak PostgreSQL's protocol")
-                    budget.row(len(raw), len(body))
-                    try:
-                        rows.append([decode(f.oid, cell, budget.spend) for f, cell in zip(fields, raw, strict=True)])
-                    except QueryFailed as failed:
-                        unfit = failed
-                case 0x54:  # T
-                    fields = messages.parse_fields(body)
-                    budget.spend(len(body))
-                case 0x43:  # C
-                    affected = messages.rows_affected(body)
-                case 0x5A:  # Z
-                    self._is_in_transaction = body != b"I"
-                    if unfit is not None:
-                        raise unfit
-                    return Answer(fields, rows, affected)
-                case 0x31 | 0x32 | 0x6E | 0x49:  # 1, 2, n, I
-                    pass
-                case 0x47 | 0x48 | 0x57:  # G, H, W
-                    self.close()
-                    raise QueryFailed("COPY from or to the client is not supported")
-                case _:
-                    raise ConnectionLost("the server does not speak PostgreSQL's protocol")
-
-    async def _receive(self) -> tuple[int, bytes]:
-        kind, body = await receive(self._wire)
-        if kind == 0x45:  # E
-            raise StatementRefused(messages.parse_report(body))
-        return kind, body
-
-    async def _until_ready(self) -> None:
-        """Skip to the end of an exchange that has failed. A server that ends the session instead has done with it."""
-        try:
-            kind = body = None
-            while kind != 0x5A:
-                kind, body = await receive(self._wire)
-            self._is_in_transaction = body != b"I"
-        except ConnectionLost:
-            self.close()
+        with trio.move_on_after(SQL_CANCEL_S_MAX, shield=True), suppress(SqlFailed):
+            await self._way.cancel(self._address, self._client.cancel_key)
 
 
 PostgresPool = Pool[PostgresAddress, PostgresConnection]
@@ -253,18 +243,7 @@ def postgres_pool(
 
     Args:
         dialer: of the app.
-        connections_max: `max_connections` of `[outbound_pg]`, where the operator wrote one.
+        connections_max: `max_connections` of `[outbound_pg]`, where the operator wrote one. As many threads.
         context_of: what certificates are verified with.
     """
-
-    async def connect(address: PostgresAddress) -> PostgresConnection:
-        async def cancel(request: bytes) -> None:
-            wire = await open_wire(address, dialer, context_of)
-            try:
-                await wire.send(request)
-            finally:
-                wire.close()
-
-        return PostgresConnection(await log_in(address, dialer, context_of), cancel)
-
-    return Pool(connect, connections_max)
+    return Pool(Way(dialer, connections_max, context_of).connect, connections_max)

@@ -12,8 +12,9 @@ from typing import Any, ClassVar, NamedTuple
 from edged.host.interface import Err, Interface, Invocation, Resource
 from edged.host.network.grant import Grant
 from edged.host.postgres.address import PostgresAddress, parse_address
-from edged.host.postgres.connection import Answer, PostgresConnection, PostgresPool
-from edged.host.postgres.messages import StatementRefused
+from edged.host.postgres.client import Answer
+from edged.host.postgres.connection import PostgresConnection, PostgresPool
+from edged.host.postgres.report import StatementRefused
 from edged.host.postgres.values import data_type
 from edged.host.rdbms.failure import ConversionFailed, QueryFailed, SqlFailed
 from edged.host.rdbms.interfaces import Column, Held, RowSet, admit, failure

@@ -96,6 +96,29 @@ async def test_a_wrong_password(postgres, pool, user) -> None:
     assert "hidden" not in repr(failure.value)
 
 
+async def test_nothing_of_the_node_is_taken_for_the_guest_s(postgres, pool, monkeypatch, tmp_path) -> None:
+    (tmp_path / ".pgpass").write_text("*:*:*:*:s3cret\n")
+    (tmp_path / ".pgpass").chmod(0o600)
+    for name, value in {"HOME": tmp_path, "PGPASSFILE": tmp_path / ".pgpass", "PGPASSWORD": "s3cret"}.items():
+        monkeypatch.setenv(name, str(value))
+    with failed("connection-failed", ""):
+        await SpinPostgres4(grant("postgres://*:*"), pool).connection_open(
+            invocation(), f"postgres://owner@localhost:{postgres.port}/shop?sslmode=disable"
+        )
+
+
+@pytest.mark.parametrize("password", ["caf\u00e9 \U0001f600", "\u2168", "a\x07b", "x" * 500])
+async def test_passwords_of_any_text(postgres, connect, pool, password) -> None:
+    owner = await connect()
+    await owner.execute("DROP ROLE IF EXISTS texts", [])
+    await owner.execute(f"CREATE ROLE texts LOGIN PASSWORD '{password}'", [])
+    where = f"host=localhost port={postgres.port} user=texts password='{password}' dbname=shop sslmode=disable"
+    opened = await SpinPostgres4(grant("postgres://*:*"), pool).connection_open(invocation(), where)
+    assert await ask(opened, "SELECT current_user::text") == [[("str", "texts")]]
+    opened.drop()
+    owner.drop()
+
+
 async def test_connections_of_a_request_at_the_limit_and_over(connect) -> None:
     call = invocation()
     opened = [await connect(call=call) for _ in range(SQL_CONNECTIONS_OPEN_MAX)]
@@ -445,6 +468,27 @@ async def test_a_failed_transaction_goes_on_as_one(connect, pool) -> None:
     connection.drop()
     await is_idle(pool)
     assert pool.statistics().idle == 1
+
+
+@pytest.mark.parametrize("end", ["COMMIT", "/* enough */ ROLLBACK"])
+async def test_the_end_of_a_failed_transaction_is_no_failure(connect, end) -> None:
+    connection = await connect()
+    await connection.execute("BEGIN", [])
+    with failed("query-failed", "42601"):
+        await connection.execute("SELEC", [])
+    assert await connection.execute(end, []) == 0
+    assert await ask(connection, "SELECT 1") == [[("int32", 1)]]
+    connection.drop()
+
+
+async def test_settings_of_a_session_change_no_value(connect) -> None:
+    connection = await connect()
+    for setting in ("DateStyle = 'German'", "IntervalStyle = 'iso_8601'", "bytea_output = 'escape'",
+                    "extra_float_digits = -10", "client_encoding = 'UTF8'"):  # fmt: skip
+        await connection.execute(f"SET {setting}", [])
+    values = [("date", (2024, 2, 29)), ("interval", (1, 2, 3)), ("binary", b"\0\xff"), ("floating64", 1 / 3)]
+    assert await ask(connection, "SELECT $1::date, $2::interval, $3::bytea, $4::float8", *values) == [values]
+    connection.drop()
 
 
 async def test_a_cancelled_statement_is_cancelled_at_the_server(connect, pool) -> None:
