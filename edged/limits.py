@@ -54,6 +54,8 @@ COMPONENT_BYTES_MAX = 64 * MiB  # a Spin Python SDK app has 37 MB; compile time 
 COMPILE_MEMORY_BYTES_MAX = 4096 * MiB  # RLIMIT_AS of the compile child; 37 MB of wasm need 1.3 GB
 COMPILE_CPU_S_MAX = 120  # RLIMIT_CPU; 37 MB take 10 s on one slow core
 CACHE_BYTES_MAX = 4096 * MiB  # compiled artefacts on disk; the ones longest unused go first
+INTERFACE_ITEM_COUNT_MAX = 1_000  # imports, or functions and types of one interface; wasi:http/types has a hundred
+INTERFACE_TYPE_COUNT_MAX = 20_000  # of all interfaces: the loop waits 10 us for each. Python guests have 5 600
 COMPILE_TIMEOUT_S = 180.0  # wall time, should the child hang instead of computing
 
 # --- an engine, per worker (edged.wasm) ---
@@ -103,6 +105,7 @@ DIAL_TIMEOUT_S = 10.0  # name and connection together, where the guest names no 
 DIAL_ADDRESS_COUNT_MAX = 4  # of a name: more would be a long wait for whatever is wrong with the first ones
 REFUSALS_LOGGED_MAX = 100  # destinations of one app; a guest that scans ports does not fill the log
 CHAIN_DEPTH_MAX = 16  # components that call each other in turn: more is a circle
+CHAIN_CALLS_OPEN_MAX = 128  # calls of components by each other, at once and in all, that one request has led to
 RESOLVE_THREAD_COUNT_MAX = 8  # names of one app looked up at once, each in a thread: slow DNS holds up this app only
 PORTS_REFUSED = frozenset({22, 25, 179})  # logins, mail and BGP: what a stolen guest would be used for
 

@@ -6,14 +6,15 @@ be compiled from the same. All are frozen and hashable: one codec per distinct t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from wasmtime import Engine, component
+from wasmtime import Engine, _ffi, component
 
-from edged.errors import ComponentUnsupported
+from edged.errors import ComponentTooLarge, ComponentUnsupported
+from edged.limits import INTERFACE_ITEM_COUNT_MAX, INTERFACE_TYPE_COUNT_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +143,25 @@ def signature(function: Function, resource_names: Sequence[tuple[str, str]]) -> 
 
 
 class _Resources:
-    """Numbers resource types. Interfaces `use` each other's: the same type under another name is equal."""
+    """Numbers resource types. Interfaces `use` each other's: the same type under another name is equal.
+
+    It also counts all that is read of a component: a small file can name a type that is written out a million times.
+    """
 
     def __init__(self) -> None:
         self._types: list[component.ResourceType] = []
+        self._read = 0
         self.names: list[tuple[str, str]] = []
+
+    def count(self, items: int) -> None:
+        """Take note of what is read.
+
+        Raises:
+            ComponentTooLarge: of that there is more than may be.
+        """
+        self._read += items
+        if self._read > INTERFACE_TYPE_COUNT_MAX:
+            raise _too_large(f"more than {INTERFACE_TYPE_COUNT_MAX} functions, parameters and types")
 
     def find(self, resource: component.ResourceType) -> int | None:
         for index, known in enumerate(self._types):
@@ -169,11 +184,15 @@ def describe(compiled: component.Component, engine: Engine) -> ComponentType:
     Raises:
         ComponentUnsupported: an import that is not an interface (a bare function, a core module), or a type that
             the C API has no values for.
+        ComponentTooLarge: reading them would take too long.
     """
     resources = _Resources()
-    items = {name: _item(extern) for name, extern in compiled.type.exports(engine).items()}
+    ty = compiled.type
+    _check_length("imports", _ffi.wasmtime_component_type_import_count(ty.ptr(), engine.ptr()))
+    _check_length("exports", _ffi.wasmtime_component_type_export_count(ty.ptr(), engine.ptr()))
+    items = {name: _item(extern) for name, extern in ty.exports(engine).items()}
     exported = {name: item for name, item in items.items() if isinstance(item, component.ComponentInstanceType)}
-    imported = {name: _item(extern) for name, extern in compiled.type.imports(engine).items()}
+    imported = {name: _item(extern) for name, extern in ty.imports(engine).items()}
     try:
         imports = {name: _instance(name, item, engine, resources) for name, item in imported.items()}
         exports = {name: _instance(name, item, engine, resources) for name, item in exported.items()}
@@ -189,6 +208,18 @@ def describe(compiled: component.Component, engine: Engine) -> ComponentType:
     return ComponentType(imports, exports, tuple(resources.names), functions)
 
 
+def _too_large(what: str) -> ComponentTooLarge:
+    return ComponentTooLarge(
+        f"the component's interfaces have {what}", remedy="Import and export only what the component uses."
+    )
+
+
+def _check_length(what: str, count: int) -> None:
+    """wasmtime takes quadratic time to list them."""
+    if count > INTERFACE_ITEM_COUNT_MAX:
+        raise _too_large(f"more than {INTERFACE_ITEM_COUNT_MAX} {what} in one place")
+
+
 def _item(extern: Any) -> Any:
     """The type inside an extern; wasmtime-py has it as a method on some classes and a property on others."""
     inner = extern.ty
@@ -201,6 +232,9 @@ def _instance(name: str, item: Any, engine: Engine, resources: _Resources) -> In
             f"the component imports {name!r}, which is not an interface",
             remedy="Build the component for a world that imports interfaces only (wasi:http/proxy).",
         )
+    count = _ffi.wasmtime_component_instance_type_export_count(item.ptr(), engine.ptr())
+    _check_length("functions and types", count)
+    resources.count(count)
     items = [(inner, _item(extern)) for inner, extern in item.exports(engine).items()]
     numbers = {inner: resources.add(ty, name, inner) for inner, ty in items if isinstance(ty, component.ResourceType)}
     functions = {
@@ -235,11 +269,18 @@ _PRIMITIVES = {
 
 
 def _convert(name: str, ty: Any, resources: _Resources) -> WitType:
+    resources.count(1)
+
     def inner(other: Any) -> WitType:
         return _convert(name, other, resources)
 
     def maybe(other: Any) -> WitType | None:
         return None if other is None else inner(other)
+
+    def counted(names: Iterable[Any]) -> tuple[Any, ...]:
+        found = tuple(names)
+        resources.count(len(found))
+        return found
 
     match ty:
         case component.ListType():
@@ -249,11 +290,11 @@ def _convert(name: str, ty: Any, resources: _Resources) -> WitType:
         case component.RecordType():
             return Record(tuple((key, inner(value)) for key, value in ty.fields))
         case component.VariantType():
-            return Variant(tuple((key, maybe(value)) for key, value in ty.cases))
+            return Variant(counted((key, maybe(value)) for key, value in ty.cases))
         case component.EnumType():
-            return Enum(tuple(ty.names))
+            return Enum(counted(ty.names))
         case component.FlagsType():
-            return Flags(tuple(ty.names))
+            return Flags(counted(ty.names))
         case component.OptionType():
             return Option(inner(ty.payload))
         case component.ResultType():
