@@ -37,6 +37,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from edged.host.budget import Budget
+from edged.host.chain import Chain
 from edged.host.output import OutputSink
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Invocation:
     """One call of a guest, as the host sees it: who is calling, where its output goes, what it may use.
 
     Attributes:
-        depth: how many calls of other guests led to this one.
+        chain: where this call stands among those that led to it.
         command: arguments, variables and streams of this call alone, for a guest that is run as a program.
     """
 
@@ -104,7 +105,7 @@ class Invocation:
     stdout: OutputSink
     stderr: OutputSink
     budget: Budget = field(default_factory=Budget)
-    depth: int = 0
+    chain: Chain = field(default_factory=Chain)
     command: Command | None = None
 
     def close(self) -> None:

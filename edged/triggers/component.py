@@ -13,6 +13,7 @@ from typing import Any
 
 from edged.errors import EdgedError, GuestReturnedError
 from edged.host.budget import Budget
+from edged.host.chain import Chain
 from edged.host.guest_log import GuestLog
 from edged.host.interface import Err, Invocation, Ok
 from edged.wasm.core.program import CoreExport
@@ -37,13 +38,13 @@ class TriggerComponent:
     _id_prefix: str = field(default_factory=lambda: secrets.token_hex(6))
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
-    def invocation(self, depth: int = 0) -> Invocation:
+    def invocation(self, chain: Chain | None = None) -> Invocation:
         """What one call may use. Close it when the call has ended.
 
         Args:
-            depth: how many other calls of guests this one is part of.
+            chain: the call's place among calls of guests; None for one from outside.
         """
-        return start_invocation(self.log, f"{self._id_prefix}{next(self._ids):010x}", depth)
+        return start_invocation(self.log, f"{self._id_prefix}{next(self._ids):010x}", chain)
 
     async def call(self, export: Export | CoreExport, *arguments: Any) -> Any:
         """Call a function of a fresh instance; values as in `edged.host.interface`.
@@ -73,9 +74,13 @@ class TriggerComponent:
         self.log.close()
 
 
-def start_invocation(log: GuestLog, request_id: str, depth: int = 0) -> Invocation:
+def start_invocation(log: GuestLog, request_id: str, chain: Chain | None = None) -> Invocation:
     """An invocation whose output goes to a component's log."""
     budget = Budget()
     return Invocation(
-        request_id, log.output("stdout", request_id, budget), log.output("stderr", request_id, budget), budget, depth
+        request_id,
+        log.output("stdout", request_id, budget),
+        log.output("stderr", request_id, budget),
+        budget,
+        chain or Chain(),
     )

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 import structlog
 
 from edged.errors import EdgedError
+from edged.host.chain import Chain
 from edged.http.exchange import Exchange, Header
 from edged.http.router import RouteMatch, Router
 from edged.manifest.model import App
@@ -48,11 +49,11 @@ class HttpTrigger:
         """Ids of the components that other components may call."""
         return frozenset(self._services)
 
-    async def handle(self, exchange: Exchange, depth: int = 0) -> None:
+    async def handle(self, exchange: Exchange, chain: Chain | None = None) -> None:
         """Answer one request.
 
         Args:
-            depth: how many calls of guests led to this one.
+            chain: the request's place among calls of guests; None for a client's.
 
         Raises:
             EdgedError, ClientGone, BodyError: see `edged.http.exchange.Handler`.
@@ -66,18 +67,18 @@ class HttpTrigger:
             if match is None:
                 await answer(exchange, 404)
             else:
-                await self._answer(exchange, match, depth)
+                await self._answer(exchange, match, chain)
 
-    async def handle_service(self, component: str, exchange: Exchange, depth: int) -> None:
+    async def handle_service(self, component: str, exchange: Exchange, chain: Chain) -> None:
         """Have one of `services` answer a request of another component. As `handle`."""
         with self.counts.count():
             match = self._services[component].match(exchange.request.path)
             assert match is not None
-            await self._answer(exchange, match, depth)
+            await self._answer(exchange, match, chain)
 
-    async def _answer(self, exchange: Exchange, match: RouteMatch[HttpTarget], depth: int) -> None:
+    async def _answer(self, exchange: Exchange, match: RouteMatch[HttpTarget], chain: Chain | None) -> None:
         try:
-            await match.target.handle(exchange, match, depth)
+            await match.target.handle(exchange, match, chain)
         except EdgedError as error:
             self._log_failure(exchange, match.target.component, error)
             raise

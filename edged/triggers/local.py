@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from edged.host.chain import Chain, ChainTooDeep, ChainTooWide
 from edged.host.http.error import HttpError
 from edged.host.http.transport import SERVICES, OutboundRequest, Respond
 from edged.http.exchange import OURS, ClientGone, Handler, Header, RequestHead
 from edged.http.handling import run_handler
-from edged.limits import CHAIN_DEPTH_MAX
 from edged.triggers.http import HttpTrigger
 from edged.triggers.local_exchange import LocalExchange
 
@@ -33,8 +33,15 @@ class LocalTransport:
         self.trigger: HttpTrigger | None = None
 
     async def send(self, request: OutboundRequest, respond: Respond) -> None:
-        if request.depth >= CHAIN_DEPTH_MAX:
-            raise HttpError("loop-detected")
+        try:
+            with request.chain.call() as chain:
+                await self._send(request, respond, chain)
+        except ChainTooDeep:
+            raise HttpError("loop-detected") from None
+        except ChainTooWide:
+            raise HttpError("connection-limit-reached") from None
+
+    async def _send(self, request: OutboundRequest, respond: Respond, chain: Chain) -> None:
         is_service = request.host.endswith(SERVICES)
         headers: list[Header] = [] if is_service else [(b"host", b"self")]
         headers += _without_ours(request.headers)
@@ -51,20 +58,20 @@ class LocalTransport:
         )
         exchange = LocalExchange(head, request.body, respond)
         try:
-            handler = self._handler(request, is_service=is_service)
+            handler = self._handler(request, chain, is_service=is_service)
             await exchange.conclude(await run_handler(handler, exchange))
         except ClientGone:
             exchange.leave()
 
-    def _handler(self, request: OutboundRequest, *, is_service: bool) -> Handler:
+    def _handler(self, request: OutboundRequest, chain: Chain, *, is_service: bool) -> Handler:
         trigger = self.trigger
         assert trigger is not None, "guests run once their app is loaded"
         if not is_service:
-            return partial(trigger.handle, depth=request.depth + 1)
+            return partial(trigger.handle, chain=chain)
         service = request.host.removesuffix(SERVICES)
         if service not in trigger.services:
             raise HttpError("destination-not-found")
-        return partial(trigger.handle_service, service, depth=request.depth + 1)
+        return partial(trigger.handle_service, service, chain=chain)
 
 
 def _without_ours(headers: Sequence[Header]) -> list[Header]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edged.errors import EdgedError
+from edged.host.chain import Chain
 from edged.host.http.call import HttpCall
 from edged.http.exchange import ClientGone, Exchange, Header
 from edged.http.router import RouteMatch, spin_headers
@@ -24,11 +25,11 @@ class HttpTarget(Protocol):
     @property
     def component(self) -> str | None: ...
 
-    async def handle(self, exchange: Exchange, match: RouteMatch[Any], depth: int) -> None:
+    async def handle(self, exchange: Exchange, match: RouteMatch[Any], chain: Chain | None) -> None:
         """Answer one request.
 
         Args:
-            depth: how many calls of guests led to this one.
+            chain: the request's place among calls of guests; None for a client's.
 
         Raises:
             EdgedError, ClientGone, BodyError: see `edged.http.exchange.Handler`.
@@ -45,9 +46,9 @@ class GuestTarget:
     def component(self) -> str:
         return self.guest.id
 
-    async def handle(self, exchange: Exchange, match: RouteMatch[Any], depth: int) -> None:
+    async def handle(self, exchange: Exchange, match: RouteMatch[Any], chain: Chain | None) -> None:
         guest = self.guest
-        pool, invocation = guest.pool, guest.invocation(depth)
+        pool, invocation = guest.pool, guest.invocation(chain)
         call = HttpCall(exchange, spin_headers(match, exchange.request), pool.limits)
         try:
             instance = await pool.acquire(invocation, call.settle)
@@ -76,7 +77,7 @@ class StaticTarget:
     def component(self) -> None:
         return None
 
-    async def handle(self, exchange: Exchange, _match: RouteMatch[Any], _depth: int) -> None:
+    async def handle(self, exchange: Exchange, _match: RouteMatch[Any], _chain: Chain | None) -> None:
         headers = [(name.encode(), value.encode()) for name, value in self.response.headers]
         await answer(exchange, self.response.status_code, headers, self.response.body)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edged.errors import ComponentUnsupported, EdgedError, GuestExit
+from edged.host.chain import Chain
 from edged.host.command import Command
 from edged.host.http.cgi_call import CgiCall
 from edged.http.cgi import arguments, variables
@@ -54,9 +55,9 @@ class WagiTarget:
     def component(self) -> str:
         return self.guest.id
 
-    async def handle(self, exchange: Exchange, match: RouteMatch[Any], depth: int) -> None:
+    async def handle(self, exchange: Exchange, match: RouteMatch[Any], chain: Chain | None) -> None:
         guest, request = self.guest, exchange.request
-        call, invocation = CgiCall(exchange, guest.pool.limits), guest.invocation(depth)
+        call, invocation = CgiCall(exchange, guest.pool.limits), guest.invocation(chain)
         try:
             # A client chooses the names of `HTTP_` variables, and must not replace one of the component's own.
             environment = {**variables(request, match, call.body_length), **self.environment}

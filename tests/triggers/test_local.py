@@ -12,10 +12,11 @@ import trio.testing
 
 from edged import manifest
 from edged.errors import GuestTrap
+from edged.host.chain import Chain
 from edged.host.http.error import HttpError
 from edged.host.http.transport import InboundResponse, OutboundRequest, Timeouts
 from edged.http.exchange import ClientGone, Exchange, Header
-from edged.limits import CHAIN_DEPTH_MAX, WRITE_BUFFER_BYTES, WRITE_TIMEOUT_S
+from edged.limits import CHAIN_CALLS_OPEN_MAX, CHAIN_DEPTH_MAX, WRITE_BUFFER_BYTES, WRITE_TIMEOUT_S
 from edged.triggers.http import HttpTrigger
 from edged.triggers.local import LocalTransport
 from edged.triggers.target import answer
@@ -43,8 +44,9 @@ class Target:
         self.component = component
         self._handle = handle
 
-    async def handle(self, exchange: Exchange, match: Any, depth: int) -> None:
-        await self._handle(exchange, depth)
+    async def handle(self, exchange: Exchange, match: Any, chain: Chain | None) -> None:
+        assert chain is not None
+        await self._handle(exchange, chain.depth)
 
 
 class Body:
@@ -128,7 +130,7 @@ async def describe(exchange: Exchange, depth: int) -> None:
 
 @pytest.mark.parametrize("host", ["api.spin.internal", "hidden.spin.internal"])
 async def test_a_component_by_its_name_whatever_its_route(host) -> None:
-    response = await ask(describe, request(host, "/x?y", depth=3))
+    response = await ask(describe, request(host, "/x?y", chain=Chain(3)))
     assert response.status == 200
     assert await whole(response) == f"GET http://{host}/x?y ('0.0.0.0', 0) 4\na: b\n".encode()
     assert (b"x", b"y") in response.headers
@@ -161,10 +163,45 @@ async def test_a_component_that_is_not_there() -> None:
 
 
 async def test_a_circle_ends() -> None:
-    assert (await ask(describe, request(depth=CHAIN_DEPTH_MAX - 1))).status == 200
+    assert (await ask(describe, request(chain=Chain(CHAIN_DEPTH_MAX - 1)))).status == 200
     with pytest.raises(HttpError) as failed:
-        await ask(describe, request(depth=CHAIN_DEPTH_MAX))
+        await ask(describe, request(chain=Chain(CHAIN_DEPTH_MAX)))
     assert failed.value.code == "loop-detected"
+
+
+async def test_one_request_leads_to_only_so_many_at_once_at_whatever_depth() -> None:
+    go_on = trio.Event()
+
+    async def wait(exchange: Exchange, depth: int) -> None:
+        await go_on.wait()
+        await answer(exchange, 200)
+
+    local = transport(wait)
+    chain = Chain()
+    with chain.call() as deeper:
+        async with trio.open_nursery() as nursery:
+            for number in range(CHAIN_CALLS_OPEN_MAX - 1):
+                outbound = request(chain=deeper if number % 2 else chain)
+                nursery.start_soon(local.send, outbound, lambda _response: None)
+            await trio.testing.wait_all_tasks_blocked()
+            for one_more in (chain, deeper):
+                with pytest.raises(HttpError) as failed:
+                    await local.send(request(chain=one_more), lambda _response: None)
+                assert failed.value.code == "connection-limit-reached"
+            with Chain().call():  # of another request
+                go_on.set()
+        assert (await ask(describe, request(chain=deeper))).status == 200
+
+
+async def test_a_cancelled_call_counts_no_more() -> None:
+    async def wait(exchange: Exchange, depth: int) -> None:
+        await trio.sleep_forever()
+
+    chain = Chain()
+    for _ in range(CHAIN_CALLS_OPEN_MAX + 1):
+        with trio.move_on_after(0):
+            await transport(wait).send(request(chain=chain), lambda _response: None)
+    assert (await ask(describe, request(chain=chain))).status == 200
 
 
 async def test_a_component_that_fails_before_it_answers() -> None:

@@ -310,7 +310,7 @@ class FakePool:
 
 def component(answer: object) -> tuple[TriggerComponent, FakePool]:
     class Component(TriggerComponent):
-        def invocation(self, depth: int = 0):
+        def invocation(self, chain=None):
             return invocation()
 
     pool = FakePool(answer)

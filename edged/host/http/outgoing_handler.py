@@ -20,6 +20,7 @@ import structlog
 import trio
 
 from edged.host.budget import Budget
+from edged.host.chain import Chain
 from edged.host.http.error import CONNECTION_TERMINATED, ErrorCode, HttpError
 from edged.host.http.fields import Fields, content_length
 from edged.host.http.incoming_body import BodySource, IncomingBody
@@ -94,7 +95,7 @@ class OutgoingHandler(Interface):
         self, invocation: Invocation, request: OutgoingRequest, options: RequestOptions | None
     ) -> FutureIncomingResponse:
         """Raises Err of an error-code: HTTP-request-denied where the manifest does not allow it."""
-        outbound = self._outbound(request, options, invocation.depth)
+        outbound = self._outbound(request, options, invocation.chain)
         outgoing = self._outgoing
         if outgoing is None or not self._is_allowed(outbound):
             raise Err(DENIED)
@@ -114,7 +115,7 @@ class OutgoingHandler(Interface):
             return self._grant.allows_self()
         return self._grant.allows(request.scheme, request.host, request.port)
 
-    def _outbound(self, request: OutgoingRequest, options: RequestOptions | None, depth: int) -> OutboundRequest:
+    def _outbound(self, request: OutgoingRequest, options: RequestOptions | None, chain: Chain) -> OutboundRequest:
         method = _method(request)
         scheme = _scheme(request)
         authority, host, port = _authority(request, scheme)
@@ -129,7 +130,7 @@ class OutgoingHandler(Interface):
             body=None if request.sink is None else SinkReader(request.sink),
             timeouts=_timeouts(options),
             response_body_bytes_max=self._response_body_bytes_max,
-            depth=depth,
+            chain=chain,
         )
 
 

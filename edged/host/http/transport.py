@@ -11,9 +11,10 @@ but by the guest's: `InboundResponse.body` is what both sides share.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from edged.host.chain import Chain
 from edged.http.exchange import Header
 
 SERVICES = ".spin.internal"
@@ -98,7 +99,7 @@ class OutboundRequest:
         body: None where the guest took none: the request has no body.
         timeouts: as far as they mean something to the transport.
         response_body_bytes_max: more of a body is the error-code HTTP-response-body-size.
-        depth: how many calls of guests led to the one that sends this; see `edged.host.interface.Invocation`.
+        chain: of the call that sends this.
     """
 
     method: str
@@ -111,7 +112,7 @@ class OutboundRequest:
     body: RequestBody | None
     timeouts: Timeouts
     response_body_bytes_max: int
-    depth: int = 0
+    chain: Chain = field(default_factory=Chain)
 
 
 @dataclass(frozen=True, slots=True)

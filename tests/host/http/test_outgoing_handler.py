@@ -11,6 +11,7 @@ import trio.testing
 
 from edged.errors import GuestTrap
 from edged.host.budget import Budget
+from edged.host.chain import Chain
 from edged.host.http.error import HttpError
 from edged.host.http.fields import Fields
 from edged.host.http.message import OutgoingRequest, RequestOptions
@@ -183,7 +184,7 @@ async def test_another_component_is_reached_without_the_network(nursery, authori
     await wait()
     assert guest.network.requests == []
     (request,) = guest.local.requests
-    assert (request.authority, request.host, request.depth) == (authority, "other.spin.internal", 0)
+    assert (request.authority, request.host, request.chain.depth) == (authority, "other.spin.internal", 0)
     guest.local.answer.set()
     with err("HTTP-request-denied"):
         Guest(nursery, "http://example.com").handle(outgoing_request("other.spin.internal"))
@@ -204,10 +205,10 @@ async def test_a_dot_is_no_host(guest, authority) -> None:
 
 
 async def test_how_deep_in_a_chain_it_is_goes_with_a_request(guest) -> None:
-    guest.invocation.depth = 3
+    guest.invocation.chain = Chain(3)
     guest.handle()
     await wait()
-    assert guest.network.requests[0].depth == 3
+    assert guest.network.requests[0].chain == Chain(3)
     guest.network.answer.set()
 
 
