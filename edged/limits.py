@@ -226,6 +226,7 @@ SQL_CELL_OVERHEAD_BYTES = 64  # what a value costs besides its bytes, or NULLs w
 SQL_ROW_COUNT_MAX = 10_000  # of one result, which the loop waits for while it is given to the guest
 SQL_COLUMN_COUNT_MAX = 4_096  # of one result: MySQL's own number; PostgreSQL has 1 664
 SQL_SCRAM_ITERATIONS_MAX = 100_000  # hashes that a server may ask for: 50 ms; PostgreSQL asks for 4 096
+JSON_OBJECT_COUNT_MAX = 80_000  # in one answer, which the loop waits for: 40 ms. A libSQL result has one for each value
 LIBSQL_STREAM_COUNT_MAX = 64  # of one database of one app in one worker; a server has 128 for all. More wait
 LIBSQL_ANSWER_BYTES_MAX = 8 * MiB  # one result in JSON: twice SQLITE_RESULT_BYTES_MAX
 LIBSQL_TIMEOUT_S = 10.0  # one statement and the way there: the server's own limit for a transaction is 5

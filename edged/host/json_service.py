@@ -17,6 +17,7 @@ from edged.host.http_client.fetch import fetch
 from edged.host.http_client.wire import system_roots
 from edged.host.network.dialer import Dialer
 from edged.host.network.gate import ANYWHERE
+from edged.limits import JSON_OBJECT_COUNT_MAX
 
 
 class ServiceFailed(Exception):
@@ -100,6 +101,8 @@ class JsonService:
             )
         except HttpError as error:
             raise ServiceFailed(self._reason(error)) from None
+        if answer.body.count(b'{"') > JSON_OBJECT_COUNT_MAX:
+            raise ServiceFailed(f"answered with more than {JSON_OBJECT_COUNT_MAX} values")
         return Answer(answer.status, _parsed(answer.body))
 
     def _reason(self, error: HttpError) -> str:

@@ -9,6 +9,7 @@ import trio
 import trustme
 
 from edged.host.json_service import JsonService, ServiceFailed
+from edged.limits import JSON_OBJECT_COUNT_MAX
 from tests.host.json_server import always, json_server
 
 TIMEOUT_S = 10.0
@@ -34,6 +35,18 @@ async def test_what_is_sent_and_what_comes_back() -> None:
     assert first.headers["host"] == f"127.0.0.1:{server.port}"
     assert first.headers["authorization"] == "Bearer secret"
     assert first.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("count", [JSON_OBJECT_COUNT_MAX, JSON_OBJECT_COUNT_MAX + 1])
+async def test_as_many_objects_as_may_be_and_one_more(count: int) -> None:
+    async with json_server(always(200, [{"a": "}{b"}] * count)) as server:
+        asking = JsonService(server.url, "", connections_max=1, answer_bytes_max=20 * count, timeout_s=TIMEOUT_S)
+        if count > JSON_OBJECT_COUNT_MAX:
+            with pytest.raises(ServiceFailed, match="more than 80000 values"):
+                await asking.post("/", 1)
+        else:
+            assert len((await asking.post("/", 1)).body) == count
+        asking.close()
 
 
 async def test_no_token() -> None:
