@@ -18,6 +18,7 @@ from edged.errors import RuntimeConfigError
 from edged.host.http.outgoing_handler import Outgoing
 from edged.host.http_client.client import ComponentClient, HttpClient
 from edged.host.http_client.client_tls import ClientTlsSettings, open_client_tls
+from edged.host.http_client.wire import system_roots
 from edged.host.initial_state import set_initial_state
 from edged.host.llm.compute import RemoteLlm
 from edged.host.mqtt.publisher import Publishers
@@ -130,6 +131,9 @@ async def open_services(
     databases = {name for component in components for name in component.sqlite_databases} | initial.databases
     llm = _open_llm(config.llm_compute)
     client_tls = await trio.to_thread.run_sync(open_client_tls, config.client_tls)
+    if any(component.allowed_outbound_hosts for component in components):
+        # Some hundred certificates: the first connection would hold the loop for 30 ms.
+        await trio.to_thread.run_sync(system_roots, "")
     remote = RemoteState(app)
     open_all = partial(open_state, options.state_folder, labels, databases, config, openers=remote.openers)
     state = await trio.to_thread.run_sync(open_all)
