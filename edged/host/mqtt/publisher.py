@@ -20,6 +20,7 @@ from edged.host.mqtt.packets import ping as ping_packet
 from edged.host.mqtt.packets import publish as publish_packet
 from edged.host.mqtt.packets import release as release_packet
 from edged.host.network.dialer import Dialer, DialFailed
+from edged.host.network.trust import system_trust
 from edged.limits import (
     MQTT_ADDRESS_CHARS_MAX,
     MQTT_CONNECTION_COUNT_MAX,
@@ -117,10 +118,7 @@ class Publishers:
         return False
 
     async def tls(self) -> ssl.SSLContext:
-        if self._tls is None:
-            # Reads some hundred certificates, for which the loop would wait.
-            self._tls = await trio.to_thread.run_sync(ssl.create_default_context)
-        return self._tls
+        return self._tls or await system_trust()
 
 
 class Publisher:

@@ -8,7 +8,6 @@ be taken for the reply to the next one.
 
 from __future__ import annotations
 
-import functools
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import cast
 import trio
 
 from edged.host.network.dialer import DialFailed
+from edged.host.network.trust import system_trust
 from edged.host.redis.address import RedisAddress
 from edged.host.redis.resp import (
     INCOMPLETE,
@@ -159,12 +159,6 @@ class Connection:
             raise
 
 
-@functools.cache
-def _public_trust() -> ssl.SSLContext:
-    """The system's certificate authorities. Reading them takes 20 ms, once."""
-    return ssl.create_default_context()
-
-
 async def connect(address: RedisAddress, dial: Dial, tls: ssl.SSLContext | None = None) -> Connection:
     """A connection that is logged in and has the address's database selected.
 
@@ -183,7 +177,7 @@ async def connect(address: RedisAddress, dial: Dial, tls: ssl.SSLContext | None 
         with trio.CancelScope(deadline=deadline):
             stream: trio.abc.Stream = raw
             if address.scheme == "rediss":
-                stream = await _handshake(raw, address.host, tls or _public_trust())
+                stream = await _handshake(raw, address.host, tls or await system_trust())
             connection = Connection(address, stream, raw.socket)
             await _log_in(connection)
             return connection
