@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import trio
@@ -11,7 +9,8 @@ import trio
 
 @dataclass(slots=True)
 class Counts:
-    """Calls of guests, and what a trigger answers itself.
+    """Calls of guests, and what a trigger answers itself: `with counts:` is around each. What leaves the block as an
+    exception was not served; who raised it counts failures.
 
     Attributes:
         served: ended well.
@@ -24,17 +23,16 @@ class Counts:
     active: int = 0
     _idle: trio.Event = field(default_factory=trio.Event, repr=False)
 
-    @contextmanager
-    def count(self) -> Iterator[None]:
-        """Around one call. What leaves the block as an exception was not served; who raised it counts failures."""
+    # Not a generator with @contextmanager, which costs each request 2 us.
+    def __enter__(self) -> None:
         self.active += 1
-        try:
-            yield
+
+    def __exit__(self, kind: type[BaseException] | None, _error: object, _traceback: object) -> None:
+        if kind is None:
             self.served += 1
-        finally:
-            self.active -= 1
-            if not self.active:
-                self._idle.set()
+        self.active -= 1
+        if not self.active:
+            self._idle.set()
 
     async def wait_idle(self) -> None:
         """Return when nothing is under way."""

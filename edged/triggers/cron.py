@@ -197,7 +197,7 @@ class CronTrigger:
                 self._elsewhere += 1
                 return
             self._last_tick = tick
-            with self.counts.count():
+            with self.counts:
                 await self._call(int(tick.timestamp()))
         except EdgedError as error:
             self._report_failure(tick, error, error.__cause__)

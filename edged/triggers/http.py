@@ -58,7 +58,7 @@ class HttpTrigger:
         Raises:
             EdgedError, ClientGone, BodyError: see `edged.http.exchange.Handler`.
         """
-        with self.counts.count():
+        with self.counts:
             path = exchange.request.path
             if path.startswith(_WELL_KNOWN):
                 await self._well_known(exchange, path.removeprefix(_WELL_KNOWN))
@@ -71,7 +71,7 @@ class HttpTrigger:
 
     async def handle_service(self, component: str, exchange: Exchange, chain: Chain) -> None:
         """Have one of `services` answer a request of another component. As `handle`."""
-        with self.counts.count():
+        with self.counts:
             match = self._services[component].match(exchange.request.path)
             assert match is not None
             await self._answer(exchange, match, chain)

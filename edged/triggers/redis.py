@@ -202,7 +202,7 @@ class Subscriber:
 
     async def _handle(self, subscription: Subscription, payload: bytes) -> None:
         try:
-            with self._counts.count():
+            with self._counts:
                 await subscription.call(payload)
             self._handled += 1
         except EdgedError as error:

@@ -11,9 +11,9 @@ from edged.triggers.counts import Counts
 
 def test_what_fails_was_not_served() -> None:
     counts = Counts()
-    with counts.count():
+    with counts:
         assert counts.active == 1
-    with pytest.raises(KeyError), counts.count():
+    with pytest.raises(KeyError), counts:
         raise KeyError
     assert (counts.served, counts.active) == (1, 0)
 
@@ -23,7 +23,7 @@ async def test_everybody_who_waits_for_the_end_gets_it() -> None:
     await counts.wait_idle()
     async with trio.open_nursery() as nursery:
         for _ in range(2):  # idle once before, and idle anew
-            with counts.count():
+            with counts:
                 for _ in range(3):
                     nursery.start_soon(counts.wait_idle)
                 await trio.testing.wait_all_tasks_blocked()
