@@ -168,7 +168,7 @@ class _Mounter:
         )
 
     def _where(self) -> str:
-        return f"{self._app.manifest_path.name}:{self._component.line}"
+        return f"{self._app.manifest_path}:{self._component.line}"
 
 
 def _is_unicode(name: str) -> bool:

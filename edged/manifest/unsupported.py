@@ -20,7 +20,7 @@ def unsupported(app: App) -> tuple[str, ...]:
         for component in app.components.values()
         for text in _of_component(component)
     ]
-    return tuple(f"{app.manifest_path.name}:{line}: {text}" for line, text in sorted(found))
+    return tuple(f"{app.manifest_path}:{line}: {text}" for line, text in sorted(found))
 
 
 def _of_trigger(trigger: Trigger) -> Iterator[str]:

@@ -26,7 +26,7 @@ def resolve(app: App, given: Mapping[str, str], ambient: Mapping[str, str] = Map
         f"unknown variable {shown(name)}{nearest(name, app.variables)}" for name in given if name not in app.variables
     ]
     missing = [
-        f"{app.manifest_path.name}:{variable.line}: the required variable `{name}` has no value"
+        f"{app.manifest_path}:{variable.line}: the required variable `{name}` has no value"
         for name, variable in app.variables.items()
         if variable.default is None and name not in found
     ]

@@ -20,7 +20,7 @@ def check_labels(app: App, config: RuntimeConfig) -> None:
     if found:
         tables = sorted({table for table, _, _ in found})
         raise LabelUnknown(
-            "\n".join(f"{app.manifest_path.name}:{line}: {text}" for _, line, text in found),
+            "\n".join(f"{app.manifest_path}:{line}: {text}" for _, line, text in found),
             remedy=f"Add {' and '.join(tables)} to a runtime config (--runtime-config-file), or use `{DEFAULT_LABEL}`.",
         )
 

@@ -149,7 +149,7 @@ class Project:
             model = manifest.subset(model, self._options.components)
         if not model.triggers:
             raise ManifestError(
-                f"{model.manifest_path.name}: the app has no trigger, so there is nothing to serve",
+                f"{model.manifest_path}: the app has no trigger, so there is nothing to serve",
                 remedy="Add one, such as [[trigger.http]] with a route and a component.",
             )
         return model

@@ -15,8 +15,7 @@ from __future__ import annotations
 import re
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 
 import trio
 
@@ -125,28 +124,16 @@ class Session:
     async def _load_first(self) -> None:
         # Before the seconds of a load, so that an address which is taken is said at once.
         for project in self._projects:
-            with self._naming(project):
-                if (await project.read()).http_triggers:
-                    self._listen()
+            if (await project.read()).http_triggers:
+                self._listen()
         for project in self._projects:
-            with self._naming(project):
-                self._serve(project, await project.load())
+            self._serve(project, await project.load())
         self._ready.set()
         apps = self._apps.values()
         routes = tuple(route for app in apps for route in self._routes(app.model))
         triggers = tuple(trigger for app in apps for trigger in _triggers(app))
         urls = () if self._listener is None else tuple(self._listener.urls)
         self._show(Listening(urls, routes, triggers, self._options.watch))
-
-    @contextmanager
-    def _naming(self, project: Project) -> Iterator[None]:
-        """Errors say which app they are about, where there are several."""
-        try:
-            yield
-        except EdgedError as error:
-            if len(self._projects) > 1:
-                error.message = f"{project.folder}: {error.message}"
-            raise
 
     def _serve(self, project: Project, app: LoadedApp) -> None:
         """Serve an app in the place of the one that its project had before.
@@ -191,8 +178,7 @@ class Session:
                 paths = tuple(shown_path(path, project.folder) for path in changes[:SHOWN_PATHS_MAX])
                 self._show(Changed(paths, len(changes)))
                 try:
-                    with self._naming(project):
-                        app = await project.load()
+                    app = await project.load()
                     self._serve(project, app)
                 except EdgedError as error:
                     self._show(ReloadFailed(error))

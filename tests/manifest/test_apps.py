@@ -47,7 +47,7 @@ def test_js_hono() -> None:
 def test_python_kv() -> None:
     loaded = app("python-kv")
     component = loaded.components["python-kv"]
-    with pytest.raises(VariableError, match=r"^python-kv\.toml:12: the required variable `api_token`"):
+    with pytest.raises(VariableError, match=r"/python-kv\.toml:12: the required variable `api_token`"):
         resolve(loaded, {})
     values = resolve(loaded, {"api_token": "t"})
     assert component_values(component, values) == {"greeting": "hello", "token": "t"}

@@ -39,7 +39,7 @@ def test_what_is_served(app_of: AppOf) -> None:
 )
 def test_what_is_not(app_of: AppOf, text: str, expected: str) -> None:
     [line] = unsupported(app_of(text))
-    assert line.startswith(f"spin.toml:{expected}")
+    assert f"/spin.toml:{expected}" in line
 
 
 def test_everything_is_named_in_the_order_of_the_file(app_of: AppOf) -> None:

@@ -44,10 +44,10 @@ def test_component_values(app_of: AppOf) -> None:
 
 def test_all_missing_and_unknown_are_told(app_of: AppOf) -> None:
     with pytest.raises(VariableError) as caught:
-        resolve(app_of(TEXT), {"tokn": "geheim"})
+        resolve(app := app_of(TEXT), {"tokn": "geheim"})
     assert caught.value.message.splitlines() == [
-        "spin.toml:6: the required variable `token` has no value",
-        "spin.toml:7: the required variable `user` has no value",
+        f"{app.manifest_path}:6: the required variable `token` has no value",
+        f"{app.manifest_path}:7: the required variable `user` has no value",
         "unknown variable `tokn`, did you mean `token`?",
     ]
     assert "--variable" in caught.value.remedy

@@ -11,6 +11,7 @@ from edged.manifest import App, parse
 from edged.runtime_config import RuntimeConfig, check_labels
 from edged.runtime_config.model import DatabaseFile, StoreFile
 
+FILE = Path("/app/spin.toml")
 CACHE = RuntimeConfig(key_value_stores={"cache": StoreFile()})
 
 
@@ -26,7 +27,7 @@ source = "c.wasm"
 key_value_stores = {stores}
 sqlite_databases = {databases}
 """.encode(),
-        Path("spin.toml"),
+        FILE,
     )
 
 
@@ -44,8 +45,8 @@ def test_what_is_not() -> None:
     with pytest.raises(LabelUnknown) as caught:
         check_labels(app('["default", "cahce"]', '["cache"]'), CACHE)
     assert caught.value.message == (
-        "spin.toml:6: component `c` has the key-value store `cahce`, which is not configured, did you mean `cache`?\n"
-        "spin.toml:6: component `c` has the SQLite database `cache`, which is not configured"
+        f"{FILE}:6: component `c` has the key-value store `cahce`, which is not configured, did you mean `cache`?\n"
+        f"{FILE}:6: component `c` has the SQLite database `cache`, which is not configured"
     )
     assert caught.value.remedy == (
         "Add [key_value_store.cahce] and [sqlite_database.cache] to a runtime config (--runtime-config-file), or use "

@@ -157,13 +157,6 @@ async def test_several_apps_keep_their_state_apart(tmp_path: Path, options_for: 
     assert sorted(path.name for path in (tmp_path / "state").iterdir()) == ["a", "b"]
 
 
-async def test_of_several_apps_an_error_says_which(tmp_path: Path, options_for: Any, guest_path: GuestPath) -> None:
-    folders = two_apps(tmp_path, guest_path)
-    (folders[1] / "spin.toml").write_text("[application")
-    with pytest.raises(ManifestError, match=rf"^{folders[1]}: spin\.toml:1:"):
-        await Running().start(replace_field(options_for(folders[0]), paths=folders))
-
-
 async def test_two_apps_of_one_name(tmp_path: Path, options_for: Any, guest_path: GuestPath) -> None:
     folders = tuple(write_app(tmp_path / name, guest_path("hello")) for name in "ab")
     with pytest.raises(HostTaken, match=r"app\.localhost"):
