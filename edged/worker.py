@@ -121,7 +121,8 @@ class Worker:
         return await load_app(model, self.engine, self.cache, options, self._nursery)
 
     def set(self, sites: Sequence[Site]) -> None:
-        """Serve these apps, and no others, from the next request on.
+        """Serve these apps, and no others, from the next request on. One that is let go is closed at its end: to be
+        served again it has to be loaded anew.
 
         Raises:
             HostTaken: two of them want the same host. Nothing has changed then.
@@ -131,6 +132,7 @@ class Worker:
         except ValueError as error:
             raise HostTaken(f"two apps are to answer for the host {error}") from None
         wanted = dict.fromkeys(site.app for site in sites)
+        assert self._retiring.isdisjoint(wanted), "it is about to be closed"
         for app in [app for app in self._running if app not in wanted]:
             self._retiring.add(app)
             self._running.pop(app).cancel()
@@ -143,7 +145,8 @@ class Worker:
         """Serve no app any more; return when what they began has ended."""
         self.set(())
         while self._retiring:
-            self._retired = trio.Event()
+            if self._retired.is_set():  # others may wait for the one that is there
+                self._retired = trio.Event()
             await self._retired.wait()
 
     async def handle(self, exchange: Exchange) -> None:

@@ -159,3 +159,13 @@ async def test_draining_waits_for_what_was_begun(tmp_path: Path) -> None:
         assert worker.statistics() == WorkerStatistics(0, 0, 0, 0, 0, 0)
         with pytest.raises(NotReady):
             await ask(worker, "b.test")
+
+
+async def test_everybody_who_drains_is_told(tmp_path: Path) -> None:
+    async with open_worker(tmp_path / "cache", SMALL) as worker, trio.open_nursery() as nursery:
+        worker.set([Site(await load(worker, tmp_path, "sleep"))])
+        nursery.start_soon(worker.handle, FakeExchange(head(target="/100")))
+        while not worker.statistics().requests_active:
+            await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(worker.drain)
+        nursery.start_soon(worker.drain)
