@@ -156,6 +156,7 @@ FIELD_OVERHEAD_BYTES = 32  # what a field costs besides its name and value, or e
 RANDOM_CALL_BYTES_MAX = 1 * MiB  # a list<u8> takes 32 bytes a byte on its way into a guest
 FILE_READ_BYTES_MAX = 64 * KiB  # one read; it is not interrupted, so it must be short
 FILES_OPEN_MAX = 64  # file descriptors of one request, of which a worker has some thousand in all
+ARGUMENTS_CHARS_MAX = 128 * KiB  # of one program, for a request; Linux gives as much to one argument
 PREVIEW1_DESCRIPTOR_COUNT_MAX = 128  # of one core module, directories and streams included
 PREVIEW1_BUFFER_COUNT_MAX = 1_024  # iovecs of one call: IOV_MAX of Linux
 PREVIEW1_SUBSCRIPTION_COUNT_MAX = 1_024  # of one poll_oneoff; more than there are descriptors to ask for

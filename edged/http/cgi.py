@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from edged.errors import GuestResponseInvalid
+from edged.errors import GuestBudgetExhausted, GuestResponseInvalid
 from edged.http.exchange import Header, RequestHead
 from edged.http.router import RouteMatch, spin_headers
-from edged.limits import HEADER_BYTES_MAX
+from edged.limits import ARGUMENTS_CHARS_MAX, HEADER_BYTES_MAX
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+_PLACEHOLDER = re.compile(r"\$\{(?:SCRIPT_NAME|ARGS)\}")
 _VERSIONS: Mapping[str, str] = {"2": "HTTP/2.0", "3": "HTTP/3.0"}
 _DEFAULT_PORTS: Mapping[str, str] = {"http": "80", "https": "443"}
 _KEPT_BACK = frozenset({"authorization", "connection", "proxy"})
@@ -70,14 +71,23 @@ def arguments(template: str, request: RequestHead) -> list[str]:
     Args:
         template: words separated by blanks. In them `${SCRIPT_NAME}` stands for the path and `${ARGS}` for the pieces
             of the query between its `&`, as sent; a word that is `${ARGS}` becomes a word for each piece.
+
+    Raises:
+        GuestBudgetExhausted: a template that says them often has made too much of path and query.
     """
     pieces = [piece for piece in request.query.split("&") if piece]
+    values = {"${SCRIPT_NAME}": request.path, "${ARGS}": " ".join(pieces)}
     words: list[str] = []
+    left = ARGUMENTS_CHARS_MAX
     for word in template.split():
+        left -= len(word) + 1 + sum(word.count(name) * len(value) for name, value in values.items())
+        if left < 0:
+            raise GuestBudgetExhausted(f"the program's arguments are longer than {ARGUMENTS_CHARS_MAX} characters")
         if word == "${ARGS}":
             words += pieces
         else:
-            words.append(word.replace("${SCRIPT_NAME}", request.path).replace("${ARGS}", " ".join(pieces)))
+            # In one go: what a client writes into its path stands for nothing.
+            words.append(_PLACEHOLDER.sub(lambda found: values[found[0]], word))
     return words
 
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.errors import GuestResponseInvalid
+from edged.errors import GuestBudgetExhausted, GuestResponseInvalid
 from edged.http.cgi import CgiHead, CgiOutput, arguments, variables
 from edged.http.exchange import RequestHead
 from edged.http.router import Router
-from edged.limits import HEADER_BYTES_MAX
+from edged.limits import ARGUMENTS_CHARS_MAX, HEADER_BYTES_MAX
 from tests.host.fakes import head
 
 
@@ -108,11 +108,25 @@ def test_the_protocol(version: str, protocol: str) -> None:
         ("  program -a ${ARGS} end", "/?x&y", ["program", "-a", "x", "y", "end"]),
         ("all:${ARGS} ${SCRIPT_NAME}/x", "/a?x&y", ["all:x y", "/a/x"]),
         ("${ARGS}", "/?${SCRIPT_NAME}", ["${SCRIPT_NAME}"]),
+        ("${SCRIPT_NAME}x", "/${ARGS}?x", ["/${ARGS}x"]),
         ("", "/?x", []),
     ],
 )
 def test_arguments(template: str, target: str, words: list[str]) -> None:
     assert arguments(template, head(target=target)) == words
+
+
+@pytest.mark.parametrize(
+    ("word", "length"),
+    [("${SCRIPT_NAME}", 14 + 100), ("${ARGS}", 7 + 51), ("-${ARGS}${SCRIPT_NAME}", 22 + 151), ("a", 1)],
+)
+def test_a_template_makes_only_so_much_of_a_request(word: str, length: int) -> None:
+    """It may be as long as a manifest, and path and query as long as a request line: together they were gigabytes."""
+    request = head(target=f"/{'a' * 99}?{'b' * 20}&{'c' * 30}")
+    fits = ARGUMENTS_CHARS_MAX // (length + 1)
+    assert len(arguments(f"{word} " * fits, request)) >= fits
+    with pytest.raises(GuestBudgetExhausted, match=str(ARGUMENTS_CHARS_MAX)):
+        arguments(f"{word} " * (fits + 1), request)
 
 
 # --- output ---
