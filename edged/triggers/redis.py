@@ -174,8 +174,8 @@ class Subscriber:
                     case [b"message", bytes() as channel, bytes() as payload] if channel in self._channels:
                         self._received += 1
                         await self._start(nursery, channel, payload)
-                    case [b"subscribe", bytes() as channel, int()]:
-                        unconfirmed.discard(channel)
+                    case [b"subscribe", bytes() as channel, int()] if channel in unconfirmed:
+                        unconfirmed.remove(channel)
                         if not unconfirmed:
                             self._connected()
                     case [b"pong", _]:

@@ -225,6 +225,7 @@ async def test_a_lost_connection_is_made_again(autojump_clock: MockClock) -> Non
         (b"-NOPERM no permission\r\n", "the server refused: NOPERM no permission"),
         (b"+OK\r\n", "the server sent something else than messages"),
         (message(b"other", b"x"), "the server sent something else than messages"),
+        (confirmed(b"other"), "the server sent something else than messages"),
         (b"HTTP/1.1 400\r\n", "the server does not speak the Redis protocol: a value is of no known type"),
         (b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$99999999\r\n", "a reply has more than 4194304 bytes"),
     ],
@@ -237,6 +238,17 @@ async def test_servers_that_say_the_wrong_thing(said: bytes, reason: str, autoju
             await server.send_all(said)
             await wait_all_tasks_blocked()
     assert [(line["event"], line["reason"]) for line in logs] == [("redis.disconnected", reason)]
+
+
+async def test_a_subscription_is_confirmed_once(autojump_clock: MockClock) -> None:
+    """A server that says it again and again would write our log."""
+    played = Played()
+    trigger = RedisTrigger("app", [to(Handler())], played.dialer)
+    with structlog.testing.capture_logs() as logs:
+        async with running(trigger), await subscribed(played, b"c") as server:
+            await server.send_all(confirmed(b"c") * 10)
+            await wait_all_tasks_blocked()
+    assert [line["event"] for line in logs] == ["redis.connected", "redis.disconnected"]
 
 
 async def test_a_silent_server_is_asked_and_given_up(autojump_clock: MockClock) -> None:
