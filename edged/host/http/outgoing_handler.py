@@ -231,7 +231,7 @@ def _authority(request: OutgoingRequest, scheme: str) -> tuple[str | None, str, 
     if host in _SELF:
         return None, "", port
     host = host.removesuffix(".")  # of the root of all names: another spelling of the same one
-    if not host or not port:
+    if not host or host.endswith(".") or not port:
         raise Err(_URI_INVALID)
     if host.startswith("["):
         host = host[1:-1]

@@ -198,8 +198,8 @@ async def test_neither_is_looked_for_on_the_network(nursery) -> None:
         guest.handle(outgoing_request("other.spin.internal"))
 
 
-@pytest.mark.parametrize("authority", [".", ".:80"])
-async def test_a_dot_is_no_host(guest, authority) -> None:
+@pytest.mark.parametrize("authority", [".", ".:80", "..", "other.spin.internal.."])
+async def test_no_host_ends_in_an_empty_label(guest, authority) -> None:
     with err("HTTP-request-URI-invalid"):
         guest.handle(outgoing_request(authority))
 
