@@ -105,6 +105,7 @@ DIAL_TIMEOUT_S = 10.0  # name and connection together, where the guest names no 
 DIAL_ADDRESS_COUNT_MAX = 4  # of a name: more would be a long wait for whatever is wrong with the first ones
 REFUSALS_LOGGED_MAX = 100  # destinations of one app; a guest that scans ports does not fill the log
 CHAIN_DEPTH_MAX = 16  # components that call each other in turn: more is a circle
+CHAIN_WAIT_S_MAX = 1.0  # for an instance, inside of a chain: callers that hold what each other waits for end here
 CHAIN_CALLS_OPEN_MAX = 128  # calls of components by each other, at once and in all, that one request has led to
 RESOLVE_THREAD_COUNT_MAX = 8  # names of one app looked up at once, each in a thread: slow DNS holds up this app only
 PORTS_REFUSED = frozenset({22, 25, 179})  # logins, mail and BGP: what a stolen guest would be used for
@@ -252,7 +253,7 @@ class GuestLimits:
     handles_max: int = 4_096  # resource handles alive at once
     request_body_bytes_max: int = 1024 * MiB  # streamed, never held
     response_body_bytes_max: int = 1024 * MiB
-    concurrent_max: int = 1_000  # instances of one app alive at once in one worker
+    concurrent_max: int = 1_000  # instances of one component alive at once in one worker
     queue_max: int = 1_000  # requests that wait for an instance; one more is answered 503
     instances_ahead: int = 0  # instances made before a request asks for them
 

@@ -16,7 +16,7 @@ import trio
 
 from edged.errors import EdgedError, Overloaded
 from edged.host.interface import Invocation
-from edged.limits import GuestLimits
+from edged.limits import CHAIN_WAIT_S_MAX, GuestLimits
 from edged.wasm.instance import Instance
 from edged.wasm.linker import Program
 from edged.wasm.store import GuestStore
@@ -63,11 +63,12 @@ class Pool(Generic[InstanceT]):
             if len(self._queue) >= limits.queue_max:
                 self._refused += 1
                 raise Overloaded(f"{limits.concurrent_max} requests of this app are under way and more wait than may")
-            with trio.move_on_after(limits.wall_s_max) as waited:
+            wait_s = min(limits.wall_s_max, CHAIN_WAIT_S_MAX) if invocation.chain.depth else limits.wall_s_max
+            with trio.move_on_after(wait_s) as waited:
                 await self._queue.park()  # whoever releases hands over its place, so `_alive` stays as it is
             if waited.cancelled_caught:
                 self._refused += 1
-                raise Overloaded(f"no instance of this app became free within {limits.wall_s_max:g} s")
+                raise Overloaded(f"no instance of this app became free within {wait_s:g} s")
         else:
             self._alive += 1
         if self._spares:

@@ -8,7 +8,7 @@ import trio.testing
 from wasmtime import component
 
 from edged.errors import HostFailed, Overloaded
-from edged.limits import GuestLimits
+from edged.limits import CHAIN_WAIT_S_MAX, GuestLimits
 from edged.wasm.engine import Engine
 from edged.wasm.instance import Instance
 from edged.wasm.linker import Program
@@ -51,6 +51,19 @@ async def test_a_request_does_not_wait_for_ever(link: Link, autojump_clock: trio
         await pool.acquire(invocation())
     assert trio.current_time() == 2.0
     pool.release(first)
+    assert pool.statistics().alive == 0
+
+
+async def test_a_chained_call_waits_less(link: Link, autojump_clock: trio.testing.MockClock) -> None:
+    """Whoever is to let it in may be waiting for it."""
+    pool = InstancePool(link(concurrent_max=1, queue_max=1, wall_s_max=50))
+    caller = await pool.acquire(invocation())
+    with invocation().chain.call() as chain:
+        started = trio.current_time()
+        with pytest.raises(Overloaded):
+            await pool.acquire(dataclasses.replace(invocation(), chain=chain))
+        assert trio.current_time() - started == CHAIN_WAIT_S_MAX
+    pool.release(caller)
     assert pool.statistics().alive == 0
 
 
