@@ -51,8 +51,8 @@ class DirectoryEntryStream(Resource):
 
     __slots__ = ("_entries",)
 
-    def __init__(self, directory: Directory) -> None:
-        self._entries = iter(sorted(directory.entries.items()))
+    def __init__(self, directory: Directory, start: int) -> None:
+        self._entries = iter(directory.listing()[start:])
 
     def read_directory_entry(self) -> tuple[str, str] | None:
         for name, node in self._entries:
@@ -95,8 +95,9 @@ class Descriptor(Resource):
 
     # --- reading a directory ---
 
-    def read_directory(self) -> DirectoryEntryStream:
-        return DirectoryEntryStream(self._directory())
+    def read_directory(self, start: int = 0) -> DirectoryEntryStream:
+        """`start`: how many entries to leave out; preview 1 has that."""
+        return DirectoryEntryStream(self._directory(), start)
 
     def open_at(self, _path_flags: Flags, path: str, open_flags: Flags, flags: Flags) -> Descriptor:
         directory = self._directory()

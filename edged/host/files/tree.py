@@ -53,11 +53,19 @@ class HostFile:
 class Directory:
     """An inner node. `path` is the guest's path to it, which tells directories of one tree apart."""
 
-    __slots__ = ("entries", "path")
+    __slots__ = ("_listing", "entries", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.entries: dict[str, Directory | HostFile] = {}
+        self._listing: list[tuple[str, Node]] | None = None
+
+    def listing(self) -> list[tuple[str, Node]]:
+        """Names in order, each with its node. Sorted once for all guests: 50 000 names take 50 ms. Not to be changed,
+        and not to be asked for before the tree is whole."""
+        if self._listing is None:
+            self._listing = sorted(self.entries.items())
+        return self._listing
 
 
 Node = Directory | HostFile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from edged.host.clocks import NANOSECONDS
@@ -177,7 +178,7 @@ class File(Opened):
 
 
 class Directory(Opened):
-    """A directory, and its entries since the guest began to read them."""
+    """A directory."""
 
     file_type = FileType.DIRECTORY
 
@@ -185,7 +186,6 @@ class Directory(Opened):
         super().__init__(flags, rights)
         self.preopened = preopened
         self._descriptor = descriptor
-        self._entries: list[tuple[bytes, FileType]] | None = None
 
     def read_at(self, bytes_max: int, offset: int) -> bytes:  # noqa: ARG002
         raise Failure(Errno.BADF)
@@ -193,14 +193,13 @@ class Directory(Opened):
     def seek(self, delta: int, whence: int) -> int:  # noqa: ARG002
         raise Failure(Errno.BADF)
 
-    def entries(self, cookie: int) -> list[tuple[bytes, FileType]]:
-        """Names and types, from the entry of that number on. Looked up anew when the guest begins at 0."""
-        if cookie == 0 or self._entries is None:
-            self._entries = [(b".", FileType.DIRECTORY), (b"..", FileType.DIRECTORY)]
-            stream = self._descriptor.read_directory()
-            while (entry := stream.read_directory_entry()) is not None:
-                self._entries.append((entry[1].encode(), _file_type(entry[0])))
-        return self._entries[cookie:]
+    def entries(self, cookie: int) -> Iterator[tuple[bytes, FileType]]:
+        """Names and types, from the entry of that number on. Numbers stay good: the tree never changes."""
+        own = ((b".", FileType.DIRECTORY), (b"..", FileType.DIRECTORY))
+        yield from own[cookie:]
+        stream = self._descriptor.read_directory(max(cookie - len(own), 0))
+        while (entry := stream.read_directory_entry()) is not None:
+            yield entry[1].encode(), _file_type(entry[0])
 
     def descriptor(self) -> Descriptor:
         return self._descriptor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -74,6 +75,12 @@ def test_paths_that_lead_somewhere(path, place) -> None:
 def test_paths_that_do_not(path, code) -> None:
     with err(code):
         resolve(ROOT, path)
+
+
+def test_a_listing_is_in_order_and_made_once() -> None:
+    tree = build_tree({name: Path("/host") for name in ("/b", "/a/x", "/c")})
+    assert [name for name, _ in tree.listing()] == ["a", "b", "c"]
+    assert tree.listing() is tree.listing(), "a guest may ask for it over and over"
 
 
 def test_a_directory_is_the_limit_of_what_was_opened_from_it() -> None:
