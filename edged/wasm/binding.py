@@ -82,7 +82,7 @@ def _loads(params: tuple[wit.WitType, ...]) -> list[tuple[int, Load]]:
     return [(ffi.VAL_SIZE * index, compile_codec(param).load) for index, param in enumerate(params)]
 
 
-def _budget_exhausted(name: str) -> GuestBudgetExhausted:
+def budget_exhausted(name: str) -> GuestBudgetExhausted:
     return GuestBudgetExhausted(f"too many host calls in one request; the last was {name}")
 
 
@@ -99,7 +99,7 @@ def bind(engine: Engine, function: HostFunction, ty: wit.Function) -> Any:
         try:
             guest.host_calls_left -= 1
             if guest.host_calls_left < 0:
-                raise _budget_exhausted(name)
+                raise budget_exhausted(name)
             try:
                 values = [load(guest, args + offset) for offset, load in loads]
                 if takes_invocation:
@@ -140,7 +140,7 @@ def bind_suspending(engine: Engine, function: HostFunction, ty: wit.Function, co
             memory[continuation : continuation + 24] = done
             guest.host_calls_left -= 1
             if guest.host_calls_left < 0:
-                raise _budget_exhausted(name)
+                raise budget_exhausted(name)
             try:
                 values = [load(guest, args + offset) for offset, load in loads]
                 value = call(guest.invocation, *values) if takes_invocation else call(*values)

@@ -1,7 +1,7 @@
 """One wasmtime engine per worker process: its configuration, its pool of memory, its epoch.
 
 The epoch is how a busy guest is made to give way: a thread advances it every millisecond while guests run, and a
-guest that meets its deadline leaves its fiber and lets the trio loop have a turn (`edged.wasm.instance`).
+guest that meets its deadline leaves its fiber and lets the trio loop have a turn (`edged.wasm.store`).
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Engine:
         self.address = ffi.address(self.wasmtime.ptr())
         self.pool = pool
         self.guest: Any = None
-        """The `edged.wasm.instance.Instance` on the stack right now: host callbacks ask who is calling."""
+        """The `edged.wasm.store.GuestStore` on the stack right now: host callbacks ask who is calling."""
         self.polls = 0
         """Guest polls begun so far; the ticker dozes while it stands still."""
         self.instances = 0

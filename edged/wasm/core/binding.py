@@ -9,10 +9,9 @@ import struct
 from types import CoroutineType
 from typing import Any, NamedTuple
 
-from edged.errors import GuestBudgetExhausted
 from edged.host.core_module import CoreModule
 from edged.wasm import ffi
-from edged.wasm.binding import Continuations, HostFunction
+from edged.wasm.binding import Continuations, HostFunction, budget_exhausted
 from edged.wasm.engine import Engine
 
 _RAW = {"i": "I12x", "I": "Q8x"}  # of a wasmtime_val_raw_t
@@ -43,10 +42,6 @@ def load_result(address: int, letter: str) -> int:
     return number & _MASK[letter]
 
 
-def _budget_exhausted(name: str) -> GuestBudgetExhausted:
-    return GuestBudgetExhausted(f"too many host calls in one request; the last was {name}")
-
-
 def bind(engine: Engine, module: CoreModule, name: str, continuations: Continuations) -> tuple[Any, bool]:
     """A callback for one function, and whether it is an async one. Keep it alive as long as the linker."""
     function = HostFunction.of(f"{module.name}#{name}", getattr(module.session, name), takes_invocation=False)
@@ -67,7 +62,7 @@ def _bind(engine: Engine, module: CoreModule, function: HostFunction, name: str)
         try:
             guest.host_calls_left -= 1
             if guest.host_calls_left < 0:
-                raise _budget_exhausted(full_name)
+                raise budget_exhausted(full_name)
             answer = method(guest.session(module, caller), *load(ffi.memory, raw))
             if mask:
                 store(ffi.memory, raw, answer & mask)
@@ -101,7 +96,7 @@ def _bind_suspending(
             memory[continuation : continuation + 24] = done
             guest.host_calls_left -= 1
             if guest.host_calls_left < 0:
-                raise _budget_exhausted(full_name)
+                raise budget_exhausted(full_name)
             answer = method(guest.session(module, caller), *load(ffi.memory, args))
             if answer.__class__ is CoroutineType:
                 guest.pending = CorePending(answer, full_name, result, results, trap)
