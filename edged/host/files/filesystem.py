@@ -95,9 +95,8 @@ class Descriptor(Resource):
 
     # --- reading a directory ---
 
-    def read_directory(self, start: int = 0) -> DirectoryEntryStream:
-        """`start`: how many entries to leave out; preview 1 has that."""
-        return DirectoryEntryStream(self._directory(), start)
+    def read_directory(self) -> DirectoryEntryStream:
+        return read_directory(self, 0)
 
     def open_at(self, _path_flags: Flags, path: str, open_flags: Flags, flags: Flags) -> Descriptor:
         directory = self._directory()
@@ -247,6 +246,11 @@ def _metadata_hash(node: Node, file: OpenFile | None) -> MetadataHash:
         identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     digest = hashlib.blake2b(repr(identity).encode(), digest_size=16, key=_HASH_KEY).digest()
     return MetadataHash(int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little"))
+
+
+def read_directory(descriptor: Descriptor, start: int) -> DirectoryEntryStream:
+    """The entries of a directory but the first `start`, which preview 1 asks for by a cookie."""
+    return DirectoryEntryStream(descriptor._directory(), start)
 
 
 class FilesystemTypes(Interface):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from edged.host.clocks import NANOSECONDS
-from edged.host.files.filesystem import Descriptor
+from edged.host.files.filesystem import Descriptor, read_directory
 from edged.host.interface import Err
 from edged.host.output import OutputSink
 from edged.host.poll import Waitable
@@ -197,7 +197,7 @@ class Directory(Opened):
         """Names and types, from the entry of that number on. Numbers stay good: the tree never changes."""
         own = ((b".", FileType.DIRECTORY), (b"..", FileType.DIRECTORY))
         yield from own[cookie:]
-        stream = self._descriptor.read_directory(max(cookie - len(own), 0))
+        stream = read_directory(self._descriptor, max(cookie - len(own), 0))
         while (entry := stream.read_directory_entry()) is not None:
             yield entry[1].encode(), _file_type(entry[0])
 
