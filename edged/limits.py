@@ -153,6 +153,7 @@ BODY_DISCARD_READS = 4  # reads of a body that is thrown away, before others run
 BODIES_HELD_BYTES_MAX = 32 * MiB  # of one request's outgoing bodies, written and not sent: 32 at BODY_WRITE_BYTES_MAX
 LIST_COUNT_MAX = 4_096  # values of a list from a guest, bytes aside: one costs the loop 3 us; `fields` hold no more
 FIELDS_BYTES_MAX = 128 * KiB  # one `fields`, overhead included
+FIELDS_HELD_BYTES_MAX = 16 * MiB  # all `fields` that one request has made and not dropped
 FIELD_OVERHEAD_BYTES = 32  # what a field costs besides its name and value, or empty ones would be free
 RANDOM_CALL_BYTES_MAX = 1 * MiB  # a list<u8> takes 32 bytes a byte on its way into a guest
 FILE_READ_BYTES_MAX = 64 * KiB  # one read; it is not interrupted, so it must be short

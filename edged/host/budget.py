@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from edged.errors import GuestBudgetExhausted
 from edged.limits import (
     BODIES_HELD_BYTES_MAX,
+    FIELDS_HELD_BYTES_MAX,
     FILES_OPEN_MAX,
     HTTP_CLIENT_REQUESTS_OPEN_MAX,
     KEY_VALUE_STORES_OPEN_MAX,
@@ -30,6 +31,7 @@ class Budget:
         files: file descriptors; given back when the guest closes one.
         databases: connections to SQLite databases; given back likewise.
         body_bytes: of outgoing bodies, written and not yet sent; given back when they are sent or dropped.
+        fields_bytes: of headers and trailers that the guest makes; given back when it drops them.
         http_requests: outbound, until the guest drops the response; given back likewise.
         key_value_stores: handles of open stores; given back likewise.
         key_value_swaps: compare-and-swaps under way; given back likewise.
@@ -43,6 +45,7 @@ class Budget:
     files: int = FILES_OPEN_MAX
     databases: int = SQLITE_CONNECTIONS_OPEN_MAX
     body_bytes: int = BODIES_HELD_BYTES_MAX
+    fields_bytes: int = FIELDS_HELD_BYTES_MAX
     http_requests: int = HTTP_CLIENT_REQUESTS_OPEN_MAX
     key_value_stores: int = KEY_VALUE_STORES_OPEN_MAX
     key_value_swaps: int = KEY_VALUE_SWAPS_OPEN_MAX
@@ -61,3 +64,9 @@ class Budget:
         self.body_bytes -= count_bytes
         if self.body_bytes < 0:
             raise GuestBudgetExhausted("the guest wrote too much of bodies that it does not send")
+
+    def hold_fields(self, count_bytes: int) -> None:
+        """Take room for header fields, or end the request with `guest.budget-exhausted`. Negative gives it back."""
+        self.fields_bytes -= count_bytes
+        if self.fields_bytes < 0:
+            raise GuestBudgetExhausted("the guest made too many header fields in one request")

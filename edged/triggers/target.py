@@ -49,7 +49,7 @@ class GuestTarget:
     async def handle(self, exchange: Exchange, match: RouteMatch[Any], chain: Chain | None) -> None:
         guest = self.guest
         pool, invocation = guest.pool, guest.invocation(chain)
-        call = HttpCall(exchange, spin_headers(match, exchange.request), pool.limits)
+        call = HttpCall(exchange, spin_headers(match, exchange.request), pool.limits, invocation.budget)
         try:
             instance = await pool.acquire(invocation, call.settle)
             try:

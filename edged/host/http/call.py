@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from edged.errors import GuestErrorResponse, GuestNoResponse, GuestResponseInvalid, GuestTrap
+from edged.host.budget import Budget
 from edged.host.http.error import ErrorCode, describe
 from edged.host.http.fields import Fields
 from edged.host.http.message import IncomingRequest, OutgoingResponse
@@ -34,6 +35,7 @@ class HttpCall:
         exchange: the request, and where the response goes.
         extra_headers: added to the request's, after the client's own (`spin-*`).
         limits: of the app.
+        budget: of the invocation.
 
     Attributes:
         request: `own<incoming-request>` for the handler.
@@ -43,12 +45,18 @@ class HttpCall:
 
     __slots__ = ("_concluded", "_exchange", "_sink", "error_code", "request", "status")
 
-    def __init__(self, exchange: Exchange, extra_headers: Sequence[Header], limits: GuestLimits) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        extra_headers: Sequence[Header],
+        limits: GuestLimits,
+        budget: Budget | None = None,
+    ) -> None:
         exchange.request_body_bytes_max = limits.request_body_bytes_max
         self._exchange = exchange
         self._sink: BodySink | None = None
         self._concluded = False
-        self.request = IncomingRequest(exchange, extra_headers)
+        self.request = IncomingRequest(exchange, extra_headers, budget)
         self.status: int | None = None
         self.error_code: ErrorCode | None = None
 

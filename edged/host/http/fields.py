@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from edged.errors import GuestBudgetExhausted
+from edged.host.budget import Budget
 from edged.host.interface import Err, Resource
 from edged.http.exchange import Header
 from edged.limits import FIELD_OVERHEAD_BYTES, FIELDS_BYTES_MAX
@@ -67,27 +68,34 @@ class Fields(Resource):
 
     Args:
         entries: checked already, names in lower case. Shared, not copied, when the fields are immutable.
+        budget: of the request, which pays for what is mutable, here and in clones; None where nobody has to.
     """
 
-    __slots__ = ("_entries", "_size", "mutable")
+    __slots__ = ("_budget", "_entries", "_size", "mutable")
 
-    def __init__(self, entries: list[Entry] | None = None, *, mutable: bool = True) -> None:
+    def __init__(
+        self, entries: list[Entry] | None = None, *, mutable: bool = True, budget: Budget | None = None
+    ) -> None:
         self._entries: list[Entry] = [] if entries is None else entries
+        self._budget = budget
         self.mutable = mutable
-        self._size = sum(map(_cost, self._entries)) if mutable else 0
+        self._size = 0
+        if mutable and self._entries:
+            self._hold(sum(map(_cost, self._entries)))
 
     @classmethod
-    def from_entries(cls, entries: Iterable[Entry]) -> Fields:
+    def from_entries(cls, entries: Iterable[Entry], budget: Budget | None = None) -> Fields:
         """Mutable fields from a guest's list. Raises as `append` does."""
-        fields = cls([(_checked_name(name), _checked(value)) for name, value in entries])
-        fields._check_size()
-        return fields
+        return cls([(_checked_name(name), _checked(value)) for name, value in entries], budget=budget)
 
     @classmethod
-    def received(cls, headers: Iterable[Header]) -> Fields:
+    def received(cls, headers: Iterable[Header], budget: Budget | None = None) -> Fields:
         """Immutable fields from the network, without what belongs to the connection."""
         entries = [(name.decode("ascii"), value) for name, value in headers if name not in _FORBIDDEN_BYTES]
-        return cls(entries, mutable=False)
+        return cls(entries, mutable=False, budget=budget)
+
+    def drop(self) -> None:
+        self._hold(-self._size)
 
     def headers(self) -> list[Header]:
         """The fields as an exchange takes them."""
@@ -99,7 +107,7 @@ class Fields(Resource):
 
     def view(self) -> Fields:
         """Immutable fields over the same entries, which must not change any more."""
-        return Fields(self._entries, mutable=False)
+        return Fields(self._entries, mutable=False, budget=self._budget)
 
     # --- methods of the resource ---
 
@@ -131,7 +139,7 @@ class Fields(Resource):
         return self._entries
 
     def clone(self) -> Fields:
-        return Fields(self._entries.copy())
+        return Fields(self._entries.copy(), budget=self._budget)
 
     # --- inside ---
 
@@ -142,19 +150,22 @@ class Fields(Resource):
 
     def _add(self, name: str, value: bytes) -> None:
         entry = name, value
-        self._size += _cost(entry)
-        self._check_size()
+        self._hold(_cost(entry))
         self._entries.append(entry)
 
-    def _check_size(self) -> None:
+    def _hold(self, count_bytes: int) -> None:
+        """Account for so many more bytes, or fewer."""
+        self._size += count_bytes
         if self._size > FIELDS_BYTES_MAX:
             raise GuestBudgetExhausted(f"header fields of more than {FIELDS_BYTES_MAX} bytes")
+        if self._budget is not None:
+            self._budget.hold_fields(count_bytes)
 
     def _remove(self, name: str) -> None:
         kept = [entry for entry in self._entries if entry[0] != name]
         if len(kept) != len(self._entries):
             self._entries = kept
-            self._size = sum(map(_cost, kept))
+            self._hold(sum(map(_cost, kept)) - self._size)
 
 
 def _cost(entry: Entry) -> int:

@@ -44,11 +44,13 @@ class IncomingRequest(Resource):
 
     Args:
         extra_headers: added after the client's (`spin-*`).
+        budget: pays for what the guest makes of its headers.
     """
 
-    __slots__ = ("_body", "_exchange", "_extra_headers")
+    __slots__ = ("_body", "_budget", "_exchange", "_extra_headers")
 
-    def __init__(self, exchange: Exchange, extra_headers: Sequence[Header]) -> None:
+    def __init__(self, exchange: Exchange, extra_headers: Sequence[Header], budget: Budget | None = None) -> None:
+        self._budget = budget
         self._exchange = exchange
         self._extra_headers = extra_headers
         self._body: BodySource | None = None
@@ -67,7 +69,7 @@ class IncomingRequest(Resource):
         return self._exchange.request.authority
 
     def headers(self) -> Fields:
-        return Fields.received([*self._exchange.request.headers, *self._extra_headers])
+        return Fields.received([*self._exchange.request.headers, *self._extra_headers], self._budget)
 
     def consume(self) -> IncomingBody:
         """Raises Err the second time."""

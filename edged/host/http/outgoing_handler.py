@@ -196,7 +196,7 @@ class Sending:
             return
         self._response = response
         body = IncomingBody(BodySource(response.body), response.body.trailers, self.release)
-        self._resolve(Ok(IncomingResponse(response.status, Fields.received(response.headers), body)))
+        self._resolve(Ok(IncomingResponse(response.status, Fields.received(response.headers, self._budget), body)))
 
     def _resolve(self, result: Ok | Err) -> None:
         # Let go of the future: it holds this, and a circle would keep the connection until the garbage is collected.

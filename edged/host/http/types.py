@@ -51,11 +51,11 @@ class HttpTypes(Interface):
     def http_error_code(self, _invocation: Invocation, error: IoError) -> ErrorCode | None:
         return error.code if isinstance(error, HttpFailure) else None
 
-    def fields_constructor(self, _invocation: Invocation) -> Fields:
-        return Fields()
+    def fields_constructor(self, invocation: Invocation) -> Fields:
+        return Fields(budget=invocation.budget)
 
-    def fields_from_list(self, _invocation: Invocation, entries: list[Entry]) -> Fields:
-        return Fields.from_entries(entries)
+    def fields_from_list(self, invocation: Invocation, entries: list[Entry]) -> Fields:
+        return Fields.from_entries(entries, invocation.budget)
 
     def incoming_body_finish(self, _invocation: Invocation, this: IncomingBody) -> FutureTrailers:
         return this.finish()

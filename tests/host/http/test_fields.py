@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from edged.errors import GuestBudgetExhausted
+from edged.host.budget import Budget
 from edged.host.http.fields import FORBIDDEN, NOT_IN_TRAILERS, Fields, content_length
-from edged.limits import FIELD_OVERHEAD_BYTES, FIELDS_BYTES_MAX
+from edged.limits import FIELD_OVERHEAD_BYTES, FIELDS_BYTES_MAX, FIELDS_HELD_BYTES_MAX
 from tests.host.fakes import err
 
 ENTRIES = [("accept", b"a"), ("x-one", b"1"), ("accept", b"b")]
@@ -233,3 +234,44 @@ def test_content_length(values, length) -> None:
 def test_content_lengths_that_are_none(values) -> None:
     with pytest.raises(ValueError, match="content-length"):
         content_length(Fields.from_entries([("content-length", value) for value in values]))
+
+
+# --- all fields of a request ---
+
+
+def test_a_request_may_have_so_many_fields_and_no_more() -> None:
+    budget = Budget()
+    one = [("a", b"x" * (FIELDS_BYTES_MAX - FIELD_OVERHEAD_BYTES - 1))]
+    kept = [Fields.from_entries(one, budget) for _ in range(FIELDS_HELD_BYTES_MAX // FIELDS_BYTES_MAX)]
+    assert budget.fields_bytes == 0
+    for more in (
+        kept[0].clone,
+        lambda: Fields(budget=budget).append("a", b""),
+        lambda: Fields.from_entries(one, budget),
+    ):
+        with pytest.raises(GuestBudgetExhausted):
+            more()
+
+
+def test_what_is_dropped_or_deleted_is_given_back() -> None:
+    budget = Budget()
+    fields = Fields.from_entries([("a", b"1"), ("b", b"2")], budget)
+    clone = fields.clone()
+    clone.delete("a")
+    clone.set("b", [b"three", b"four"])
+    clone.append("c", b"5")
+    assert budget.fields_bytes < FIELDS_HELD_BYTES_MAX
+    clone.drop()
+    fields.drop()
+    assert budget.fields_bytes == FIELDS_HELD_BYTES_MAX
+
+
+def test_what_came_from_the_network_costs_when_it_is_cloned() -> None:
+    budget = Budget()
+    received = Fields.received([(b"a", b"1")], budget)
+    assert budget.fields_bytes == FIELDS_HELD_BYTES_MAX
+    clone = received.view().clone()
+    assert budget.fields_bytes == FIELDS_HELD_BYTES_MAX - FIELD_OVERHEAD_BYTES - 2
+    clone.drop()
+    received.drop()
+    assert budget.fields_bytes == FIELDS_HELD_BYTES_MAX
