@@ -17,7 +17,6 @@ from edged.app import LoadOptions
 from edged.host.redis.address import parse_address
 from edged.host.redis.connection import Connection, connect
 from edged.triggers.redis import RedisTrigger
-from edged.wasm.engine import PoolConfig
 from edged.worker import Site, open_worker
 from tests.conftest import GuestPath
 from tests.end_to_end.conftest import CACHE
@@ -54,7 +53,7 @@ async def running(folder: Path, guest: Path, port: int) -> AsyncIterator[RedisTr
         networks_allowed=["loopback"],
         state_folder=folder / "state",
     )
-    async with open_worker(CACHE, PoolConfig(instances=50, core_instances=1_000, memories=100, tables=200)) as worker:
+    async with open_worker(CACHE) as worker:
         loaded = await worker.load(model, options)
         worker.set([Site(loaded)])
         [trigger] = loaded.background
