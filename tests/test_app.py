@@ -21,7 +21,7 @@ from edged.errors import (
     VariableError,
 )
 from edged.host.http_client.client import ComponentClient
-from edged.host.http_client.wire import system_roots
+from edged.host.network.trust import system_roots_http
 from edged.limits import GuestLimits
 from edged.runtime_config.model import ClientTls, OutboundNetworking, RuntimeConfig
 from edged.wasm.engine import PoolConfig
@@ -105,8 +105,8 @@ async def test_settings_of_connections_reach_those_who_follow_them(worker: Worke
     assert outgoing is not None
     assert isinstance(outgoing.network, ComponentClient)
     assert outgoing.network.client is services.http
-    assert outgoing.network.context_of("a.test") is not system_roots("a.test")
-    assert outgoing.network.context_of("b.test") is system_roots("b.test")
+    assert outgoing.network.context_of("a.test") is not system_roots_http("a.test")
+    assert outgoing.network.context_of("b.test") is system_roots_http("b.test")
     assert services.dialer.has_room()
     services.mqtt.free -= 1
     assert services.dialer.has_room()

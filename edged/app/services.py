@@ -18,7 +18,6 @@ from edged.errors import RuntimeConfigError
 from edged.host.http.outgoing_handler import Outgoing
 from edged.host.http_client.client import ComponentClient, HttpClient
 from edged.host.http_client.client_tls import ClientTlsSettings, open_client_tls
-from edged.host.http_client.wire import system_roots
 from edged.host.initial_state import set_initial_state
 from edged.host.llm.compute import RemoteLlm
 from edged.host.mqtt.publisher import Publishers
@@ -28,6 +27,7 @@ from edged.host.network.dialer import Dialer
 from edged.host.network.grant import Grant
 from edged.host.network.refusals import Refusals
 from edged.host.network.room import Room
+from edged.host.network.trust import system_roots, system_roots_http
 from edged.host.postgres.connection import PostgresPool, postgres_pool
 from edged.host.redis.pool import RedisPool
 from edged.host.registry import HostConfig
@@ -132,8 +132,9 @@ async def open_services(
     llm = _open_llm(config.llm_compute)
     client_tls = await trio.to_thread.run_sync(open_client_tls, config.client_tls)
     if any(component.allowed_outbound_hosts for component in components):
-        # Some hundred certificates: the first connection would hold the loop for 30 ms.
-        await trio.to_thread.run_sync(system_roots, "")
+        # So that no first connection holds the loop for it.
+        for roots in (system_roots, system_roots_http):
+            await trio.to_thread.run_sync(roots, "")
     remote = RemoteState(app)
     open_all = partial(open_state, options.state_folder, labels, databases, config, openers=remote.openers)
     state = await trio.to_thread.run_sync(open_all)

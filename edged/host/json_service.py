@@ -14,9 +14,9 @@ from urllib.parse import urljoin, urlsplit
 from edged.host.http.error import HttpError, describe
 from edged.host.http_client.client import HttpClient
 from edged.host.http_client.fetch import fetch
-from edged.host.http_client.wire import system_roots
 from edged.host.network.dialer import Dialer
 from edged.host.network.gate import ANYWHERE
+from edged.host.network.trust import system_roots_http
 from edged.limits import JSON_OBJECT_COUNT_MAX
 
 
@@ -70,7 +70,7 @@ class JsonService:
         self._client = HttpClient(
             Dialer(ANYWHERE),
             connections_max=connections_max,
-            context_of=system_roots if tls is None else lambda _host: tls,
+            context_of=system_roots_http if tls is None else lambda _host: tls,
         )
 
     def close(self) -> None:

@@ -11,8 +11,9 @@ from edged.host.http.error import HttpError
 from edged.host.http.transport import OutboundRequest, Respond
 from edged.host.http_client.connection import Connection, ConnectionLost
 from edged.host.http_client.pool import Pool, PoolStatistics
-from edged.host.http_client.wire import ContextOf, Origin, Wire, open_wire, system_roots
+from edged.host.http_client.wire import Origin, Wire, open_wire
 from edged.host.network.dialer import Dialer
+from edged.host.network.trust import ContextOf, system_roots_http
 from edged.limits import HTTP_CLIENT_CONNECTION_COUNT_MAX
 
 Open = Callable[[Dialer, Origin, float], Awaitable[Wire]]
@@ -41,7 +42,7 @@ class HttpClient:
         *,
         connection_pooling: bool = True,
         connections_max: int = HTTP_CLIENT_CONNECTION_COUNT_MAX,
-        context_of: ContextOf = system_roots,
+        context_of: ContextOf = system_roots_http,
         open_wire: Open = open_wire,
     ) -> None:
         self._dialer = dialer

@@ -13,7 +13,7 @@ from pathlib import Path
 import certifi
 
 from edged.errors import RuntimeConfigError
-from edged.host.http_client.wire import ContextOf, system_roots
+from edged.host.network.trust import ContextOf, system_roots_http
 from edged.limits import CLIENT_TLS_FILE_BYTES_MAX
 from edged.runtime_config.model import ClientTls
 
@@ -32,8 +32,8 @@ class ClientTlsSettings:
         """The settings of a component, by host. Components of the same entry have the same object."""
         contexts = self.contexts.get(component)
         if contexts is None:
-            return system_roots
-        return lambda host: contexts.get(_key(host)) or system_roots(host)
+            return system_roots_http
+        return lambda host: contexts.get(_key(host)) or system_roots_http(host)
 
 
 def open_client_tls(entries: Iterable[ClientTls]) -> ClientTlsSettings:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import select
 import ssl
-from collections.abc import Callable
-from functools import cache
 from typing import NamedTuple, Protocol
 
 import trio
@@ -59,22 +57,6 @@ class SocketWire:
 
     def close(self) -> None:
         self._socket.close()
-
-
-ContextOf = Callable[[str], ssl.SSLContext]
-"""The TLS settings for a host: roots, a certificate of our own."""
-
-
-@cache
-def _system_context() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-def system_roots(_host: str) -> ssl.SSLContext:
-    """What the system trusts, for every host. Made once: it reads some hundred certificates."""
-    return _system_context()
 
 
 async def open_wire(dialer: Dialer, origin: Origin, timeout_s: float) -> Wire:

@@ -17,6 +17,7 @@ from pg8000.exceptions import InterfaceError
 from scramp import ScramException
 
 from edged.host.network.dialer import Dialer, DialFailed
+from edged.host.network.trust import ContextOf, system_roots
 from edged.host.postgres.address import PostgresAddress
 from edged.host.postgres.client import STRANGE, Answer, Client
 from edged.host.postgres.report import StatementRefused
@@ -30,7 +31,6 @@ from edged.host.rdbms.failure import (
     SqlFailed,
 )
 from edged.host.rdbms.pool import Pool
-from edged.host.rdbms.wire import ContextOf, system_roots
 from edged.limits import (
     SQL_CANCEL_S_MAX,
     SQL_CONNECT_S_MAX,

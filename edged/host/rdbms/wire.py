@@ -4,26 +4,11 @@ from __future__ import annotations
 
 import select
 import ssl
-from collections.abc import Callable
-from functools import cache
 
 import trio
 
 from edged.host.rdbms.failure import ConnectionLost
 from edged.limits import READ_CHUNK_BYTES
-
-ContextOf = Callable[[str], ssl.SSLContext]
-"""The TLS settings for a host: roots, a certificate of our own."""
-
-
-@cache
-def _system_context() -> ssl.SSLContext:
-    return ssl.create_default_context()
-
-
-def system_roots(_host: str) -> ssl.SSLContext:
-    """What the system trusts, for every host. Made once: it reads some hundred certificates."""
-    return _system_context()
 
 
 class Wire:

@@ -16,9 +16,9 @@ import trustme
 from edged.host.http.error import HttpError
 from edged.host.http_client.client import HttpClient
 from edged.host.http_client.fetch import WholeBody
-from edged.host.http_client.wire import system_roots
 from edged.host.network.dialer import Dialer
 from edged.host.network.gate import AddressGate
+from edged.host.network.trust import system_roots_http
 from tests.host.http_client.servers import DIALER, OK, Call, Servers, head, hello, listen, read, request
 
 wait = trio.testing.wait_all_tasks_blocked
@@ -343,7 +343,7 @@ async def test_or_the_address(nursery) -> None:
     nursery.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize(("name", "context_of"), [("other.example", trusting), ("127.0.0.1", system_roots)])
+@pytest.mark.parametrize(("name", "context_of"), [("other.example", trusting), ("127.0.0.1", system_roots_http)])
 async def test_a_certificate_of_another_name_or_of_nobody_we_know(nursery, name, context_of) -> None:
     port, _ = await tls_server(nursery, name)
     client = HttpClient(DIALER, context_of=context_of)

@@ -15,8 +15,8 @@ from edged.errors import RuntimeConfigError
 from edged.host.http.error import HttpError
 from edged.host.http_client.client import ComponentClient, HttpClient
 from edged.host.http_client.client_tls import ClientTlsSettings, open_client_tls
-from edged.host.http_client.wire import system_roots
 from edged.host.network.dialer import Dialer
+from edged.host.network.trust import system_roots_http
 from edged.limits import CLIENT_TLS_FILE_BYTES_MAX
 from edged.runtime_config.model import ClientTls
 from tests.host.http_client.servers import DIALER, Call, hello, listen, read, request
@@ -257,10 +257,10 @@ def test_those_of_the_platform(files, monkeypatch) -> None:
 
 
 def test_others_get_the_system_context() -> None:
-    assert ClientTlsSettings({}).context_of("a") is system_roots
+    assert ClientTlsSettings({}).context_of("a") is system_roots_http
     settings = open_client_tls([ClientTls(("a",), ("h", "[::1]"))])
-    assert settings.context_of("b") is system_roots
-    assert settings.context_of("a")("g") is system_roots("g")
+    assert settings.context_of("b") is system_roots_http
+    assert settings.context_of("a")("g") is system_roots_http("g")
     assert settings.context_of("a")("::1") is settings.context_of("a")("h")
 
 

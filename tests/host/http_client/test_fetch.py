@@ -9,7 +9,7 @@ import trio.testing
 from edged.host.http.error import HttpError
 from edged.host.http_client.client import HttpClient
 from edged.host.http_client.fetch import fetch
-from edged.host.http_client.wire import system_roots
+from edged.host.network.trust import system_roots_http
 from tests.host.http_client.servers import DIALER, OK, Servers, listen
 
 
@@ -80,5 +80,5 @@ async def test_an_ipv6_address() -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(servers.answer, OK)
         await fetch(servers.client(), "GET", "https://[::1]:8443/x", timeout_s=5, body_bytes_max=100)
-    assert servers.origins == [("https", "::1", 8443, system_roots("::1"))]
+    assert servers.origins == [("https", "::1", 8443, system_roots_http("::1"))]
     assert b"\r\nhost: [::1]:8443\r\n" in servers.wire.sent

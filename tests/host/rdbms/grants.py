@@ -13,7 +13,7 @@ from edged.host.interface import Err
 from edged.host.network.dialer import Dialer
 from edged.host.network.gate import LOOPBACK, Address, AddressGate
 from edged.host.network.grant import Grant
-from edged.host.rdbms.wire import ContextOf
+from edged.host.network.trust import ContextOf
 from edged.manifest.outbound import AllowedHosts, parse_host
 
 
