@@ -67,7 +67,11 @@ class View(Protocol):
 @click.option("--key-value", "key_values", metavar="KEY=VALUE", multiple=True, help="Set it in the store `default`.")
 @click.option("--sqlite", metavar="STATEMENT|@FILE[:LABEL]", multiple=True, help="Run SQL before the first request.")
 @click.option(
-    "--allow-network", "networks", metavar="NETWORK", multiple=True, help="Let guests reach: loopback, private, a range."
+    "--allow-network",
+    "networks",
+    metavar="NETWORK",
+    multiple=True,
+    help="Let guests reach: loopback, private, a range.",
 )
 @click.option("--limit", "limits", metavar="NAME=VALUE", multiple=True, help="Change what a guest may use.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Keep what the app stores here.  [default: .spin]")
