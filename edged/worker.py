@@ -8,6 +8,7 @@ closed; no request fails because of a change.
 
 from __future__ import annotations
 
+import gc
 import resource
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -62,6 +63,7 @@ async def open_worker(cache_folder: Path, pool: PoolConfig | None = None) -> Asy
         CacheError: the cache folder cannot be used.
     """
     raise_file_limit()
+    freeze_heap()
     pool = PoolConfig() if pool is None else pool
     cache = AotCache(cache_folder / "aot", fingerprint(pool))
     engine = Engine(pool)
@@ -82,6 +84,15 @@ def raise_file_limit() -> None:
     """Let this process open all the files it may: the usual soft limit, 1024, is a tenth of `CONNECTION_COUNT_MAX`."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def freeze_heap() -> None:
+    """Keep the garbage collector from looking at what was imported: 80 000 objects that stay, and a pause of 35 ms for
+    all guests each time. Apps come later, so that they are collected when they have gone.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def pool_for(limits: GuestLimits) -> PoolConfig:

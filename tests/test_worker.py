@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,6 +78,23 @@ async def test_a_worker_may_open_as_many_files_as_the_process_may(tmp_path: Path
             assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_what_was_imported_is_out_of_the_collectors_sight_and_apps_are_not(tmp_path: Path) -> None:
+    gc.unfreeze()
+    async with open_worker(tmp_path / "cache", SMALL) as worker:
+        frozen = gc.get_freeze_count()
+        assert frozen > 10_000
+        app = await load(worker, tmp_path, "hello")
+        worker.set([Site(app)])
+        gone = weakref.ref(app.http)
+        worker.set([])
+        await worker.drain()
+        del app
+        await trio.testing.wait_all_tasks_blocked()
+        gc.collect()
+        assert gone() is None
+        assert 10_000 < gc.get_freeze_count() <= frozen, "nothing more is"
 
 
 MANIFEST = """

@@ -106,6 +106,7 @@ def measure(count: int) -> list[dict[str, float | str]]:
         with waiting(server.url, port):
             while sockets(server) < before + 2 * WAITING:  # a client and an upstream each
                 sleep(0.01)
+            latencies_ms(server.url, 50)  # by then all of them wait
             rows.append(_row(f"beside {WAITING} that wait", latencies_ms(server.url, count), server))
     return rows
 
