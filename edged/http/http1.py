@@ -174,7 +174,7 @@ class Http1Exchange(Response):
         Raises:
             ClientGone
         """
-        whole = self._finished or await self._settle(failure)
+        whole = await super().conclude(failure)
         return whole and self._keep_alive and (self._body.complete or await self._drain())
 
     @property

@@ -112,6 +112,17 @@ class Response(ABC):
     def abort(self) -> None:
         """See `Exchange.abort`."""
 
+    async def conclude(self, failure: EdgedError | None) -> bool:
+        """After the handler: answer for it if it did not.
+
+        Returns:
+            Whether the client got a whole response.
+
+        Raises:
+            ClientGone
+        """
+        return self._finished or await self._settle(failure)
+
     async def _settle(self, failure: EdgedError | None) -> bool:
         """Answer for a handler that did not: with its error if nothing was sent yet, else by cutting the response.
 

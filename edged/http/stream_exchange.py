@@ -12,7 +12,6 @@ from typing import Protocol
 
 import trio
 
-from edged.errors import EdgedError
 from edged.http.exchange import BodyError, ClientGone, Header
 from edged.http.guard import CHUNKED, Guarded
 from edged.http.response import Response, check_trailers, date_value, dated
@@ -106,15 +105,6 @@ class StreamExchange(Response):
     @property
     def request_ended(self) -> bool:
         return self._ended
-
-    async def conclude(self, failure: EdgedError | None) -> None:
-        """After the handler: answer for it if it did not.
-
-        Raises:
-            ClientGone
-        """
-        if not self._finished:
-            await self._settle(failure)
 
     # --- the handler's side ---
 

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 
 import trio
 
-from edged.errors import EdgedError
 from edged.host.http.error import ErrorCode, HttpError
 from edged.host.http.transport import InboundResponse, RequestBody, Respond
 from edged.http.exchange import OURS, BodyError, ClientGone, Header, RequestHead
@@ -41,15 +40,6 @@ class LocalExchange(Response):
         self._received = 0
         self._respond = respond
         self._response_body = LocalResponseBody()
-
-    async def conclude(self, failure: EdgedError | None) -> None:
-        """After the handler: answer for it if it did not.
-
-        Raises:
-            ClientGone
-        """
-        if not self._finished:
-            await self._settle(failure)
 
     def receive_nowait(self, bytes_max: int) -> bytes | None:
         if self._request_body is None:
