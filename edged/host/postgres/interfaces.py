@@ -6,6 +6,7 @@ All three versions are the newest with less of its types: what an older one has 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -35,7 +36,7 @@ class DbError(NamedTuple):
     extras: Sequence[tuple[str, str]]
 
 
-class _Connection(Held[PostgresAddress, PostgresConnection]):
+class _Connection(Held[PostgresAddress, PostgresConnection], ABC):
     """What the versions share. `query` and `execute` are those of their `resource connection`."""
 
     __slots__ = ()
@@ -54,8 +55,9 @@ class _Connection(Held[PostgresAddress, PostgresConnection]):
         except SqlFailed as failed:
             raise self._failure(failed) from None
 
+    @abstractmethod
     async def _row_set(self, answer: Answer) -> RowSet:
-        raise NotImplementedError
+        """A result in the types that the version has."""
 
     def _failure(self, failed: SqlFailed) -> Err:
         return failure(failed)
