@@ -127,27 +127,19 @@ class BodySource:
 
 
 class FutureTrailers(Resource):
-    """`resource future-trailers`. Reading it to the end throws away what is left of the body. Arguments as for
-    `IncomingBody`."""
+    """`resource future-trailers`. Reading it to the end throws away what is left of the body."""
 
-    __slots__ = ("_consumed", "_on_drop", "_source", "_trailers")
+    __slots__ = ("_body", "_consumed")
 
-    def __init__(
-        self,
-        source: BodySource,
-        trailers: Callable[[], Sequence[Header]],
-        on_drop: Callable[[], None] | None = None,
-    ) -> None:
-        self._source = source
-        self._trailers = trailers
-        self._on_drop = on_drop
+    def __init__(self, body: IncomingBody) -> None:
+        self._body = body
         self._consumed = False
 
     def ready(self) -> bool:
-        return self._source.discard()
+        return self._body.source.discard()
 
     async def wait(self) -> None:
-        await self._source.wait_ended()
+        await self._body.source.wait_ended()
 
     def subscribe(self) -> Pollable:
         return Pollable(self)
@@ -159,14 +151,14 @@ class FutureTrailers(Resource):
         if not self.ready():
             return None
         self._consumed = True
-        if self._source.error_code is not None:
-            return Ok(Err(self._source.error_code))
-        trailers = Fields.received(self._trailers())
+        body = self._body
+        if body.source.error_code is not None:
+            return Ok(Err(body.source.error_code))
+        trailers = Fields.received(body.trailers())
         return Ok(Ok(trailers if trailers.entries() else None))
 
     def drop(self) -> None:
-        if self._on_drop is not None:
-            self._on_drop()
+        self._body.drop()
 
 
 class IncomingBody(Resource):
@@ -177,7 +169,7 @@ class IncomingBody(Resource):
         on_drop: called when the guest is no longer interested in the body nor its trailers.
     """
 
-    __slots__ = ("_on_drop", "_source", "_streamed", "_trailers")
+    __slots__ = ("_on_drop", "_streamed", "source", "trailers")
 
     def __init__(
         self,
@@ -185,8 +177,8 @@ class IncomingBody(Resource):
         trailers: Callable[[], Sequence[Header]],
         on_drop: Callable[[], None] | None = None,
     ) -> None:
-        self._source = source
-        self._trailers = trailers
+        self.source = source
+        self.trailers = trailers
         self._on_drop = on_drop
         self._streamed = False
 
@@ -194,8 +186,8 @@ class IncomingBody(Resource):
         """Raises Err the second time."""
         if self._streamed:
             raise Err
-        self._streamed = self._source.streaming = True
-        return InputStream(self._source)
+        self._streamed = self.source.streaming = True
+        return InputStream(self.source)
 
     def finish(self) -> FutureTrailers:
         """The static `finish`, which consumes the body.
@@ -203,9 +195,9 @@ class IncomingBody(Resource):
         Raises:
             GuestTrap: the body's stream is still open.
         """
-        if self._source.streaming:
+        if self.source.streaming:
             raise GuestTrap("incoming-body.finish was called while the body's stream was open")
-        return FutureTrailers(self._source, self._trailers, self._on_drop)
+        return FutureTrailers(self)
 
     def drop(self) -> None:
         if self._on_drop is not None:
