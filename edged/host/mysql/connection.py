@@ -19,6 +19,7 @@ from edged.host.mysql.address import MysqlAddress
 from edged.host.mysql.login import CACHING, encrypt, prove
 from edged.host.mysql.packets import Definition
 from edged.host.mysql.values import decode_row, encode
+from edged.host.mysql.wire import Wire
 from edged.host.network.dialer import Dialer, DialFailed
 from edged.host.network.trust import ContextOf, system_roots
 from edged.host.rdbms.failure import (
@@ -32,7 +33,6 @@ from edged.host.rdbms.failure import (
 )
 from edged.host.rdbms.pool import Pool
 from edged.host.rdbms.result import ResultBudget
-from edged.host.rdbms.wire import Wire
 from edged.limits import (
     SQL_COLUMN_COUNT_MAX,
     SQL_CONNECT_S_MAX,

@@ -21,9 +21,9 @@ from scramp import ScramClient, ScramException
 from scramp.utils import saslprep
 
 from edged.host.postgres.address import PostgresAddress
+from edged.host.postgres.blocking import BlockingWire
 from edged.host.postgres.report import Report, StatementRefused
 from edged.host.postgres.values import decode, encode
-from edged.host.rdbms.blocking import BlockingWire
 from edged.host.rdbms.failure import BadParameter, ConnectionFailed, ConnectionLost, QueryFailed
 from edged.host.rdbms.result import ResultBudget
 from edged.limits import SQL_COLUMN_COUNT_MAX, SQL_PARAMETER_BYTES_MAX, SQL_SCRAM_ITERATIONS_MAX

@@ -19,9 +19,9 @@ from scramp import ScramException
 from edged.host.network.dialer import Dialer, DialFailed
 from edged.host.network.trust import ContextOf, system_roots
 from edged.host.postgres.address import PostgresAddress
+from edged.host.postgres.blocking import BlockingWire
 from edged.host.postgres.client import STRANGE, Answer, Client
 from edged.host.postgres.report import StatementRefused
-from edged.host.rdbms.blocking import BlockingWire
 from edged.host.rdbms.failure import (
     BadParameter,
     ConnectionFailed,

@@ -12,8 +12,8 @@ from edged.host.mysql.address import MysqlAddress
 from edged.host.mysql.connection import mysql_pool
 from edged.host.mysql.login import CACHING, NATIVE, prove
 from edged.host.mysql.packets import CAPABILITIES, SSL
+from edged.host.mysql.wire import Wire
 from edged.host.rdbms.failure import ConnectionFailed, ConnectionLost
-from edged.host.rdbms.wire import Wire
 from tests.host.rdbms.grants import dialer
 
 NONCE = bytes(range(1, 21))

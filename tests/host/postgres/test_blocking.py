@@ -9,7 +9,7 @@ import pytest
 import trio
 import trustme
 
-from edged.host.rdbms.blocking import BlockingWire
+from edged.host.postgres.blocking import BlockingWire
 from edged.host.rdbms.failure import ConnectionLost, ResultTooLarge
 from edged.limits import SQL_RESULT_BYTES_MAX
 from tests.host.rdbms.grants import trusting
