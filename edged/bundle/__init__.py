@@ -1,0 +1,1 @@
+"""An app as a release, and a release as an app."""

@@ -1,0 +1,1 @@
+"""A node: the supervisor and what it looks after."""

@@ -1,0 +1,1 @@
+"""What a publisher or operator asks of a fleet."""

@@ -1,0 +1,1 @@
+"""A content-addressed registry: chunks, releases, signatures. Knows nothing of edged."""
