@@ -187,6 +187,70 @@ class TlsError(EdgedError):
     default_remedy = "Give a PEM certificate chain with --tls-cert and its key with --tls-key."
 
 
+class NotLoggedIn(EdgedError):
+    """A command about a fleet, and no context that says which, or none of the name given."""
+
+    code = "context.missing"
+    exit_status = 78
+    default_remedy = "Run `edged login` with the address of a node, or with the folder of `edged fleet init`."
+
+
+class ContextInvalid(EdgedError):
+    """A file below ~/.config/edged that cannot be used."""
+
+    code = "context.invalid"
+    exit_status = 78
+    default_remedy = "Run `edged login` again, which writes it anew."
+
+
+class FleetUnreachable(EdgedError):
+    """No node of the context answers."""
+
+    code = "fleet.unreachable"
+    exit_status = 69
+    default_remedy = "Check the network and the nodes' addresses; `edged login` with another address adds a node."
+
+
+class AppUnknown(EdgedError):
+    """An app that the fleet does not have."""
+
+    code = "app.unknown"
+    exit_status = 66
+    default_remedy = "See `edged apps` for those that it has."
+
+
+class PushConflict(EdgedError):
+    """Somebody else changed the app at the same time. Nothing of this push is live."""
+
+    code = "push.conflict"
+    exit_status = 75
+    default_remedy = "See `edged releases` for what they did, then push again."
+
+
+class PushInterrupted(EdgedError):
+    """A push that was stopped from the keyboard. The message says what the fleet has now."""
+
+    code = "push.interrupted"
+    exit_status = 130
+    default_remedy = "Push again when you like: what was uploaded is not sent a second time."
+
+
+class RolloutFailed(EdgedError):
+    """A region that did not take a release, or went back to the one before."""
+
+    code = "push.failed"
+    exit_status = 65
+    default_remedy = "Correct the app and push again, or go back everywhere with `edged rollback`."
+
+
+class RolloutUnfinished(EdgedError):
+    """Regions that were neither live nor failed when the time to wait for them was over. They go on by themselves."""
+
+    code = "push.unfinished"
+    exit_status = 75
+    default_remedy = "Watch them with `edged status --watch`."
+
+
 # --- the publisher: a component that cannot be run ---
 
 
