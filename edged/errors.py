@@ -463,6 +463,37 @@ class Overloaded(EdgedError):
     default_remedy = "Try again in a second."
 
 
+class ProbeFailed(EdgedError):
+    """A candidate did not answer its probe, or with a status of 500 and above."""
+
+    code = "app.probe-failed"
+    exit_status = 65
+    default_remedy = "Mend what the probed path needs, or push with another probe."
+
+
+class LimitsRefused(EdgedError):
+    """An app's limits are none, or more than this node has."""
+
+    code = "app.limits"
+    exit_status = 78
+    default_remedy = "Lower the app's limits, or raise those of the node."
+
+
+class LoadCrashed(EdgedError):
+    """Workers died while they loaded a site."""
+
+    code = "worker.load-crashed"
+    exit_status = 65
+    default_remedy = "Push another build of the app, and report this with the component."
+
+
+class ControlError(EdgedError):
+    """Supervisor and worker do not understand each other: a mistake of ours, or of a worker that a guest broke."""
+
+    code = "worker.control"
+    default_remedy = "Report this with the log lines around it."
+
+
 class NotReady(EdgedError):
     """The node listens, but has no app to serve yet."""
 

@@ -138,6 +138,26 @@ CRON_EXPRESSION_CHARS_MAX = 1_024  # every second of a minute, written as a list
 CRON_CLOCK_CHECK_S = 5.0  # between two looks at the wall clock: how late a tick is when the clock was set forward
 CRON_GRACE_S = 60.0  # how old a missed tick may be and still run, of all that were missed the last
 
+# --- workers and other children (edged.worker, edged.node) ---
+
+CONTROL_FRAME_BYTES_MAX = 32 * MiB  # a table: a thousand sites with 16 KiB of variables each; reports are smaller
+CONTROL_READ_BYTES = 64 * KiB  # one recv of a control connection
+REPORT_INTERVAL_S = 1.0  # between a worker's reports when nothing changes
+REPORT_GATHER_S = 0.05  # changes of a worker that are told together
+REPORT_SILENCE_S_MAX = 30.0  # a worker that reports nothing for so long hangs, and is killed
+PROBE_TIMEOUT_S = 10.0  # a candidate's answer, all of it
+WARM_S_MAX = 5.0  # a started worker accepts then at the latest, loaded or not: what it has is served
+LOAD_CRASH_COUNT_MAX = 2  # workers that may die while they load a site; then it is loaded no more
+CHILD_BACKOFF_S_MIN = 0.1  # until a child that ended is started again, twice as long each time
+CHILD_BACKOFF_S_MAX = 10.0  # and no longer
+CHILD_BACKOFF_RESET_S = 30.0  # a child that lasted as long begins anew
+CHILD_LINE_BYTES_MAX = 64 * KiB  # of a child's stderr; a longer line is cut into several
+SOCKETS_WAIT_S_MAX = 2.0  # connections wait so long for a worker that died, or are refused and try another
+LOG_TAIL_LINE_COUNT = 1_000  # kept for each app: some screens, 4 MiB at most
+LOG_TAIL_APP_COUNT_MAX = 1_000  # apps that lines are kept for; the one longest silent goes
+LOG_TAIL_SUBSCRIBER_COUNT_MAX = 100  # `edged logs -f` at once
+LOG_TAIL_QUEUE_COUNT_MAX = 1_000  # lines that wait for one of them; more are counted and dropped
+
 # --- what goes into our logs ---
 
 LOG_LINE_BYTES_MAX = 4 * KiB  # longer guest lines are cut and marked

@@ -18,7 +18,7 @@ import httpx
 
 from edged import manifest
 from edged.app import LoadOptions
-from edged.worker import Site, open_worker
+from edged.worker import Served, open_worker
 from tests.guests import wat
 from tests.host.fakes import FakeExchange, head
 
@@ -60,7 +60,7 @@ async def _edged(rounds: int) -> tuple[list[float], list[float]]:
             (folder / f"{guest}.wat").write_text(wat.text(guest))
         model = manifest.parse(MANIFEST.encode(), folder / "spin.toml")
         async with open_worker(folder / "cache") as worker:
-            worker.set([Site(await worker.load(model, LoadOptions(sources=folder)))])
+            worker.set([Served(await worker.load(model, LoadOptions(sources=folder)))])
 
             async def ask(target: str) -> float:
                 started = perf_counter()

@@ -13,14 +13,14 @@ import trio
 from edged import manifest
 from edged.app import LoadOptions
 from edged.http.gateway import serve_behind_hypercorn
-from edged.worker import Site, open_worker
+from edged.worker import Served, open_worker
 
 
 async def main(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         cache = Path(name)
         async with open_worker(cache) as worker, trio.open_nursery() as nursery:
-            worker.set([Site(await worker.load(manifest.load(folder), LoadOptions(sources=cache / "sources")))])
+            worker.set([Served(await worker.load(manifest.load(folder), LoadOptions(sources=cache / "sources")))])
             urls = await nursery.start(partial(serve_behind_hypercorn, worker.handle, "127.0.0.1", 0))
             print(json.dumps({"url": urls[0]}), flush=True)
 

@@ -42,7 +42,7 @@ from edged.up.options import UpOptions
 from edged.up.project import Project
 from edged.up.trigger import Route, Trigger, triggers_of
 from edged.up.watcher import Watcher
-from edged.worker import Site, Worker, open_worker, pool_for
+from edged.worker import Served, Worker, open_worker, pool_for
 
 
 async def run(options: UpOptions, show: Show) -> None:
@@ -147,7 +147,7 @@ class Session:
             if app.model.http_triggers:
                 self._listen()
             self._worker.set(
-                [Site(each, self._hosts(each.model, first=index == 0)) for index, each in enumerate(apps.values())]
+                [Served(each, self._hosts(each.model, first=index == 0)) for index, each in enumerate(apps.values())]
             )
         except EdgedError:
             app.close()

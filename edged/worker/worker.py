@@ -29,7 +29,7 @@ from edged.wasm.engine import Engine, PoolConfig, fingerprint
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class Served:
     """An app and the hosts that it answers for, as `edged.http.hosts` writes them."""
 
     app: LoadedApp
@@ -131,7 +131,7 @@ class Worker:
         """Load an app with this worker's engine and cache. See `edged.app.load_app` for errors."""
         return await load_app(model, self.engine, self.cache, options, self._nursery)
 
-    def set(self, sites: Sequence[Site]) -> None:
+    def set(self, sites: Sequence[Served]) -> None:
         """Serve these apps, and no others, from the next request on. One that is let go is closed at its end: to be
         served again it has to be loaded anew.
 

@@ -13,7 +13,7 @@ import trio
 from edged import manifest
 from edged.app import LoadedApp, LoadOptions
 from edged.triggers.cron import CronTrigger
-from edged.worker import Site, open_worker
+from edged.worker import Served, open_worker
 from tests.conftest import GuestPath
 from tests.end_to_end.conftest import CACHE
 
@@ -40,7 +40,7 @@ async def running(folder: Path, guest: Path) -> AsyncIterator[tuple[LoadedApp, C
     with trio.fail_after(WAIT_S):
         async with open_worker(CACHE) as worker:
             loaded = await worker.load(model, options)
-            worker.set([Site(loaded)])
+            worker.set([Served(loaded)])
             [trigger] = loaded.background
             assert isinstance(trigger, CronTrigger)
             yield loaded, trigger

@@ -14,7 +14,7 @@ from edged import manifest
 from edged.app import LoadOptions
 from edged.http.listener import Listener, ListenOptions, serve
 from edged.wasm.engine import PoolConfig
-from edged.worker import Site, Worker, open_worker
+from edged.worker import Served, Worker, open_worker
 from tests.guests import wat
 
 REQUESTS = 10_000
@@ -73,7 +73,7 @@ def open_files() -> int:
 async def test_ten_thousand_disconnects_leave_nothing(tmp_path: Path) -> None:
     write_app(tmp_path)
     async with open_worker(tmp_path / "cache", PoolConfig(instances=200, core_instances=2_000)) as worker:
-        worker.set([Site(await worker.load(manifest.load(tmp_path), LoadOptions(sources=tmp_path / "sources")))])
+        worker.set([Served(await worker.load(manifest.load(tmp_path), LoadOptions(sources=tmp_path / "sources")))])
         async with trio.open_nursery() as nursery:
             listener: Listener = await nursery.start(partial(serve, worker.handle, ListenOptions()))
             port = listener.addresses[0][1]

@@ -17,7 +17,7 @@ from edged.app import LoadOptions
 from edged.host.redis.address import parse_address
 from edged.host.redis.connection import Connection, connect
 from edged.triggers.redis import RedisTrigger
-from edged.worker import Site, open_worker
+from edged.worker import Served, open_worker
 from tests.conftest import GuestPath
 from tests.end_to_end.conftest import CACHE
 from tests.host.redis.fakes import LOCAL
@@ -55,7 +55,7 @@ async def running(folder: Path, guest: Path, port: int) -> AsyncIterator[RedisTr
     )
     async with open_worker(CACHE) as worker:
         loaded = await worker.load(model, options)
-        worker.set([Site(loaded)])
+        worker.set([Served(loaded)])
         [trigger] = loaded.background
         assert isinstance(trigger, RedisTrigger)
         yield trigger

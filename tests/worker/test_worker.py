@@ -19,7 +19,7 @@ from edged.app import LoadedApp, LoadOptions
 from edged.errors import HostTaken, HostUnknown, NotReady
 from edged.limits import GUEST_LIMITS_LOWEST, GuestLimits, MiB
 from edged.wasm.engine import PoolConfig
-from edged.worker import Site, Worker, WorkerStatistics, open_worker, pool_for
+from edged.worker import Served, Worker, WorkerStatistics, open_worker, pool_for
 from tests.guests import wat
 from tests.host.fakes import FakeExchange, head
 
@@ -86,7 +86,7 @@ async def test_what_was_imported_is_out_of_the_collectors_sight_and_apps_are_not
         frozen = gc.get_freeze_count()
         assert frozen > 10_000
         app = await load(worker, tmp_path, "hello")
-        worker.set([Site(app)])
+        worker.set([Served(app)])
         gone = weakref.ref(app.http)
         worker.set([])
         await worker.drain()
@@ -129,7 +129,7 @@ async def test_many_apps_answer_for_their_own_hosts(tmp_path: Path) -> None:
         with pytest.raises(NotReady):
             await ask(worker, "a.test")
         hello, counter = [await load(worker, tmp_path, guest) for guest in ("hello", "counter")]
-        worker.set([Site(hello, ("a.test", "b.test")), Site(counter, ("*.c.test",))])
+        worker.set([Served(hello, ("a.test", "b.test")), Served(counter, ("*.c.test",))])
         assert await ask(worker, "a.test") == await ask(worker, "B.test:8080") == b"hello"
         assert await ask(worker, "x.c.test") == b"1"
         with pytest.raises(HostUnknown):
@@ -141,9 +141,9 @@ async def test_many_apps_answer_for_their_own_hosts(tmp_path: Path) -> None:
 async def test_two_apps_cannot_have_one_host(tmp_path: Path) -> None:
     async with open_worker(tmp_path / "cache", SMALL) as worker:
         hello, counter = [await load(worker, tmp_path, guest) for guest in ("hello", "counter")]
-        worker.set([Site(hello, ("a.test",))])
+        worker.set([Served(hello, ("a.test",))])
         with pytest.raises(HostTaken, match=r"a\.test"):
-            worker.set([Site(hello, ("a.test",)), Site(counter, ("A.test",))])
+            worker.set([Served(hello, ("a.test",)), Served(counter, ("A.test",))])
         assert await ask(worker, "a.test") == b"hello", "the old ones go on"
         counter.close()
 
@@ -151,12 +151,12 @@ async def test_two_apps_cannot_have_one_host(tmp_path: Path) -> None:
 async def test_an_app_that_is_served_no_more_ends_what_it_began(tmp_path: Path) -> None:
     async with open_worker(tmp_path / "cache", SMALL) as worker, trio.open_nursery() as nursery:
         sleep, hello = [await load(worker, tmp_path, guest) for guest in ("sleep", "hello")]
-        worker.set([Site(sleep)])
+        worker.set([Served(sleep)])
         slow = FakeExchange(head(target="/100"))
         nursery.start_soon(worker.handle, slow)
         while not worker.statistics().requests_active:
             await trio.testing.wait_all_tasks_blocked()
-        worker.set([Site(hello)])
+        worker.set([Served(hello)])
         assert await ask(worker, "any") == b"hello"
         await trio.testing.wait_all_tasks_blocked()
         assert worker.statistics().retiring == 1
@@ -168,7 +168,7 @@ async def test_an_app_that_is_served_no_more_ends_what_it_began(tmp_path: Path) 
 async def test_draining_waits_for_what_was_begun(tmp_path: Path) -> None:
     async with open_worker(tmp_path / "cache", SMALL) as worker, trio.open_nursery() as nursery:
         sleep, hello = [await load(worker, tmp_path, guest) for guest in ("sleep", "hello")]
-        worker.set([Site(sleep, ("a.test",)), Site(hello, ("b.test",))])
+        worker.set([Served(sleep, ("a.test",)), Served(hello, ("b.test",))])
         slow = FakeExchange(head(authority="a.test", target="/100"))
         nursery.start_soon(worker.handle, slow)
         while not worker.statistics().requests_active:
@@ -182,7 +182,7 @@ async def test_draining_waits_for_what_was_begun(tmp_path: Path) -> None:
 
 async def test_everybody_who_drains_is_told(tmp_path: Path) -> None:
     async with open_worker(tmp_path / "cache", SMALL) as worker, trio.open_nursery() as nursery:
-        worker.set([Site(await load(worker, tmp_path, "sleep"))])
+        worker.set([Served(await load(worker, tmp_path, "sleep"))])
         nursery.start_soon(worker.handle, FakeExchange(head(target="/100")))
         while not worker.statistics().requests_active:
             await trio.testing.wait_all_tasks_blocked()
