@@ -206,7 +206,7 @@ class ContextInvalid(EdgedError):
 class FleetUnreachable(EdgedError):
     """No node of the context answers."""
 
-    code = "fleet.unreachable"
+    code = "fleet.no-node"
     exit_status = 69
     default_remedy = "Check the network and the nodes' addresses; `edged login` with another address adds a node."
 
@@ -539,6 +539,97 @@ class EngineMismatch(EdgedError):
     code = "engine.mismatch"
     exit_status = 70
     default_remedy = "Install the wasmtime version that edged pins."
+
+
+# --- another party of the fleet, or the way to it (edged.fleet) ---
+
+
+class LinkError(EdgedError):
+    """A party that could not be reached, or a link that broke."""
+
+    code = "fleet.unreachable"
+    exit_status = 69
+    default_remedy = "Check the address and the network, then try again."
+
+
+class PeerUntrusted(LinkError):
+    """TLS with a certificate that is not in the roster, on either end."""
+
+    code = "fleet.untrusted"
+    exit_status = 77
+    default_remedy = "Compare the certificate with the fleet's roster; edged login fetches a newer roster."
+
+
+class ProtocolError(LinkError):
+    """The other end broke the protocol of docs/protocol.md, or speaks another version or for another fleet."""
+
+    code = "fleet.protocol"
+    exit_status = 76
+    default_remedy = "Use the same version of edged on both ends, and an address of the same fleet."
+
+
+class RequestInvalid(EdgedError):
+    """A call that does not exist, or with arguments that it does not take."""
+
+    code = "fleet.request"
+    exit_status = 76
+    http_status = 400
+    default_remedy = "Use the same version of edged on both ends."
+
+
+class CallForbidden(EdgedError):
+    """A call that this party may not make, or not about this app."""
+
+    code = "fleet.forbidden"
+    exit_status = 77
+    http_status = 403
+    default_remedy = "Use a key that has the role, or have the operator give it one in the roster."
+
+
+class UploadRefused(EdgedError):
+    """An upload over its key's quota."""
+
+    code = "fleet.upload-refused"
+    exit_status = 73
+    http_status = 429
+    default_remedy = "Finish or give up the other uploads of this key; their leases end after an hour."
+
+
+class NotHere(EdgedError):
+    """A release, chunk or record that this node does not have, or that no accepted record names."""
+
+    code = "fleet.not-here"
+    exit_status = 66
+    http_status = 404
+    default_remedy = "Ask another node, or push the app again."
+
+
+class ReleaseUnavailable(EdgedError):
+    """A release that no reachable peer could give whole. The message has each source's reason."""
+
+    code = "fleet.release-unavailable"
+    exit_status = 69
+    default_remedy = "Wait for the nodes that have it to be reachable, or push the app again."
+
+
+class RemoteError(EdgedError):
+    """What the other end answered a call with.
+
+    Attributes:
+        code: of the error over there; `exit_status` and `http_status` are those of our error of that code, if any.
+    """
+
+    code = "fleet.remote"
+    exit_status = 70
+    http_status = 502
+    default_remedy = "See the log of the node that answered."
+
+    def __init__(self, message: str, *, remedy: str | None = None, code: str | None = None) -> None:
+        super().__init__(message, remedy=remedy)
+        if code is not None:
+            same = next((cls for cls in _subclasses(EdgedError) if cls.code == code), RemoteError)
+            # An instance's code stands before its class's: callers see the error as the other end raised it.
+            self.__dict__.update(code=code, exit_status=same.exit_status, http_status=same.http_status)
 
 
 def _subclasses(cls: type[EdgedError]) -> list[type[EdgedError]]:

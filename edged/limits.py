@@ -48,6 +48,56 @@ HTTP3_INBOX_COUNT_MAX = 256  # datagrams that wait for their connection's turn; 
 HTTP3_PACKETS_PER_TURN = 16  # datagrams taken before others run: each costs the loop 100 us
 HTTP2_BACKLOG_BYTES_MAX = 1 * MiB  # answers to a client's control frames that it does not read
 
+# --- links between the parties of a fleet (edged.fleet) ---
+
+FRAME_BYTES_MAX = 1 * MiB + 64 * KiB  # a chunk of 1 MiB that zstd could not shrink, and what stands around it
+FRAME_ANYONE_BYTES_MAX = 64 * KiB  # a frame of a party without a certificate: a voucher and a new certificate are 4 KiB
+FRAME_DEPTH_MAX = 12  # maps and arrays inside each other; `status` has 7
+FRAME_ITEM_COUNT_MAX = 65_536  # values of one frame: an empty array takes one byte here and 56 in memory
+LINK_READ_BYTES = 64 * KiB  # one receive, and one send
+LINK_HANDSHAKE_TIMEOUT_S = 10.0  # TCP, TLS and both hellos: four round trips of 250 ms are one second
+LINK_WRITE_TIMEOUT_S = 30.0  # a peer that takes less than LINK_READ_BYTES in this time is cut
+LINK_PING_INTERVAL_S = 10.0  # how often the round trip is measured, and how fast silence is noticed
+LINK_SILENCE_S_MAX = 30.0  # three pings without any answer: the peer is gone, or the way to it
+LINK_OUTBOX_BYTES_MAX = 4 * MiB  # frames that wait to be sent; whoever has more to send waits
+LINK_REQUESTS_OPEN_MAX = 64  # each way on one link: 16 chunks at once take 4 MiB/s over 250 ms
+LINK_CALL_TIMEOUT_S = 30.0  # an answer to a call that names no time of its own
+LINK_COUNT_MAX = 512  # links into one node: 100 nodes, and publishers
+LINK_PER_ADDRESS_MAX = 64  # of one IPv4 address or IPv6 /64: a lab of nodes, or an office of publishers
+LINK_PER_PEER_MAX = 16  # of one certificate: a node needs one, a build server one for each push
+LINK_ANYONE_COUNT_MAX = 16  # without a certificate, at once: new nodes; each makes one call
+STREAM_WINDOW = 64  # items of a stream that are under way unasked; more when the reader has taken some
+STREAM_ITEM_BYTES_MAX = 64 * KiB  # one item: a log line has 4 KiB. With the window: 4 MiB for one stream
+RECONNECT_S_LOWEST = 0.5  # first pause after a link broke, doubled each time, with jitter
+RECONNECT_S_HIGHEST = 60.0  # and the longest: an hour's outage ends a minute after its cause does
+REMOTE_TEXT_CHARS_MAX = 2_000  # message or remedy of an error from the other end
+
+# --- what parties of a fleet tell each other (edged.fleet) ---
+
+SPREAD_PEER_COUNT = 3  # peers that a new record is offered to at once: reaches 100 nodes in five hops
+SPREAD_QUEUE_MAX = 1_000  # new records that wait to be offered; anti-entropy brings the rest
+SYNC_INTERVAL_S_LOWEST = 5.0  # between two comparisons with a random peer, with jitter
+SYNC_INTERVAL_S_HIGHEST = 15.0
+SYNC_ROUND_COUNT_MAX = 64  # messages of one comparison: 200 apps that differ in all take about 10
+REPORT_INTERVAL_S_LOWEST = 2.0  # between two exchanges of reports
+REPORT_INTERVAL_S_HIGHEST = 5.0
+REPORT_UP_S = 15.0  # heard of within: three exchanges may be lost
+REPORT_COUNT_MAX = 1_000  # nodes in one message, or on the board
+REPORT_APP_COUNT_MAX = 1_000  # apps in one report
+REPORT_ALARM_COUNT_MAX = 100  # alarms in one report
+REPORT_TEXT_CHARS_MAX = 500  # a message of an error or an alarm in a report
+RECORDS_PER_MESSAGE_MAX = 256  # records or names of records in one message; FRAME_BYTES_MAX holds too
+CHUNKS_PER_MESSAGE_MAX = 10_000  # digests in one question: 72 bytes each; 1.2 GB of chunks of the usual size
+UPLOAD_LEASE_S = 3_600.0  # what an upload has brought is kept so long for its release to come
+UPLOAD_BYTES_MAX = 1024 * MiB  # of one key, uploaded and not yet part of a release
+UPLOAD_LEASES_PER_KEY_MAX = 8  # uploads of one key at once
+SERVE_THREAD_COUNT_MAX = 4  # chunks read and verified at once for all peers: other threads are for others
+
+# --- bringing a release here (edged.fleet.fetch) ---
+
+FETCH_CALL_TIMEOUT_S = 30.0  # one chunk of 1 MiB at 300 kbit/s; slower sources are given up
+FETCH_STORE_COUNT_MAX = 4  # chunks decompressed and written at once
+
 # --- a component, before it runs (edged.wasm) ---
 
 COMPONENT_BYTES_MAX = 64 * MiB  # a Spin Python SDK app has 37 MB; compile time and memory grow with it
