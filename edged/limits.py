@@ -316,7 +316,6 @@ ROSTER_BYTES_MAX = 16 * MiB  # signed, with a certificate of 400 bytes for each 
 CONTEXT_NODES_MAX = 256  # addresses to try; one that answers is enough
 PUSH_TIMEOUT_S = 300.0  # until every region is live or failed, after the record is published; a region may compile
 UPLOADS_MAX = 8  # chunks on their way at once: 8 MiB fill 250 ms at 250 Mbit/s
-UPLOAD_LEASE_S = 3600.0  # how long a node keeps chunks of an upload that was not published yet
 VARIABLES_MAX = 256  # of one deployment; a manifest rarely declares ten
 VARIABLE_VALUE_BYTES_MAX = 64 * KiB  # of one; a PEM certificate chain fits
 
