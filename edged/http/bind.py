@@ -31,13 +31,17 @@ def parse_address(text: str) -> tuple[str, int]:
     return host or "::", int(port)
 
 
-def bind(host: str, port: int, *, find_free_port: bool = False, reuse_port: bool = False) -> list[socket.socket]:
+def bind(
+    host: str, port: int, *, find_free_port: bool = False, reuse_port: bool = False, listen: bool = True
+) -> list[socket.socket]:
     """Bind and listen on TCP, on every address of `host`, non-blocking.
 
     Args:
         port: 0 for any; the same for all addresses.
         find_free_port: if the port is taken, try the next ones, as many as Spin does.
         reuse_port: share the port with other processes of the same user.
+        listen: False only to bind: clients are refused, or get to those who share the port, until somebody calls
+            `listen` on the sockets.
 
     Raises:
         ListenError: the address is taken, not ours, not allowed or not known.
@@ -50,7 +54,7 @@ def bind(host: str, port: int, *, find_free_port: bool = False, reuse_port: bool
         candidates = [port]
     for candidate in candidates:
         try:
-            return _bind_all(host, candidate, socket.SOCK_STREAM, reuse_port=reuse_port)
+            return _bind_all(host, candidate, socket.SOCK_STREAM, reuse_port=reuse_port, listen=listen)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise _listen_error(host, candidate, error) from None
@@ -68,7 +72,7 @@ def bind_udp(addresses: list[tuple[str, int]], *, reuse_port: bool = False) -> l
         sockets = []
         for host, port in addresses:
             try:
-                bound = _bind_all(host, port, socket.SOCK_DGRAM, reuse_port=reuse_port)
+                bound = _bind_all(host, port, socket.SOCK_DGRAM, reuse_port=reuse_port, listen=False)
             except OSError as error:
                 raise _listen_error(host, port, error) from None
             for sock in bound:
@@ -78,7 +82,7 @@ def bind_udp(addresses: list[tuple[str, int]], *, reuse_port: bool = False) -> l
         return sockets
 
 
-def _bind_all(host: str, port: int, kind: socket.SocketKind, *, reuse_port: bool) -> list[socket.socket]:
+def _bind_all(host: str, port: int, kind: socket.SocketKind, *, reuse_port: bool, listen: bool) -> list[socket.socket]:
     """One socket per address of the name; all or none."""
     if host == "::" and not socket.has_dualstack_ipv6():
         host = "0.0.0.0"  # noqa: S104 - all interfaces were asked for
@@ -107,7 +111,7 @@ def _bind_all(host: str, port: int, kind: socket.SocketKind, *, reuse_port: bool
                     sock.close()
                     continue
                 raise
-            if kind == socket.SOCK_STREAM:
+            if listen:
                 sock.listen(LISTEN_BACKLOG)
             sockets.append(sock)
         if not sockets:

@@ -5,8 +5,9 @@ out. Each request's exchange is a task of its own; what it sends goes into aioqu
 is woken to put it on the wire. Request bodies are bounded by their stream's window, which moves as the handler takes
 the bytes; response bytes are added only when the former ones were sent.
 
-aioquic itself gives windows back on receipt and takes as many bytes as one cares to give; `Quic` is where its private
-names are used to bound both. hypercorn's HTTP/3 does neither, and does not tell an application that its client left.
+aioquic itself gives windows back on receipt, takes as many bytes as one cares to give, and has one certificate; `Quic`
+is where its private names are used to bound both and to choose a certificate by name. hypercorn's HTTP/3 does neither,
+and does not tell an application that its client left.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from contextlib import suppress
 
 import structlog
 import trio
+from aioquic._buffer import Buffer  # aioquic.buffer does not export it to type checkers
 from aioquic.h3.connection import ErrorCode, H3Connection, ProtocolError
 from aioquic.h3.events import DataReceived, H3Event, HeadersReceived
+from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import (
     ConnectionIdIssued,
@@ -34,6 +37,7 @@ from aioquic.quic.packet import QuicFrameType
 from aioquic.quic.packet_builder import QuicPacketBuilder
 from aioquic.quic.recovery import QuicPacketSpace
 from aioquic.quic.stream import QuicStream
+from aioquic.tls import pull_client_hello
 
 from edged.errors import RequestRefused
 from edged.http.connection_set import ConnectionSet
@@ -59,10 +63,31 @@ _FRAME_BYTES_MAX = 1 + 8 + 8  # MAX_STREAM_DATA (RFC 9000 section 19.10)
 
 
 class Quic(QuicConnection):
-    """A server's QUIC connection whose request streams have windows that follow their reader."""
+    """A server's QUIC connection whose request streams have windows that follow their reader, and whose certificate is
+    that of the host which the client names (SNI, RFC 6066 section 3)."""
+
+    certificate_for: Callable[[str | None], QuicConfiguration]
+    """The certificate, chain and key for a host, or for a client that names none."""
 
     unread: Callable[[int], int | None]
     """How many body bytes of a stream nobody took yet; None while the stream has no request."""
+
+    def _initialize(self, peer_cid: bytes) -> None:
+        super()._initialize(peer_cid)
+        handle_hello = self.tls._server_handle_hello
+
+        def choose_certificate(hello: Buffer, initial: Buffer, handshake: Buffer) -> None:
+            start = hello.tell()
+            name = pull_client_hello(hello).server_name
+            hello.seek(start)
+            chosen = self.certificate_for(name)
+            self.tls.certificate = chosen.certificate
+            self.tls.certificate_chain = chosen.certificate_chain
+            self.tls.certificate_private_key = chosen.private_key
+            handle_hello(hello, initial, handshake)
+
+        # aioquic has one certificate for all and no callback; the hello is where it looks at the client's name.
+        self.tls._server_handle_hello = choose_certificate  # type: ignore[method-assign,assignment]
 
     def _write_stream_limits(self, builder: QuicPacketBuilder, space: QuicPacketSpace, stream: QuicStream) -> None:
         stream_id = stream.stream_id

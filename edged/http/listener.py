@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ from edged.http.connection_set import ConnectionSet
 from edged.http.exchange import Handler
 from edged.http.http2 import Http2Connection
 from edged.http.response import encode_head, error_response
-from edged.http.tls import ALPN_HTTP2, TlsFiles, server_context
+from edged.http.tls import ALPN_HTTP2, Certificate, Certificates, TlsFiles
 from edged.http.transport import SocketTransport, TlsTransport
 from edged.limits import (
     ACCEPT_PAUSE_S,
@@ -57,8 +58,10 @@ class ListenOptions:
         port: 0 for any free one.
         find_free_port: if the port is taken, try the next ones.
         reuse_port: share the port with the other workers.
-        tls: speak TLS, with HTTP/2 for clients that offer it.
+        sockets: bound already, by whoever started this process; host, port and the two flags mean nothing then.
+        tls: speak TLS, with HTTP/2 for clients that offer it. `Certificates` may be shared by listeners, and changed.
         http3: with TLS, also speak HTTP/3 on the UDP port of the same number, and tell clients so (RFC 7838).
+        udp_sockets: for HTTP/3, where `sockets` are given.
         connection_count_max, connection_per_address_max: of all protocols; see `edged.http.admission`.
     """
 
@@ -66,8 +69,10 @@ class ListenOptions:
     port: int = 0
     find_free_port: bool = False
     reuse_port: bool = False
-    tls: TlsFiles | None = None
+    sockets: Sequence[socket.socket] = ()
+    tls: TlsFiles | Certificates | None = None
     http3: bool = False
+    udp_sockets: Sequence[socket.socket] = ()
     connection_count_max: int = CONNECTION_COUNT_MAX
     connection_per_address_max: int = CONNECTION_PER_ADDRESS_MAX
 
@@ -98,23 +103,27 @@ class Listener:
 
     def __init__(self, handler: Handler, options: ListenOptions) -> None:
         self._options = options
-        self._context = None if options.tls is None else server_context(options.tls)
-        self._sockets = bind(
+        tls = options.tls
+        self._certificates = Certificates([Certificate(("*",), tls)]) if isinstance(tls, TlsFiles) else tls
+        self._sockets = list(options.sockets) or bind(
             options.host, options.port, find_free_port=options.find_free_port, reuse_port=options.reuse_port
         )
+        for sock in options.sockets:
+            sock.setblocking(False)
+            sock.listen(LISTEN_BACKLOG)  # once more, should it listen already: that changes nothing
         self.addresses: list[tuple[str, int]] = [sock.getsockname()[:2] for sock in self._sockets]
         self._connections = ConnectionSet(handler)
         self._admission = Admission(options.connection_count_max, options.connection_per_address_max)
         self._endpoints: list[QuicEndpoint] = []
-        if options.tls is not None and options.http3:
-            self._open_http3(options.tls)
+        if self._certificates is not None and options.http3:
+            self._open_http3(self._certificates)
         self._turning_away = 0
         self._stop = trio.Event()
 
     @property
     def urls(self) -> list[str]:
         """One for each address."""
-        scheme = "http" if self._context is None else "https"
+        scheme = "http" if self._certificates is None else "https"
         return [
             f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
             for host, port in self.addresses
@@ -170,15 +179,15 @@ class Listener:
         for endpoint in self._endpoints:
             endpoint.close()
 
-    def _open_http3(self, files: TlsFiles) -> None:
+    def _open_http3(self, certificates: Certificates) -> None:
         from edged.http.quic import QuicEndpoint  # noqa: PLC0415 - takes 200 ms, which other listeners need not pay
 
         try:
-            bound = bind_udp(self.addresses, reuse_port=self._options.reuse_port)
+            bound = list(self._options.udp_sockets) or bind_udp(self.addresses, reuse_port=self._options.reuse_port)
         except ListenError:
             self.close()
             raise
-        self._endpoints = [QuicEndpoint(self._connections, self._admission, sock, files) for sock in bound]
+        self._endpoints = [QuicEndpoint(self._connections, self._admission, sock, certificates) for sock in bound]
         self._connections.alt_svc = b'h3=":%d"; ma=86400' % self.addresses[0][1]
 
     async def _accept_forever(self, listening: socket.socket, serving: trio.Nursery) -> None:
@@ -205,7 +214,7 @@ class Listener:
         connected.setblocking(False)
         if self._admission.enter(client[0]):
             serving.start_soon(self._serve_connection, connected, client)
-        elif self._turning_away < REFUSAL_COUNT_MAX and self._context is None:
+        elif self._turning_away < REFUSAL_COUNT_MAX and self._certificates is None:
             self._turning_away += 1
             serving.start_soon(self._turn_away, connected)
         else:
@@ -213,10 +222,10 @@ class Listener:
 
     async def _serve_connection(self, connected: socket.socket, client: tuple[str, int]) -> None:
         try:
-            if self._context is None:
+            if self._certificates is None:
                 await Connection(self._connections, SocketTransport(connected), client).run()
             else:
-                await self._serve_tls(connected, client, self._context)
+                await self._serve_tls(connected, client, self._certificates.context)
         finally:
             self._admission.leave(client[0])
 

@@ -27,7 +27,7 @@ from aioquic.quic.retry import QuicRetryTokenHandler
 from edged.http.admission import Admission, client_address
 from edged.http.connection_set import ConnectionSet
 from edged.http.http3 import Http3Connection, Quic
-from edged.http.tls import TlsFiles
+from edged.http.tls import Certificates, TlsFiles
 from edged.limits import HTTP3_PACKETS_PER_TURN, IDLE_TIMEOUT_S, READ_CHUNK_BYTES
 
 _DATAGRAM_BYTES_MAX = 65536
@@ -38,10 +38,12 @@ class QuicEndpoint:
     """One UDP socket and the connections on it.
 
     Args:
-        files: already known to be good.
+        certificates: already known to be good.
     """
 
-    def __init__(self, connections: ConnectionSet, admission: Admission, bound: socket.socket, files: TlsFiles) -> None:
+    def __init__(
+        self, connections: ConnectionSet, admission: Admission, bound: socket.socket, certificates: Certificates
+    ) -> None:
         self._connections = connections
         self._admission = admission
         self._socket = bound
@@ -52,7 +54,10 @@ class QuicEndpoint:
             is_client=False,
             max_stream_data=READ_CHUNK_BYTES,
         )
-        self._configuration.load_cert_chain(files.certificate, files.key)
+        self._certificates = certificates
+        self._certificates_version = certificates.version
+        self._loaded: dict[TlsFiles, QuicConfiguration] = {}
+        self._load(certificates.files_for(None), self._configuration)
         self._tokens = QuicRetryTokenHandler()
         self._by_id: dict[bytes, Http3Connection] = {}
 
@@ -101,6 +106,24 @@ class QuicEndpoint:
             else:
                 self._retry(header, address)
 
+    def _certificate_for(self, name: str | None) -> QuicConfiguration:
+        """Of the files that TLS has, as they were when a client first asked for them since they were set."""
+        if self._certificates_version != self._certificates.version:
+            self._certificates_version = self._certificates.version
+            self._loaded.clear()
+        files = self._certificates.files_for(name)
+        if files not in self._loaded:
+            self._load(files, QuicConfiguration(is_client=False))
+        return self._loaded[files]
+
+    def _load(self, files: TlsFiles, configuration: QuicConfiguration) -> None:
+        try:
+            configuration.load_cert_chain(files.certificate, files.key)
+        except (OSError, ValueError, IndexError):
+            # Replaced at this very moment. What there is of the others will do until they are set again.
+            configuration = self._configuration
+        self._loaded[files] = configuration
+
     def _retry(self, header: QuicHeader, address: Any) -> None:
         assert header.version is not None
         source_id = os.urandom(_CONNECTION_ID_BYTES)
@@ -136,6 +159,7 @@ class QuicEndpoint:
             original_destination_connection_id=original_id,
             retry_source_connection_id=header.destination_cid,
         )
+        quic.certificate_for = self._certificate_for
         ids: set[bytes] = set()
 
         def route(connection_id: bytes, ours: bool) -> None:

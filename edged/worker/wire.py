@@ -87,16 +87,16 @@ def parse_record(kind: type[RecordT], value: object) -> RecordT:
     Raises:
         ControlError
     """
-    hints = _hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]  # classes are hashable
     if not isinstance(value, dict) or value.keys() != hints.keys():
         raise broken(f"a {kind.__name__} with other fields")
     return kind(**{name: _parse(hint, value[name], name) for name, hint in hints.items()})
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
+def _hints(kind: type[Any]) -> dict[str, Any]:
     hints = get_type_hints(kind)
-    return {field.name: hints[field.name] for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
+    return {field.name: hints[field.name] for field in fields(kind)}
 
 
 def _parse(hint: Any, value: object, name: str) -> Any:
@@ -106,8 +106,8 @@ def _parse(hint: Any, value: object, name: str) -> Any:
             return parse_latency(value)
         except ValueError as error:
             raise broken(str(error)) from None
-    if is_dataclass(hint):
-        return parse_record(hint, value)  # type: ignore[arg-type]  # a class, not an instance
+    if isinstance(hint, type) and is_dataclass(hint):
+        return parse_record(hint, value)
     if hint is float and type(value) in (int, float):
         return value
     if hint in (str, bool, int) and type(value) is hint and not (hint is int and not 0 <= value <= _INT_MAX):  # type: ignore[operator]

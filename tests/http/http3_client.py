@@ -25,8 +25,8 @@ POST: list[Header] = [(b":method", b"POST"), *GET[1:]]
 class Client:
     """One QUIC connection; what arrives is kept by stream."""
 
-    def __init__(self, address: tuple[str, int], authority: trustme.CA) -> None:
-        configuration = QuicConfiguration(is_client=True, alpn_protocols=H3_ALPN, server_name="localhost")
+    def __init__(self, address: tuple[str, int], authority: trustme.CA, server_name: str = "localhost") -> None:
+        configuration = QuicConfiguration(is_client=True, alpn_protocols=H3_ALPN, server_name=server_name)
         configuration.load_verify_locations(cadata=authority.cert_pem.bytes())
         self.quic = QuicConnection(configuration=configuration)
         self.h3: H3Connection | None = None

@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -27,7 +28,7 @@ from edged.http.connection_set import ConnectionSet
 from edged.http.exchange import ClientGone, Exchange, Handler, Header
 from edged.http.http3 import Http3Connection
 from edged.http.listener import Listener, ListenOptions, serve
-from edged.http.tls import TlsFiles
+from edged.http.tls import Certificate, Certificates, TlsFiles
 from edged.limits import (
     BODY_TIMEOUT_S,
     HTTP2_RESET_COUNT_MAX,
@@ -429,3 +430,39 @@ async def test_a_taken_udp_port(tls_files: TlsFiles) -> None:
             bind_udp([("127.0.0.1", port)])
         with pytest.raises(ListenError, match=str(port)):
             await serve(hello, ListenOptions(port=port, tls=tls_files, http3=True))
+
+
+# --- several certificates ---
+
+
+@pytest.mark.parametrize("name", ["localhost", "shop.example.com", "a.example.org"])
+async def test_the_certificate_is_that_of_the_name(
+    authority: trustme.CA, tls_files: TlsFiles, tmp_path: Path, name: str
+) -> None:
+    """The client checks that it is, and gives up otherwise."""
+
+    def make(host: str) -> Certificate:
+        issued = authority.issue_cert(host)
+        certificate, key = tmp_path / f"{len(host)}.crt", tmp_path / f"{len(host)}.key"
+        certificate.write_bytes(issued.cert_chain_pems[0].bytes())
+        key.write_bytes(issued.private_key_pem.bytes())
+        return Certificate((host,), TlsFiles(certificate, key))
+
+    certificates = Certificates([Certificate(("localhost",), tls_files), make("*.example.org")])
+    async with trio.open_nursery() as nursery:
+        listener: Listener = await nursery.start(serve, hello, ListenOptions(tls=certificates, http3=True))
+        certificates.set([Certificate(("localhost",), tls_files), make("*.example.org"), make("shop.example.com")])
+        client = Client(listener.addresses[0], authority, name)
+        nursery.start_soon(client.run)
+        assert await client.answer(await client.request()) == (200, b"hello")
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_name_that_no_certificate_is_for(authority: trustme.CA, tls_files: TlsFiles) -> None:
+    async with trio.open_nursery() as nursery:
+        listener: Listener = await nursery.start(serve, hello, ListenOptions(tls=tls_files, http3=True))
+        client = Client(listener.addresses[0], authority, "elsewhere.test")
+        nursery.start_soon(client.run)
+        await client.until(lambda: client.terminated is not None)
+        assert "elsewhere.test" in client.terminated.reason_phrase
+        nursery.cancel_scope.cancel()

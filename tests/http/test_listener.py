@@ -19,6 +19,7 @@ import trio
 import trio.testing
 
 from edged.errors import ListenError, TlsError
+from edged.http.bind import bind
 from edged.http.exchange import Exchange, Handler
 from edged.http.listener import Listener, ListenerStatistics, ListenOptions, serve
 from edged.http.tls import TlsFiles
@@ -339,6 +340,24 @@ async def test_a_taken_port() -> None:
     async with listening() as listener:
         with pytest.raises(ListenError):
             await serve(hello, ListenOptions(port=listener.addresses[0][1]))
+
+
+async def test_sockets_that_were_bound_by_others() -> None:
+    """Bound only, they refuse; a listener makes them listen. A second one with the same ones changes nothing."""
+    bound = bind("127.0.0.1", 0, reuse_port=True, listen=False)
+    address = bound[0].getsockname()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+    listener = Listener(hello, ListenOptions(sockets=[sock.dup() for sock in bound]))
+    assert listener.addresses == [address]
+    waiting = socket.create_connection(address)
+    waiting.sendall(GET)
+    listener.close()  # as a process that dies: the other copy is open, and the connection waits in it
+    async with listening(sockets=bound) as successor:
+        assert successor.addresses == [address]
+        stream = trio.SocketStream(trio.socket.from_stdlib_socket(waiting))
+        assert (await stream.receive_some()).startswith(b"HTTP/1.1 200")
+        await stream.aclose()
 
 
 async def test_bad_tls_files(tls_files: TlsFiles) -> None:

@@ -10,7 +10,7 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from edged.errors import TlsError
-from edged.http.tls import TlsFiles, server_context
+from edged.http.tls import ALPN_HTTP2, Certificate, Certificates, TlsFiles, server_context
 
 
 @pytest.fixture
@@ -64,3 +64,103 @@ def test_an_encrypted_key_does_not_ask_for_its_password(files: TlsFiles, tmp_pat
     )
     with pytest.raises(TlsError, match="encrypted"):
         server_context(TlsFiles(files.certificate, locked))
+
+
+# --- several certificates, chosen by the name that the client asks for ---
+
+
+class Issued:
+    """Certificates of one authority, as files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority = trustme.CA()
+        self.folder = folder
+
+    def make(self, *hosts: str, file: str | None = None) -> Certificate:
+        issued = self.authority.issue_cert(*hosts)
+        name = file or hosts[0].replace("*", "any")
+        certificate, key = self.folder / f"{name}.crt", self.folder / f"{name}.key"
+        certificate.write_bytes(issued.cert_chain_pems[0].bytes())
+        key.write_bytes(issued.private_key_pem.bytes())
+        return Certificate(hosts, TlsFiles(certificate, key))
+
+    def shown_to(self, certificates: Certificates, name: str | None) -> set[str]:
+        """Shake hands in memory: the hosts of the certificate that a client gets that asks for `name`."""
+        context = ssl.create_default_context()
+        self.authority.configure_trust(context)
+        context.check_hostname = False  # what is shown where none fits is looked at as well
+        context.set_alpn_protocols([ALPN_HTTP2])
+        to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = context.wrap_bio(to_client, to_server, server_hostname=name)
+        server = certificates.context.wrap_bio(to_server, to_client, server_side=True)
+        waiting = {client, server}
+        for end in (client, server) * 4:
+            try:
+                end.do_handshake()
+                waiting.discard(end)
+            except ssl.SSLWantReadError:
+                pass
+        assert not waiting
+        assert client.selected_alpn_protocol() == ALPN_HTTP2
+        shown = client.getpeercert()
+        assert shown is not None
+        return {value for _, value in shown["subjectAltName"]}  # type: ignore[misc]
+
+
+@pytest.fixture
+def issued(tmp_path: Path) -> Issued:
+    return Issued(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("shop.example.com", "shop.example.com"),
+        ("SHOP.example.com", "shop.example.com"),
+        ("blog.example.com", "*.example.com"),
+        ("example.com", "first.test"),
+        ("elsewhere.test", "first.test"),
+        (None, "first.test"),
+    ],
+)
+def test_the_certificate_is_that_of_the_name(issued: Issued, name: str | None, shown: str) -> None:
+    certificates = Certificates(
+        [issued.make("first.test"), issued.make("*.example.com"), issued.make("shop.example.com")]
+    )
+    assert issued.shown_to(certificates, name) == {shown}
+    assert certificates.files_for(name).certificate.stem == shown.replace("*", "any")
+
+
+def test_one_for_all_hosts_goes_before_the_first(issued: Issued) -> None:
+    anything = Certificate(("*",), issued.make("anything.test").files)
+    certificates = Certificates([issued.make("first.test"), anything])
+    assert issued.shown_to(certificates, "elsewhere.test") == {"anything.test"}
+    assert issued.shown_to(certificates, None) == {"anything.test"}
+    assert issued.shown_to(certificates, "first.test") == {"first.test"}
+
+
+def test_certificates_are_changed_while_listening(issued: Issued) -> None:
+    first = issued.make("first.test")
+    certificates = Certificates([first])
+    issued.make("renewed.test", file="first.test")  # the same files, as a renewal writes them
+    assert issued.shown_to(certificates, "first.test") == {"first.test"}
+    certificates.set([first, issued.make("second.test")])
+    assert issued.shown_to(certificates, "first.test") == {"renewed.test"}
+    assert issued.shown_to(certificates, "second.test") == {"second.test"}
+    assert certificates.version == 2
+
+
+def test_what_cannot_be_used_changes_nothing(issued: Issued) -> None:
+    first = issued.make("first.test")
+    certificates = Certificates([first])
+    second = issued.make("second.test")
+    second.files.key.write_text("no key")
+    for bad, message in (
+        ([second], "not a certificate and its key"),
+        ([first, Certificate(("FIRST.test",), first.files)], "two certificates are for first.test"),
+        ([], "no certificate"),
+    ):
+        with pytest.raises(TlsError, match=message):
+            certificates.set(bad)
+        assert issued.shown_to(certificates, "second.test") == {"first.test"}
+    assert certificates.version == 1
