@@ -112,14 +112,15 @@ class RegionChanged(Event):
     """A region came further, or not.
 
     Attributes:
-        stage: `waiting`, `fetch`, `verify`, `compile`, `probe`, `live`, `failed`, `reverted` or `silent`: the least
-            advanced of its nodes; `failed` and `reverted` before all others.
+        stage: one of docs/status.md: the least advanced of its nodes, and `failed` before all others. Nodes that are
+            not heard of hold up none; a region with no other is `silent`.
         nodes_live: nodes that serve the deployment.
-        nodes_total: nodes that are asked to: those not heard of are left out, if others are there.
-        bytes_done: fetched by all its nodes together.
+        nodes_total: nodes of the region.
+        nodes_silent: those of them that are not heard of.
+        bytes_done: plain bytes fetched by all its nodes together.
         bytes_total: to be fetched by them.
         bytes_saved: what they had already.
-        error: why a node of it failed, or "".
+        error: why nodes of it failed, or "".
     """
 
     name: ClassVar[str] = "region"
@@ -127,6 +128,7 @@ class RegionChanged(Event):
     stage: str
     nodes_live: int
     nodes_total: int
+    nodes_silent: int
     bytes_done: int
     bytes_total: int
     bytes_saved: int

@@ -10,26 +10,24 @@ from edged.publish.event import RegionChanged
 STAGES = ("waiting", "fetch", "verify", "compile", "probe", "live")
 """What a node goes through, in this order."""
 
-FAILED = frozenset({"failed", "reverted"})
+FAILED = ("failed", "reverted")
+SUPERSEDED = "superseded"
+SILENT = "silent"
 
-# What a node says before it heard of the deployment, and after it took part in an earlier one.
-_WAITING = frozenset({"idle", ""})
+_ENDS = frozenset({"live", SUPERSEDED, SILENT, *FAILED})
 
 
 @dataclass(frozen=True, slots=True)
 class NodeProgress:
-    """What one node says of one deployment.
+    """What one node says of one deployment: an item of the call `watch` (docs/status.md).
 
     Attributes:
-        sequence: of the deployment that it speaks of.
-        stage: as in `RegionChanged`.
         bytes_done, bytes_total, bytes_saved: of the release, plain.
         error: why it failed, or "".
     """
 
     region: str
     node: str
-    sequence: int
     stage: str
     bytes_done: int = 0
     bytes_total: int = 0
@@ -41,38 +39,23 @@ class Regions:
     """The regions of one deployment.
 
     Args:
-        nodes: region -> its nodes, each with whether it has been heard of lately.
-        sequence: of the deployment; what nodes say of an earlier one does not count.
+        nodes: region -> names of the nodes that are known to be there. More may speak up.
     """
 
-    def __init__(self, nodes: Mapping[str, Mapping[str, bool]], sequence: int) -> None:
-        self._sequence = sequence
-        self._nodes = {region: dict(states) for region, states in nodes.items()}
-        self._progress: dict[str, NodeProgress] = {}
+    def __init__(self, nodes: Mapping[str, Iterable[str]]) -> None:
+        self._nodes = {
+            region: {name: NodeProgress(region, name, "waiting") for name in names} for region, names in nodes.items()
+        }
         self._told: dict[str, RegionChanged] = {}
-        self.overtaken_by: int | None = None
-        """A later sequence that a node speaks of: somebody changed the app again."""
 
     def update(self, progress: NodeProgress) -> RegionChanged | None:
         """Take what a node says. Returns what became of its region, if that is new."""
-        if progress.region not in self._nodes or progress.sequence < self._sequence:
+        if progress.region not in self._nodes:
             return None
-        if progress.sequence > self._sequence:
-            self.overtaken_by = max(progress.sequence, self.overtaken_by or 0)
-            return None
-        self._nodes[progress.region][progress.node] = True  # whoever speaks is there
-        self._progress[progress.node] = progress
+        self._nodes[progress.region][progress.node] = progress
         return self._changed(progress.region)
 
-    def silent(self, node: str) -> RegionChanged | None:
-        """Take that a node has not been heard of lately."""
-        for region, states in self._nodes.items():
-            if states.get(node):
-                states[node] = False
-                return self._changed(region)
-        return None
-
-    def changes(self) -> Iterable[RegionChanged]:
+    def changes(self) -> list[RegionChanged]:
         """Every region whose state was not told yet."""
         return [event for region in self._nodes if (event := self._changed(region)) is not None]
 
@@ -81,17 +64,19 @@ class Regions:
         return {region: self._state(region).stage for region in self._nodes}
 
     def errors(self) -> dict[str, str]:
-        """Region -> why it failed, of those that did."""
-        return {region: state.error for region in self._nodes if (state := self._state(region)).stage in FAILED}
+        """Region -> why, of those that failed."""
+        states = [self._state(region) for region in self._nodes]
+        return {state.region: state.error for state in states if state.stage in FAILED}
 
     @property
     def is_settled(self) -> bool:
-        """Every region is live or failed; or silent, when there is nobody to wait for."""
-        return all(stage == "live" or stage in FAILED or stage == "silent" for stage in self.stages().values())
+        """No node that is there will come further by itself."""
+        return all(progress.stage in _ENDS for nodes in self._nodes.values() for progress in nodes.values())
 
     @property
-    def is_live(self) -> bool:
-        return all(stage == "live" for stage in self.stages().values())
+    def is_superseded(self) -> bool:
+        """A node knows a newer deployment: somebody changed the app again."""
+        return any(progress.stage == SUPERSEDED for nodes in self._nodes.values() for progress in nodes.values())
 
     def _changed(self, region: str) -> RegionChanged | None:
         state = self._state(region)
@@ -101,24 +86,28 @@ class Regions:
         return state
 
     def _state(self, region: str) -> RegionChanged:
-        states = self._nodes[region]
-        heard = [name for name, is_heard in states.items() if is_heard]
-        asked = [self._progress.get(name) or NodeProgress(region, name, self._sequence, "waiting") for name in heard]
-        stages = ["waiting" if one.stage in _WAITING else one.stage for one in asked]
-        bad = [one for one in asked if one.stage in FAILED]
-        if bad:
-            stage = bad[0].stage
-        elif not asked:
-            stage = "silent"
-        else:
-            stage = min(stages, key=lambda name: STAGES.index(name) if name in STAGES else 0)
+        # Whoever is not heard of does not hold up its neighbours, but a region with nobody else is not live.
+        heard = [progress for progress in self._nodes[region].values() if progress.stage != SILENT]
+        bad = [progress for progress in heard if progress.stage in FAILED]
         return RegionChanged(
             region,
-            stage,
-            nodes_live=stages.count("live"),
-            nodes_total=len(asked),
-            bytes_done=sum(one.bytes_done for one in asked),
-            bytes_total=sum(one.bytes_total for one in asked),
-            bytes_saved=sum(one.bytes_saved for one in asked),
-            error="; ".join(f"{one.node}: {one.error}" for one in bad[:3]),
+            _stage(heard),
+            nodes_live=sum(progress.stage == "live" for progress in heard),
+            nodes_total=len(self._nodes[region]),
+            nodes_silent=len(self._nodes[region]) - len(heard),
+            bytes_done=sum(progress.bytes_done for progress in heard),
+            bytes_total=sum(progress.bytes_total for progress in heard),
+            bytes_saved=sum(progress.bytes_saved for progress in heard),
+            error="; ".join(f"{progress.node}: {progress.error}" for progress in bad[:3]),
         )
+
+
+def _stage(heard: list[NodeProgress]) -> str:
+    stages = {progress.stage for progress in heard}
+    if not stages:
+        return SILENT
+    for worst in (*FAILED, SUPERSEDED):
+        if worst in stages:
+            return worst
+    # A stage that this edged does not know is some way between the first and the last.
+    return min(stages, key=lambda stage: STAGES.index(stage) if stage in STAGES else 1)

@@ -1,0 +1,118 @@
+"""What is wrong with a fleet, in words: the first thing that an operator reads. No input or output, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from edged.limits import CERTIFICATE_DAYS_WARNED, DISK_FREE_BYTES_WARNED
+from edged.publish.fleet_view import AppNodeView, AppView, FleetView, NodeView
+from edged.publish.regions import FAILED
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that somebody should look at.
+
+    Attributes:
+        severity: `error` for what is broken now, `warning` for what will be.
+        text: a sentence without its full stop.
+        remedy: what to do about it, or "".
+    """
+
+    severity: Severity
+    text: str
+    remedy: str = ""
+
+
+def diagnose(view: FleetView) -> tuple[Problem, ...]:
+    """All that is wrong, errors first. Empty if all is well."""
+    found = [*_nodes(view), *_apps(view), *_certificates(view), *_rest(view)]
+    return tuple(sorted(found, key=lambda problem: problem.severity != "error"))
+
+
+def _nodes(view: FleetView) -> Iterator[Problem]:
+    for region in view.regions:
+        if region.nodes_total and not region.nodes_up:
+            yield Problem("error", f"region {region.name} is dead: none of its {region.nodes_total} nodes is heard of")
+    for node in view.nodes:
+        where = f"node {node.name} in {node.region}"
+        if node.state == "never":
+            yield Problem("error", f"{where} was never heard of", f"Look whether edged runs at {node.address}.")
+        elif node.state != "up":
+            since = "" if node.heard_s is None else f": not heard of for {duration(node.heard_s)}"
+            yield Problem("error", f"{where} is dead{since}", f"Look whether edged runs at {node.address}.")
+        elif node.workers_total and (node.workers_ready or 0) < node.workers_total:
+            severity: Severity = "warning" if node.workers_ready else "error"
+            yield Problem(severity, f"{where} has {node.workers_ready or 0} of {node.workers_total} workers ready")
+        for alarm in node.alarms:
+            yield Problem("error", f"{where}: {alarm}")
+        if node.disk_free_bytes is not None and node.disk_free_bytes < DISK_FREE_BYTES_WARNED:
+            yield Problem("warning", f"{where} has {node.disk_free_bytes // 1024**2} MiB of disk left", "Make room.")
+
+
+def _apps(view: FleetView) -> Iterator[Problem]:
+    for app in view.apps:
+        for region in app.regions:
+            behind = [
+                node for node in app.nodes if node.region == region and node.state == "up" and is_behind(app, node)
+            ]
+            failed = [node for node in behind if node.stage in FAILED]
+            if failed:
+                why = failed[0].error_message or failed[0].error_code
+                yield Problem(
+                    "error",
+                    f"{app.name} {failed[0].stage} in {region}" + (f": {why}" if why else ""),
+                    f"Push a corrected one, or run `edged rollback {app.name}`.",
+                )
+            elif behind:
+                lowest = min(node.running for node in behind)
+                runs = f"it runs {lowest}" if lowest else "it runs none"
+                yield Problem(
+                    "warning", f"region {region} is behind with {app.name}: {runs}, should run {app.sequence}"
+                )
+
+
+def is_behind(app: AppView, node: AppNodeView) -> bool:
+    """Whether a node serves something else than it should."""
+    return node.running != app.sequence or node.stage != "live"
+
+
+def _certificates(view: FleetView) -> Iterator[Problem]:
+    parties = [(f"the certificate of node {node.name}", node.certificate_days) for node in view.nodes]
+    parties += [(f"the certificate of key {key.name}", key.certificate_days) for key in view.keys]
+    for what, days in parties:
+        if days is None or days >= CERTIFICATE_DAYS_WARNED:
+            continue
+        if days < 0:
+            yield Problem("error", f"{what} has expired", "Make a new one and sign the roster.")
+        else:
+            yield Problem("warning", f"{what} expires in {_days(days)}", "Make a new one and sign the roster.")
+
+
+def _rest(view: FleetView) -> Iterator[Problem]:
+    for alarm in view.alarms:
+        yield Problem("error", alarm)
+    behind = [node for node in view.nodes if _has_older_roster(view, node)]
+    for node in behind:
+        yield Problem("warning", f"node {node.name} has roster {node.roster_version}, not {view.roster_version}")
+
+
+def _has_older_roster(view: FleetView, node: NodeView) -> bool:
+    return node.state == "up" and node.roster_version is not None and node.roster_version < view.roster_version
+
+
+def _days(days: float) -> str:
+    count = int(days)
+    return "less than a day" if count < 1 else "1 day" if count == 1 else f"{count} days"
+
+
+def duration(seconds: float) -> str:
+    """In the largest unit that leaves something before the point: `40 s`, `3 min`, `5 h`, `12 d`."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} s"
