@@ -1,0 +1,134 @@
+"""Every error that leaves the registry: one class, one stable code, one sentence of remedy.
+
+Foreign exceptions (OSError, ValueError of a library) become one of these in the module that calls the foreign thing.
+The shape is that of every error of the program: `code`, `message`, `remedy`, `exit_status` (sysexits.h), `as_json()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class RegistryError(Exception):
+    """Base of all. Never raised itself.
+
+    Attributes:
+        code: stable, dotted, lower-case; part of the public interface.
+        exit_status: status of a command that ends with this error (sysexits.h).
+        message: what is wrong.
+        remedy: one sentence that says what to do.
+    """
+
+    code: ClassVar[str] = "registry"
+    exit_status: ClassVar[int] = 70
+    default_remedy: ClassVar[str] = "Report this with the log lines around it."
+
+    def __init__(self, message: str, *, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = self.default_remedy if remedy is None else remedy
+
+    def __str__(self) -> str:
+        return self.message
+
+    def as_json(self) -> dict[str, str]:
+        """The one shape of every JSON error: `code`, `message`, `remedy`."""
+        return {"code": self.code, "message": self.message, "remedy": self.remedy}
+
+
+# --- what a publisher or peer sent, or a file said ---------------------------------------------------------
+
+
+class Malformed(RegistryError):
+    """Bytes that are not a record in our strict form."""
+
+    code = "registry.malformed"
+    exit_status = 65
+    default_remedy = "Make it again with a current version; if it came from a peer, the peer is at fault."
+
+
+class ReleaseInvalid(RegistryError):
+    """A release that breaks a rule or a limit."""
+
+    code = "registry.release-invalid"
+    exit_status = 65
+    default_remedy = "Pack the app again with a current version."
+
+
+class EnvelopeInvalid(RegistryError):
+    """Bytes that are not a signed envelope."""
+
+    code = "registry.envelope-invalid"
+    exit_status = 65
+    default_remedy = "Sign it again with a current version."
+
+
+class BundleFileInvalid(RegistryError):
+    """A bundle file that is truncated, corrupt, over a limit, or not one."""
+
+    code = "registry.bundle-file"
+    exit_status = 65
+    default_remedy = "Export it again, and copy it in a way that keeps every byte."
+
+
+# --- who signed, and with what -----------------------------------------------------------------------------
+
+
+class SignatureInvalid(RegistryError):
+    """No known key has a valid signature."""
+
+    code = "registry.signature"
+    exit_status = 77
+    default_remedy = "Sign it with a key that the roster names."
+
+
+class KeyNotAllowed(RegistryError):
+    """A valid signature of a key that is revoked, or may not do this."""
+
+    code = "registry.key-not-allowed"
+    exit_status = 77
+    default_remedy = "Use a key whose roles, apps and regions include this, or have the roster changed."
+
+
+class KeyInvalid(RegistryError):
+    """A key, its file's mode, its passphrase or what a roster says of it is wrong."""
+
+    code = "registry.key"
+    exit_status = 78
+    default_remedy = "Correct the key file's path, mode or passphrase, or make a new key."
+
+
+# --- the stores --------------------------------------------------------------------------------------------
+
+
+class ReleaseMissing(RegistryError):
+    """The store does not have the release, or had it damaged and put it aside."""
+
+    code = "registry.release-missing"
+    exit_status = 66
+    default_remedy = "Fetch it from a peer, or push it again."
+
+
+class BlobsMissing(RegistryError):
+    """Chunks that must be there first are not.
+
+    Attributes:
+        digests: of the missing chunks.
+    """
+
+    code = "registry.blobs-missing"
+    exit_status = 66
+    default_remedy = "Send the missing chunks first."
+
+    def __init__(self, message: str, digests: Sequence[str], *, remedy: str | None = None) -> None:
+        super().__init__(message, remedy=remedy)
+        self.digests = tuple(digests)
+
+
+class StoreFailed(RegistryError):
+    """The disk refused: no space, no permission, a fault."""
+
+    code = "registry.store"
+    exit_status = 74
+    default_remedy = "Look at the disk's space, permissions and health."
