@@ -196,6 +196,7 @@ REPORT_INTERVAL_S = 1.0  # between a worker's reports when nothing changes
 REPORT_GATHER_S = 0.05  # changes of a worker that are told together
 REPORT_SILENCE_S_MAX = 30.0  # a worker that reports nothing for so long hangs, and is killed
 PROBE_TIMEOUT_S = 10.0  # a candidate's answer, all of it
+SITE_RETRY_S = 30.0  # until a site that should be served and cannot be loaded is tried again
 WARM_S_MAX = 5.0  # a started worker accepts then at the latest, loaded or not: what it has is served
 LOAD_CRASH_COUNT_MAX = 2  # workers that may die while they load a site; then it is loaded no more
 CHILD_BACKOFF_S_MIN = 0.1  # until a child that ended is started again, twice as long each time
@@ -207,6 +208,14 @@ LOG_TAIL_LINE_COUNT = 1_000  # kept for each app: some screens, 4 MiB at most
 LOG_TAIL_APP_COUNT_MAX = 1_000  # apps that lines are kept for; the one longest silent goes
 LOG_TAIL_SUBSCRIBER_COUNT_MAX = 100  # `edged logs -f` at once
 LOG_TAIL_QUEUE_COUNT_MAX = 1_000  # lines that wait for one of them; more are counted and dropped
+
+# --- a release on its way to be served, on one node (edged.fleet.rollout, edged.node) ---
+
+ROLLOUT_WATCH_S = 30.0  # after a swap, the old release stays prepared: what is wrong at once shows within this
+ROLLOUT_CRASH_COUNT_MAX = 2  # worker processes that end under a new release until it is taken back: one may be chance
+ROLLOUT_FAILURE_COUNT_MAX = 5  # requests that a new release fails, if they are most of all, until it is taken back
+ROLLOUT_RETRY_S_MIN = 1.0  # until what failed for a passing reason is tried again, twice as long each time
+ROLLOUT_RETRY_S_MAX = 60.0  # and no longer: a peer that is back should not wait for minutes
 
 # --- what goes into our logs ---
 
