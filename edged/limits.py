@@ -114,6 +114,10 @@ EPOCH_TICK_S = 0.001  # a busy guest yields to the loop after one to two ticks
 STACK_WASM_BYTES_MAX = 512 * KiB  # wasmtime's own default: deep recursion traps here
 STACK_ASYNC_BYTES = 2 * MiB  # a guest's fiber; host callbacks run Python on it above the wasm stack
 
+# --- the admin API (edged.admin) ---
+
+ADMIN_GRACE_S = 1.0  # answers under way when a node stops; all of them are short
+
 # --- a manifest and what it names (edged.manifest) ---
 
 MANIFEST_BYTES_MAX = 256 * KiB  # the largest in public use are some 20 KiB
@@ -127,6 +131,15 @@ MOUNT_ENTRY_COUNT_MAX = 500_000  # files and folders looked at for them: twice a
 SOURCE_TIMEOUT_S = 300.0  # a whole component download; 64 MiB at 2 Mbit/s
 SOURCE_READ_TIMEOUT_S = 30.0  # between two pieces of it, and for the connection
 SOURCE_REDIRECT_COUNT_MAX = 5  # a release page needs two
+
+# --- an app as a release (edged.bundle) ---
+
+LOCK_BYTES_MAX = 4 * MiB  # the names of 50 000 files; decoded, a byte is at most 60, so a worker is never out of memory
+PLACEMENT_HOST_COUNT_MAX = 100  # hosts of one app: more belong behind a wildcard
+PLACEMENT_REGION_COUNT_MAX = 100  # of one app; the largest clouds have 40
+HOST_NAME_CHARS_MAX = 253  # RFC 1035 2.3.4, without the final dot
+HOST_LABEL_CHARS_MAX = 63  # likewise
+PROBE_CHARS_MAX = 1_024  # a path that answers whether the app is well
 
 # --- a runtime config and what it names (edged.runtime_config, edged.variables_provider) ---
 

@@ -1,0 +1,144 @@
+"""The status as one HTML page that brings itself up to date and needs no script."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+_REFRESH_S = 5
+_CERTIFICATE_DAYS_LOW = 30
+
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --ok: #1a7f37; --warn: #9a6700; --bad: #cf222e; }
+@media (prefers-color-scheme: dark) { :root { --ok: #3fb950; --warn: #d29922; --bad: #f85149; } }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.4rem; margin-bottom: 0; } h2 { font-size: 1.05rem; margin-top: 2rem; }
+p.said { margin: .3rem 0 0; font-size: 1.05rem; } .dim { opacity: .65; }
+table { border-collapse: collapse; width: 100%; }
+th { text-align: left; font-weight: 600; }
+th, td { border-bottom: 1px solid var(--line); padding: .3rem .8rem .3rem 0; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+code { font: 13px ui-monospace, monospace; }
+.ok { color: var(--ok); } .warn { color: var(--warn); } .bad { color: var(--bad); }
+"""
+
+_MARKS = {"ok": "●", "warn": "▲", "bad": "✖"}
+_APP_MARK = {"live": "ok", "rolling": "warn", "failed": "bad", "unknown": "bad"}
+_NODE_MARK = {"up": "ok", "silent": "bad", "never": "warn"}
+
+
+def page(status: Mapping[str, Any]) -> bytes:
+    """The whole document."""
+    fleet = status["fleet"]
+    troubles = list(troubles_of(status))
+    said = (
+        "".join(f'<p class="said bad">{_MARKS["bad"]} {escape(trouble)}</p>' for trouble in troubles)
+        or f'<p class="said ok">{_MARKS["ok"]} all well</p>'
+    )
+    clock = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(status["time"]))
+    heading = f"roster {fleet['roster_version']}, as {escape(status['answered_by'])} knows it at {clock}"
+    return f"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta http-equiv="refresh" content="{_REFRESH_S}">
+<title>{escape(fleet["name"])}: {"all well" if not troubles else escape(troubles[0])}</title>
+<style>{_STYLE}</style>
+<h1>{escape(fleet["name"])}</h1>
+<p class="dim">{heading}</p>
+{said}
+<h2>Nodes</h2>
+{_nodes(status["nodes"])}
+<h2>Apps</h2>
+{_apps(status["apps"])}
+""".encode()
+
+
+def troubles_of(status: Mapping[str, Any]) -> Iterable[str]:
+    """What is wrong, in words, the worst first."""
+    for node in status["nodes"]:
+        if node["state"] != "up":
+            yield f"node {node['name']} in {node['region']} is {_silence(node)}"
+    for app in status["apps"]:
+        for node in app["nodes"]:
+            if node["stage"] in ("failed", "reverted"):
+                yield f"{app['name']} {node['stage']} on {node['node']}: {node['error_message']}"
+    for node in status["nodes"]:
+        days = node["certificate_days"]
+        if days is not None and days < _CERTIFICATE_DAYS_LOW:
+            yield f"the certificate of {node['name']} {_expiry(days)}"
+        yield from (f"{node['name']}: {alarm}" for alarm in node["alarms"])
+    yield from status["alarms"]
+
+
+def _silence(node: Mapping[str, Any]) -> str:
+    if node["state"] == "never" or node["heard_s"] is None:
+        return "not heard of yet"
+    return f"silent for {node['heard_s']:.0f} s"
+
+
+def _expiry(days: float) -> str:
+    return f"expires in {days:.0f} days" if days >= 0 else "has expired"
+
+
+def _nodes(nodes: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        (
+            _marked(_NODE_MARK[node["state"]], node["name"]),
+            escape(node["region"]),
+            escape(node["state"]),
+            _of(node["workers_ready"], node["workers_total"]),
+            _number(node["requests_s"], "{:.1f}"),
+            _number(node["p50_ms"], "{:.1f}"),
+            _number(node["p99_ms"], "{:.1f}"),
+            _number(node["certificate_days"], "{:.0f}"),
+            escape(node["version"]),
+        )
+        for node in nodes
+    ]
+    heads = ("node", "region", "state", "#workers", "#req/s", "#p50 ms", "#p99 ms", "#certificate days", "edged")
+    return _table(heads, rows)
+
+
+def _apps(apps: Sequence[Mapping[str, Any]]) -> str:
+    if not apps:
+        return '<p class="dim">none yet: <code>edged push</code> brings one</p>'
+    rows = [
+        (
+            _marked(_APP_MARK[app["state"]], app["name"]),
+            escape(", ".join(app["hosts"])),
+            str(app["sequence"]),
+            "<br>".join(
+                f"{escape(node['region'])} {escape(node['node'])}: {escape(node['stage'])}"
+                + (f" {node['running']}" if node["running"] else "")
+                for node in app["nodes"]
+            ),
+            escape(app["message"]),
+        )
+        for app in apps
+    ]
+    return _table(("app", "hosts", "#sequence", "where", "message"), rows)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A head that begins with `#` is of a column of numbers."""
+    kinds = [' class="number"' if head.startswith("#") else "" for head in heads]
+    top = "".join(f"<th{kind}>{escape(head.lstrip('#'))}" for kind, head in zip(kinds, heads, strict=True))
+    body = "".join(
+        "<tr>" + "".join(f"<td{kind}>{cell}" for kind, cell in zip(kinds, row, strict=True)) + "\n" for row in rows
+    )
+    return f"<table>\n<tr>{top}\n{body}</table>"
+
+
+def _marked(kind: str, text: str) -> str:
+    return f'<span class="{kind}">{_MARKS[kind]}</span> {escape(text)}'
+
+
+def _of(ready: int | None, total: int | None) -> str:
+    return "" if ready is None or total is None else f"{ready}/{total}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)
