@@ -72,6 +72,46 @@ class BundleFileInvalid(RegistryError):
     default_remedy = "Export it again, and copy it in a way that keeps every byte."
 
 
+class DigestInvalid(RegistryError):
+    """A text that is not `sha256:` and 64 lower-case hexadecimal digits."""
+
+    code = "registry.digest-invalid"
+    exit_status = 65
+    default_remedy = "Write a digest as sha256: and 64 lower-case hexadecimal digits."
+
+
+class PathInvalid(RegistryError):
+    """A path of a release that would not be the same file, or no file at all, on some node."""
+
+    code = "registry.path-invalid"
+    exit_status = 65
+    default_remedy = "Rename the file: relative, /-separated, no . or .., NFC, unique whatever the case."
+
+
+class FrameInvalid(RegistryError):
+    """A compressed chunk that is not one zstd frame of the size it says, or asks for too much memory."""
+
+    code = "registry.frame-invalid"
+    exit_status = 65
+    default_remedy = "Fetch the chunk again from elsewhere: whoever sent this is broken or hostile."
+
+
+class BlobMismatch(RegistryError):
+    """Bytes that do not have the size or digest they were announced with."""
+
+    code = "registry.blob-mismatch"
+    exit_status = 65
+    default_remedy = "Fetch the chunk again from elsewhere: whoever sent this is broken or hostile."
+
+
+class BlobTooLarge(RegistryError):
+    """A file of more than BLOB_BYTES_MAX."""
+
+    code = "registry.blob-too-large"
+    exit_status = 65
+    default_remedy = "Leave the file out of the application, or serve it from elsewhere."
+
+
 # --- who signed, and with what -----------------------------------------------------------------------------
 
 
@@ -132,3 +172,51 @@ class StoreFailed(RegistryError):
     code = "registry.store"
     exit_status = 74
     default_remedy = "Look at the disk's space, permissions and health."
+
+
+class BlobMissing(RegistryError):
+    """A chunk that this store does not have."""
+
+    code = "registry.blob-missing"
+    exit_status = 66
+    default_remedy = "Fetch or upload the chunk first."
+
+
+class BlobCorrupt(RegistryError):
+    """A stored chunk that is not what was stored. It was moved aside: from now on it is missing."""
+
+    code = "registry.blob-corrupt"
+    exit_status = 74
+    default_remedy = "Fetch the chunk again, and check the disk."
+
+
+class StoreFull(StoreFailed):
+    """The store's own quota."""
+
+    code = "registry.store-full"
+    exit_status = 73
+    default_remedy = "Remove releases that nobody needs, or raise the store's bytes_max."
+
+
+class DiskFull(StoreFailed):
+    """The disk, or what must stay free on it. Nothing that was acknowledged is lost."""
+
+    code = "registry.disk-full"
+    exit_status = 73
+    default_remedy = "Free some space on the disk of the store."
+
+
+class SourceUnreadable(RegistryError):
+    """A file that was to be put into the store and cannot be read."""
+
+    code = "registry.source-unreadable"
+    exit_status = 66
+    default_remedy = "Correct the path, or make the file readable."
+
+
+class LeaseRefused(RegistryError):
+    """More leases, or one of more chunks, than the store keeps."""
+
+    code = "registry.lease-refused"
+    exit_status = 75
+    default_remedy = "Try again when other transfers have ended."

@@ -5,7 +5,36 @@ from __future__ import annotations
 KiB = 1024
 MiB = 1024 * KiB
 
+GiB = 1024 * MiB
+
+# --- chunks (registry.blob, registry.frame) ---
+
+CHUNK_BYTES_MIN = 32 * KiB  # where a cut may be made at the earliest; only the last chunk of a blob is shorter
+CHUNK_BYTES_TARGET = 128 * KiB  # on average: see docs/adr/0011 for what it saves
 CHUNK_BYTES_MAX = 1 * MiB  # of plain bytes: what one message carries, and is lost when a transfer breaks
+FRAME_OVERHEAD_BYTES = 512  # what zstd may add to bytes that do not get smaller, besides 1 in 128; it adds 33 to 1 MiB
+FRAME_BYTES_MAX = CHUNK_BYTES_MAX + CHUNK_BYTES_MAX // 128 + FRAME_OVERHEAD_BYTES  # one chunk, compressed
+ZSTD_LEVEL = 3  # 200 MB/s; 19 saves a tenth of a component and takes fifty times as long
+
+# --- names of files in a release (registry.paths) ---
+
+PATH_BYTES_MAX = 1024  # all of a path in UTF-8; with the folder before it less than PATH_MAX of Linux
+PATH_NAME_BYTES_MAX = 255  # NAME_MAX of Linux
+
+# --- the chunk store (registry.chunk_store) ---
+
+STORE_BYTES_MAX = 64 * GiB  # of a node's disk, where the operator says nothing
+DISK_RESERVE_BYTES = 64 * MiB  # left free for logs, records and whatever else must still be written
+BATCH_BYTES_MAX = 16 * MiB  # plain bytes in memory while files are put
+BATCH_COUNT_MAX = 1_024  # chunks that are written before they are made durable together: one fsync a folder
+WRITER_COUNT_MAX = 4  # threads that hash, compress and write one batch
+COLLECT_GRACE_S = 86_400.0  # since a chunk was put, leased or asked for: an upload may be taken up the next day
+INCOMING_GRACE_S = 3_600.0  # then a half-written file belongs to a process that is gone
+QUARANTINE_COUNT_MAX = 64  # corrupt files kept for whoever looks into the disk; the oldest go
+LEASE_COUNT_MAX = 1_000  # transfers under way
+LEASE_DIGEST_COUNT_MAX = 65_536  # of one lease: 32 bytes each, in a file
+LEASE_BYTES_MAX = 32 * LEASE_DIGEST_COUNT_MAX + 4 * KiB  # that file
+LEASE_NAME_BYTES_MAX = 1 * KiB
 
 # --- records (registry.strict) ---
 
