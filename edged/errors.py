@@ -276,6 +276,22 @@ class CompileFailed(EdgedError):
     default_remedy = "Make the component smaller, or raise the compile limits."
 
 
+class BundleInvalid(EdgedError):
+    """A release that is no app of ours: its lock is missing, wrong, or of another manifest."""
+
+    code = "bundle.invalid"
+    exit_status = 65
+    default_remedy = "Push the app again with this edged."
+
+
+class BundleUnusable(EdgedError):
+    """An app that cannot become a release: a file name that not every node could have, too many files, too many bytes."""
+
+    code = "bundle.unusable"
+    exit_status = 65
+    default_remedy = "Rename or leave out the files that the message names."
+
+
 class ComponentUnsupported(EdgedError):
     """A valid component that edged cannot run: a WASI 0.3 handler, an unknown import, no handler."""
 
@@ -630,6 +646,141 @@ class RemoteError(EdgedError):
             same = next((cls for cls in _subclasses(EdgedError) if cls.code == code), RemoteError)
             # An instance's code stands before its class's: callers see the error as the other end raised it.
             self.__dict__.update(code=code, exit_status=same.exit_status, http_status=same.http_status)
+
+
+# --- records of the fleet, and the files that they are made of (edged.fleet) ---
+
+
+class RecordInvalid(EdgedError):
+    """Bytes that are no roster, deployment, voucher or admission."""
+
+    code = "fleet.record-invalid"
+    exit_status = 65
+    http_status = 400
+    default_remedy = "Use the same version of edged on both ends."
+
+
+class RecordForbidden(EdgedError):
+    """A record that is not signed by whom the roster lets sign it."""
+
+    code = "fleet.record-forbidden"
+    exit_status = 77
+    http_status = 403
+    default_remedy = "Sign with a key that has the role, the app and the regions; see `edged keys`."
+
+
+class RecordStale(EdgedError):
+    """A record that is not newer than what the fleet has, or of another epoch."""
+
+    code = "fleet.record-stale"
+    exit_status = 75
+    http_status = 409
+    default_remedy = "Fetch the newest record, and publish again on top of it."
+
+
+class RecordConflict(EdgedError):
+    """Two signed records with the same number and different bytes: neither is taken, the one that was first stays."""
+
+    code = "fleet.record-conflict"
+    exit_status = 75
+    http_status = 409
+    default_remedy = "Find out who else signs with this key, then publish with a higher number, which ends it."
+
+
+class RecordsTooMany(EdgedError):
+    """More apps, or nodes, than one fleet may have."""
+
+    code = "fleet.too-many-records"
+    exit_status = 69
+    http_status = 507
+    default_remedy = "Begin another fleet, or raise the limit in every node."
+
+
+class RecordDamaged(EdgedError):
+    """A record on a node's disk that is not what was written. It was put aside."""
+
+    code = "fleet.record-damaged"
+    exit_status = 74
+    default_remedy = "Nothing: a peer has it, and sends it again. Look at the disk if it happens twice."
+
+
+class RecordOrphaned(EdgedError):
+    """A record that this node accepted once, and that the newest roster would not let it accept."""
+
+    code = "fleet.record-orphaned"
+    exit_status = 75
+    default_remedy = "Push the app again with a key of the roster: until then new nodes do not get it."
+
+
+class RecordsUnusable(EdgedError):
+    """The folder of a node's records cannot be read or written."""
+
+    code = "fleet.records-unusable"
+    exit_status = 73
+    http_status = 507
+    default_remedy = "Make room on the disk, and the state folder writable for edged."
+
+
+class VoucherInvalid(EdgedError):
+    """A voucher that lets nobody in: expired, cut off, of another fleet, or signed by whom may not."""
+
+    code = "fleet.voucher-invalid"
+    exit_status = 77
+    http_status = 403
+    default_remedy = "Make a new one with `edged fleet voucher`."
+
+
+class VoucherUsed(EdgedError):
+    """A voucher that came a second time, with another key."""
+
+    code = "fleet.voucher-used"
+    exit_status = 77
+    http_status = 409
+    default_remedy = "Find out who had the voucher; if it was not you, remove the node, and make a new voucher."
+
+
+class IdentityInvalid(EdgedError):
+    """A key or certificate that is not one of a node or key of a fleet."""
+
+    code = "fleet.identity-invalid"
+    exit_status = 78
+    default_remedy = "Make key and certificate with `edged keys create` or `edged node init`."
+
+
+class FleetFileMissing(EdgedError):
+    code = "fleet.file-missing"
+    exit_status = 66
+    default_remedy = "Name the folder that `edged fleet init` made."
+
+
+class FleetFileInvalid(EdgedError):
+    """A fleet.toml, or another file of the fleet folder, that says something it cannot say."""
+
+    code = "fleet.file-invalid"
+    exit_status = 78
+    default_remedy = "Correct the file."
+
+
+class FleetFileExists(EdgedError):
+    """A file that would have been replaced, and may be the only copy of a key."""
+
+    code = "fleet.file-exists"
+    exit_status = 73
+    default_remedy = "Choose another folder or name, or move what is there away."
+
+
+class FleetFileError(EdgedError):
+    code = "fleet.file-error"
+    exit_status = 74
+    default_remedy = "Check the permissions and the disk."
+
+
+class RemovalUnconfirmed(EdgedError):
+    """A roster that removes more nodes and keys than one, without saying how many."""
+
+    code = "fleet.removal-unconfirmed"
+    exit_status = 64
+    default_remedy = "If that is meant, give the number with --yes-remove."
 
 
 def _subclasses(cls: type[EdgedError]) -> list[type[EdgedError]]:

@@ -93,6 +93,38 @@ UPLOAD_BYTES_MAX = 1024 * MiB  # of one key, uploaded and not yet part of a rele
 UPLOAD_LEASES_PER_KEY_MAX = 8  # uploads of one key at once
 SERVE_THREAD_COUNT_MAX = 4  # chunks read and verified at once for all peers: other threads are for others
 
+# --- records of the fleet (edged.fleet) ---
+
+RECORD_BYTES_MAX = 512 * KiB  # one signed record: two fit into a frame; a roster has 600 bytes for a node
+RECORD_COUNT_MAX = 10_000  # apps and admissions of one fleet, removed apps included: 60 MB of heads at the very most
+RECORD_HISTORY_COUNT_MAX = 50  # versions of a record kept on disk: to go back to, and to look up who did what
+RECORD_ALARM_COUNT_MAX = 100  # alarms about records at once; the oldest goes
+RECORD_REFUSED_COUNT_MAX = 10_000  # digests of refused records, so that peers are not asked for them again
+SEQUENCE_JUMP_MAX = 1_000_000  # ahead of what is known: a stolen key cannot use up all numbers
+EPOCH_MAX = 1_000_000  # a root key counts these by hand
+REGION_COUNT_MAX = 256
+NODE_COUNT_MAX = 500  # of one roster: what RECORD_BYTES_MAX has room for, with certificates
+KEY_COUNT_MAX = 200  # likewise, publishers' and operators'
+ROOT_KEY_COUNT_MAX = 16  # people who hold a root key
+SIGNATURE_COUNT_MAX = 32  # of one record: old and new root keys; each costs 0.1 ms to look at
+REVOKED_COUNT_MAX = 1_000  # keys; 64 bytes each
+FLOOR_COUNT_MAX = 1_000  # apps with a lowest number
+PREFIX_COUNT_MAX = 64  # anycast prefixes
+KEY_APP_COUNT_MAX = 64  # globs of apps of one key
+HOST_COUNT_MAX = 64  # host names of one app
+DEPLOYMENT_LIMIT_COUNT_MAX = 64  # limits of one app: more than there are
+DEPLOYMENT_VARIABLES_BYTES_MAX = 256 * KiB  # names and values of one record, which has RECORD_BYTES_MAX in all
+MESSAGE_BYTES_MAX = 1 * KiB  # of a deployment, as of a commit
+VOUCHER_S_MAX = 7 * 86_400  # a voucher is for a machine that is being installed
+VOUCHER_BYTES_MAX = 16 * KiB  # with a few seeds, whose certificates have 400 bytes; it travels in user-data of 16 KiB
+VOUCHER_SEED_COUNT_MAX = 8  # nodes that a new one may ask
+CERTIFICATE_BYTES_MAX = 4 * KiB  # of one party; ours have 400
+CERTIFICATE_DAYS = 365  # of a new certificate, where nothing else is said
+FLEET_TOML_BYTES_MAX = 1 * MiB  # written by people
+PASSPHRASE_BYTES_MAX = 1 * KiB
+SYNC_BUCKET_COUNT = 256  # second level of a comparison: 200 apps lie alone in most of them
+SYNC_HEAD_COUNT_MAX = 4_000  # heads of one answer: 150 bytes each, in one frame
+
 # --- bringing a release here (edged.fleet.fetch) ---
 
 FETCH_CALL_TIMEOUT_S = 30.0  # one chunk of 1 MiB at 300 kbit/s; slower sources are given up
