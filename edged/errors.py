@@ -109,6 +109,20 @@ class RuntimeConfigUnsupported(EdgedError):
     default_remedy = "Remove it from the runtime config, or use an edged that has it."
 
 
+class NodeConfigMissing(EdgedError):
+    code = "node-config.missing"
+    exit_status = 66
+    default_remedy = "Correct the path given with --config."
+
+
+class NodeConfigInvalid(EdgedError):
+    """A node.toml that is not one, or that names what is not there. The message starts with `file:line:`."""
+
+    code = "node-config.invalid"
+    exit_status = 78
+    default_remedy = "Correct the file; `edged check --config FILE` says whether it is right."
+
+
 class LabelUnknown(EdgedError):
     """A key-value store or database that a component names and nobody configured."""
 

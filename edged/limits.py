@@ -262,6 +262,15 @@ ROLLOUT_FAILURE_COUNT_MAX = 5  # requests that a new release fails, if they are 
 ROLLOUT_RETRY_S_MIN = 1.0  # until what failed for a passing reason is tried again, twice as long each time
 ROLLOUT_RETRY_S_MAX = 60.0  # and no longer: a peer that is back should not wait for minutes
 
+# --- a node.toml (edged.node) ---
+
+NODE_CONFIG_BYTES_MAX = 256 * KiB  # as a manifest
+NODE_WORKER_COUNT_MAX = 256  # worker processes: a machine with more cores is rare, and each takes 200 MB
+NODE_STORAGE_BYTES = 32 * 1024 * MiB  # of chunks, unless the operator says otherwise: some thousand releases
+NODE_STORAGE_BYTES_LOWEST = 256 * MiB  # two releases of the largest component have to fit
+NODE_STORAGE_BYTES_HIGHEST = 1024 * 1024 * 1024 * MiB  # a petabyte: more is a slip of the pen
+FLEET_PORT = 7400  # where nodes and publishers talk to a node, unless it says otherwise
+
 # --- what goes into our logs ---
 
 LOG_LINE_BYTES_MAX = 4 * KiB  # longer guest lines are cut and marked
