@@ -28,7 +28,7 @@ class Answer:
 
     def get(self, key: str, kind: type[_T]) -> _T:
         value = self._value.get(key)
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise self._wrong(key, kind.__name__)
         return value
 

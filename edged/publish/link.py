@@ -1,13 +1,15 @@
 """The way to a fleet: one node that answers, and the next one when it goes away.
 
-Every call that a publisher makes may be made twice, so a call that a node did not answer is made again at the next.
+Whatever a publisher calls may be called twice, so what a node did not answer is asked again of the next.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
 from typing import Any, Protocol
+
+import trio
 
 from edged.errors import FleetUnreachable, LinkError
 
@@ -15,9 +17,9 @@ from edged.errors import FleetUnreachable, LinkError
 class Client(Protocol):
     """One connection to one node, as `edged.fleet.client` has it."""
 
-    async def call(self, name: str, **args: Any) -> Any: ...
+    async def call(self, name: str, /, **args: Any) -> Any: ...
 
-    def stream(self, name: str, **args: Any) -> AsyncGenerator[Any, None]: ...
+    def stream(self, name: str, /, **args: Any) -> AsyncGenerator[Any, None]: ...
 
 
 Connect = Callable[[str], AbstractAsyncContextManager[Client]]
@@ -28,32 +30,46 @@ class Link:
     """Calls to a fleet, by whichever node answers.
 
     Made by `open_link`. A node that failed is not asked again in the same link, so every call ends.
+
+    Attributes:
+        address: of the node that is asked at the moment, "" before the first call.
     """
 
-    def __init__(self, addresses: tuple[str, ...], connect: Connect, on_node: Callable[[str], None]) -> None:
+    def __init__(self, addresses: tuple[str, ...], connect: Connect, stack: AsyncExitStack) -> None:
         self._left = list(addresses)
         self._connect = connect
-        self._on_node = on_node
+        self._stack = stack
         self._client: Client | None = None
-        self._stack = AsyncExitStack()
+        self._connecting = trio.Lock()
         self._reasons: list[str] = []
         self.address = ""
 
-    async def call(self, name: str, **args: Any) -> Any:
-        """What the fleet answers.
+    async def call(self, name: str, /, **args: Any) -> Any:
+        """What the fleet answers, whoever answers.
 
         Raises:
             RemoteError: what the node says against it.
             FleetUnreachable: no node is left to ask.
         """
         while True:
-            client = await self._connected()
-            try:
-                return await client.call(name, **args)
-            except LinkError as lost:
-                await self._drop(client, lost)
+            with suppress(LinkError):
+                return await self.call_once(name, **args)
 
-    async def stream(self, name: str, **args: Any) -> AsyncGenerator[Any, None]:
+    async def call_once(self, name: str, /, **args: Any) -> Any:
+        """As `call`, for what only makes sense at the node that was asked before.
+
+        Raises:
+            LinkError: it went away. The next call goes to another node.
+            RemoteError, FleetUnreachable
+        """
+        client = await self._connected()
+        try:
+            return await client.call(name, **args)
+        except LinkError as lost:
+            self._drop(client, lost)
+            raise
+
+    async def stream(self, name: str, /, **args: Any) -> AsyncGenerator[Any, None]:
         """What the fleet has to say, until the node ends it. When a node goes away, the next one begins anew.
 
         Raises:
@@ -67,43 +83,32 @@ class Link:
                         yield item
                 return
             except LinkError as lost:
-                await self._drop(client, lost)
+                self._drop(client, lost)
 
     async def _connected(self) -> Client:
-        while self._client is None:
-            if not self._left:
-                raise FleetUnreachable("\n".join(["no node of the fleet answers", *self._reasons]))
-            address = self._left[0]
-            try:
-                client = await self._stack.enter_async_context(self._connect(address))
-            except LinkError as lost:
-                self._reasons.append(f"{address}: {lost.message}")
-                self._left.pop(0)
-            else:
-                # Two callers may have connected at the same time: the second connection is closed with the link.
-                if self._client is None:
-                    self._client, self.address = client, address
-                    self._on_node(address)
-        return self._client
+        async with self._connecting:
+            while self._client is None:
+                if not self._left:
+                    raise FleetUnreachable("\n".join(["no node of the fleet answers", *self._reasons]))
+                self.address = self._left.pop(0)
+                try:
+                    self._client = await self._stack.enter_async_context(self._connect(self.address))
+                except LinkError as lost:
+                    self._reasons.append(f"{self.address}: {lost.message}")
+            return self._client
 
-    async def _drop(self, client: Client, lost: LinkError) -> None:
-        if self._client is not client:
-            return  # another caller noticed first
-        self._client = None
-        self._reasons.append(f"{self.address}: {lost.message}")
-        self._left = [address for address in self._left if address != self.address]
+    def _drop(self, client: Client, lost: LinkError) -> None:
+        if self._client is client:  # else another call noticed first
+            self._client = None
+            self._reasons.append(f"{self.address}: {lost.message}")
 
 
 @asynccontextmanager
-async def open_link(
-    addresses: tuple[str, ...], connect: Connect, on_node: Callable[[str], None] = lambda _address: None
-) -> AsyncIterator[Link]:
+async def open_link(addresses: tuple[str, ...], connect: Connect) -> AsyncIterator[Link]:
     """A link to a fleet. Connects when it is first used.
 
     Args:
         addresses: tried in this order.
-        on_node: told the address of every node that is asked from then on.
     """
-    link = Link(addresses, connect, on_node)
-    async with link._stack:
-        yield link
+    async with AsyncExitStack() as stack:
+        yield Link(addresses, connect, stack)

@@ -1,0 +1,180 @@
+"""The deployment record of an app: read, made from the one before, published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from edged.errors import AppUnknown, PushConflict
+from edged.fleet.deployment import Deployment
+from edged.publish.answer import Answer
+from edged.publish.author import Author, Signed
+from edged.publish.upload import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest deployment of an app that the fleet has, or that it has none.
+
+    Attributes:
+        signed: None if there never was one.
+    """
+
+    app: str
+    signed: Signed | None
+
+    @property
+    def sequence(self) -> int:
+        """0 if there never was one."""
+        return 0 if self.signed is None else self.signed.deployment.sequence
+
+    @property
+    def live(self) -> Deployment | None:
+        """The deployment, unless the app was removed or never there."""
+        return None if self.signed is None or not self.signed.deployment.regions else self.signed.deployment
+
+    def known(self) -> Deployment:
+        """The deployment.
+
+        Raises:
+            AppUnknown: the app was removed or never there.
+        """
+        if self.live is None:
+            raise AppUnknown(f"the fleet has no app `{self.app}`")
+        return self.live
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a publisher wants of an app. None: as it was, or as usual if it was not there.
+
+    Attributes:
+        regions: that run it; None for those that run it now, or all of the fleet.
+        variables: set these, besides those that are set. They may be secrets and stay out of the repr.
+    """
+
+    release: str
+    message: str = ""
+    hosts: tuple[str, ...] | None = None
+    regions: tuple[str, ...] | None = None
+    limits: Mapping[str, float | int] | None = None
+    probe: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+async def read_head(call: Call, author: Author, app: str) -> Head:
+    """The newest deployment of an app, checked.
+
+    Raises:
+        EdgedError: as `call` and `Author.read_deployment`.
+    """
+    envelope = Answer(await call("head", app=app), "head").maybe("envelope", bytes)
+    return Head(app, None if envelope is None else author.read_deployment(envelope))
+
+
+def wished(author: Author, head: Head, wish: Wish, fleet_regions: Sequence[str], issued: int) -> Deployment:
+    """The deployment that does what is wished.
+
+    Args:
+        fleet_regions: all that there are.
+        issued: unix time, s.
+    """
+    before = head.live
+    regions = wish.regions
+    if regions is None:
+        regions = tuple(fleet_regions) if before is None else tuple(sorted(before.regions))
+    hosts, limits = wish.hosts, wish.limits
+    if hosts is None:
+        hosts = () if before is None else tuple(before.hosts)
+    if limits is None:
+        limits = {} if before is None else before.limits
+    return _after(
+        author,
+        head,
+        issued,
+        regions=dict.fromkeys(regions, wish.release),
+        hosts=hosts,
+        limits=dict(limits),
+        variables={**({} if before is None else before.variables), **wish.variables},
+        probe=wish.probe,
+        message=wish.message,
+    )
+
+
+def again(
+    author: Author,
+    head: Head,
+    old: Deployment,
+    issued: int,
+    message: str,
+    *,
+    variables: Mapping[str, str] | None = None,
+) -> Deployment:
+    """An earlier deployment, as the newest one.
+
+    Args:
+        variables: in place of those that it had.
+    """
+    return _after(
+        author,
+        head,
+        issued,
+        regions=dict(old.regions),
+        hosts=tuple(old.hosts),
+        limits=dict(old.limits),
+        variables=dict(old.variables if variables is None else variables),
+        probe=old.probe,
+        message=message,
+    )
+
+
+def removed(author: Author, head: Head, issued: int, message: str) -> Deployment:
+    """The app in no region. Its history stays, its variables do not."""
+    return _after(author, head, issued, regions={}, hosts=(), limits={}, variables={}, probe="", message=message)
+
+
+async def publish(call: Call, author: Author, deployment: Deployment, head: Head) -> None:
+    """Give the fleet a deployment that was made after `head`.
+
+    Raises:
+        PushConflict: there is another one by now.
+        EdgedError: as `call`: the node refuses it.
+    """
+    # A record with the same sequence as somebody else's would be an alarm on every node, so it is looked first.
+    now = await read_head(call, author, deployment.app)
+    if now.signed is not None and now.signed.deployment == deployment:
+        return  # an earlier try arrived after all
+    if now.sequence != head.sequence:
+        assert now.signed is not None
+        raise PushConflict(
+            f"{now.signed.signed_by} changed {deployment.app} meanwhile: sequence {now.sequence} is there"
+        )
+    await call("put_record", envelope=author.sign_deployment(deployment))
+
+
+def _after(
+    author: Author,
+    head: Head,
+    issued: int,
+    *,
+    regions: Mapping[str, str],
+    hosts: tuple[str, ...],
+    limits: Mapping[str, float | int],
+    variables: Mapping[str, str],
+    probe: str,
+    message: str,
+) -> Deployment:
+    return Deployment(
+        fleet=author.fleet,
+        app=head.app,
+        epoch=author.epoch,
+        sequence=head.sequence + 1,
+        regions=regions,
+        hosts=hosts,
+        limits=limits,
+        variables=variables,
+        issued=issued,
+        previous="" if head.signed is None else head.signed.digest,
+        message=message,
+        probe=probe,
+    )

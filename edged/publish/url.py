@@ -1,0 +1,31 @@
+"""Where an app answers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from urllib.parse import urlsplit
+
+from edged.publish.fleet_view import FleetView, NodeView
+
+
+def app_url(view: FleetView, app: str, hosts: Sequence[str], regions: Collection[str]) -> str:
+    """The address to try: the first host, or `APP.DOMAIN`, with scheme and port of a node that serves it.
+
+    Returns:
+        "" if no host is known: neither the app nor the fleet has one.
+    """
+    host = next((host for host in hosts if not host.startswith("*")), f"{app}.{view.domain}" if view.domain else "")
+    if not host:
+        return ""
+    nodes = [node for node in view.nodes if node.region in regions and node.url]
+    nodes.sort(key=lambda node: node.state != "up")
+    scheme, port = _scheme_and_port(nodes[0]) if nodes else ("https", None)
+    return f"{scheme}://{host}{'' if port is None else f':{port}'}/"
+
+
+def _scheme_and_port(node: NodeView) -> tuple[str, int | None]:
+    try:
+        parts = urlsplit(node.url)
+        return parts.scheme or "https", parts.port
+    except ValueError:
+        return "https", None

@@ -1,0 +1,75 @@
+"""Watching a deployment arrive, region by region."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+from edged.errors import PushConflict, RolloutFailed, RolloutUnfinished
+from edged.fleet.deployment import Deployment
+from edged.publish.answer import Answer
+from edged.publish.event import Show
+from edged.publish.fleet_view import FleetView
+from edged.publish.link import Link
+from edged.publish.regions import SILENT, NodeProgress, Regions
+
+
+def regions_of(view: FleetView, deployment: Deployment) -> Regions:
+    """The regions that a deployment names, with the nodes that the fleet has there."""
+    return Regions(
+        {region: [node.name for node in view.nodes if node.region == region] for region in deployment.regions}
+    )
+
+
+async def watch(link: Link, app: str, sequence: int, regions: Regions, show: Show) -> None:
+    """Show what becomes of every region, until no node that is there will come further.
+
+    Raises:
+        EdgedError: as `Link.stream`.
+    """
+    for event in regions.changes():
+        show(event)
+    async with aclosing(link.stream("watch", app=app, sequence=sequence)) as items:
+        async for item in items:
+            changed = regions.update(_progress(Answer(item, "watch")))
+            if changed is not None:
+                show(changed)
+            if regions.is_settled:
+                return
+
+
+def check(app: str, sequence: int, regions: Regions) -> None:
+    """What a command ends with, if not every region is live.
+
+    Raises:
+        RolloutFailed: a region did not take it, or went back.
+        PushConflict: somebody published another one.
+        RolloutUnfinished: a region is still on its way, or none of its nodes is heard of.
+    """
+    errors = regions.errors()
+    if errors:
+        reasons = [f"{region}: {reason or 'no reason was given'}" for region, reason in errors.items()]
+        raise RolloutFailed("\n".join([f"{app} {sequence} is not live in {', '.join(errors)}", *reasons]))
+    if regions.is_superseded:
+        raise PushConflict(f"{app} {sequence} was overtaken: somebody published a newer one")
+    stages = regions.stages()
+    if not regions.is_settled:
+        left = [f"{region} ({stage})" for region, stage in stages.items() if stage != "live"]
+        raise RolloutUnfinished(f"{app} {sequence} is published, and not live yet in {', '.join(left)}")
+    silent = [region for region, stage in stages.items() if stage == SILENT]
+    if silent:
+        raise RolloutUnfinished(
+            f"{app} {sequence} is published, and no node in {', '.join(silent)} is heard of",
+            remedy="They take it when they are back; see `edged status`.",
+        )
+
+
+def _progress(item: Answer) -> NodeProgress:
+    return NodeProgress(
+        region=item.get("region", str),
+        node=item.get("node", str),
+        stage=item.get("stage", str),
+        bytes_done=item.get("bytes_done", int),
+        bytes_total=item.get("bytes_total", int),
+        bytes_saved=item.get("bytes_saved", int),
+        error=item.get("error", str) or item.get("error_code", str),
+    )
