@@ -1,4 +1,7 @@
-"""What a node is told in its node.toml: see docs/node.md. Everything is immutable and checked, and paths are absolute."""
+"""What a node is told in its node.toml: see docs/node.md.
+
+Everything is immutable and checked, and paths are absolute.
+"""
 
 from __future__ import annotations
 

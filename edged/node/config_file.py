@@ -27,7 +27,7 @@ from edged.limits import (
 )
 from edged.manifest.document import Node, parse_document
 from edged.manifest.fields import Field, Parse, array, boolean, integer, line, named, record, string, table_of
-from edged.manifest.problems import Invalid, Problem, Problems, as_text, nearest, shown
+from edged.manifest.problems import Invalid, Problems, as_text, nearest, shown
 from edged.node.config import CertificateTable, FleetTable, HttpsTable, HttpTable, Listen, NodeConfig, NodeTable
 from edged.runtime_config.networks import NetworkName, parse_network
 
@@ -73,7 +73,8 @@ def parse(data: bytes, file: Path) -> NodeConfig:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise NodeConfigInvalid(f"{file}:{data.count(b'\n', 0, error.start) + 1}: not UTF-8") from None
+        number = data.count(b"\n", 0, error.start) + 1
+        raise NodeConfigInvalid(f"{file}:{number}: not UTF-8") from None
     context = Context(file.absolute().parent)
     try:
         root = parse_document(text)
@@ -81,7 +82,7 @@ def parse(data: bytes, file: Path) -> NodeConfig:
         _check(root, values)
     except Invalid as invalid:
         raise NodeConfigInvalid(as_text(str(file), invalid.problems)) from None
-    return _config(file, context, root, values)
+    return _config(file, root, values)
 
 
 # --- values ---
@@ -218,8 +219,8 @@ def _items(node: Node | None) -> list[Node]:
     return node.value if node is not None and isinstance(node.value, list) else []
 
 
-def _config(file: Path, context: Context, root: Node, values: Mapping[str, Any]) -> NodeConfig:
-    node = dict(values["node"])
+def _config(file: Path, root: Node, values: Mapping[str, Any]) -> NodeConfig:
+    node: dict[str, Any] = {"workers": 0, **values["node"]}
     identity = node.pop("identity", None) or {
         "key": node["state_dir"] / "identity" / "node.key",
         "certificate": node["state_dir"] / "identity" / "node.crt",
@@ -227,7 +228,7 @@ def _config(file: Path, context: Context, root: Node, values: Mapping[str, Any])
     fleet = {"listen": Listen("0.0.0.0", FLEET_PORT)} | values.get("fleet", {})  # noqa: S104 - peers are elsewhere
     return NodeConfig(
         file=file,
-        node=NodeTable(**{"workers": 0} | node, **identity),
+        node=NodeTable(**node, **identity),
         fleet=FleetTable(**fleet),
         http=HttpTable(**values.get("http", {})),
         https=HttpsTable(**values.get("https", {})),
