@@ -220,3 +220,70 @@ class LeaseRefused(RegistryError):
     code = "registry.lease-refused"
     exit_status = 75
     default_remedy = "Try again when other transfers have ended."
+
+
+# --- images of other registries (registry.oci) ---
+
+
+class OciReferenceInvalid(RegistryError):
+    """A text that names no image."""
+
+    code = "registry.oci-reference"
+    exit_status = 64
+    default_remedy = "Write it as HOST/NAME:TAG or HOST/NAME@sha256:DIGEST, or name a folder with an OCI image layout."
+
+
+class OciUnavailable(RegistryError):
+    """A registry that cannot be reached, or answers something else than what was asked for."""
+
+    code = "registry.oci-unavailable"
+    exit_status = 69
+    default_remedy = "Check the address and the network, then try again."
+
+
+class OciDenied(RegistryError):
+    """A registry that does not let us in."""
+
+    code = "registry.oci-denied"
+    exit_status = 77
+    default_remedy = "Check the name of the image, and give --username and --password-file."
+
+
+class OciMissing(RegistryError):
+    """An image or a part of it that is not there."""
+
+    code = "registry.oci-missing"
+    exit_status = 66
+    default_remedy = "Check the name and tag of the image, or push it again."
+
+
+class OciRedirectRefused(RegistryError):
+    """A registry that sends us to a place where only the operator may send us."""
+
+    code = "registry.oci-redirect"
+    exit_status = 69
+    default_remedy = "If that host is meant to hold parts of the image, name it with --allow-host."
+
+
+class OciInvalid(RegistryError):
+    """An image that is not what it says, or not what `spin registry push` makes."""
+
+    code = "registry.oci-invalid"
+    exit_status = 65
+    default_remedy = "Push the image again with `spin registry push`; if it stays so, its registry is broken or hostile."
+
+
+class OciUnsupported(RegistryError):
+    """An image that asks for what edged does not have."""
+
+    code = "registry.oci-unsupported"
+    exit_status = 69
+    default_remedy = "Leave that out of the app, or use an edged that has it."
+
+
+class OciFolderUnusable(RegistryError):
+    """A folder for an app that is there already, or cannot be written."""
+
+    code = "registry.oci-folder"
+    exit_status = 73
+    default_remedy = "Name a folder that does not exist yet, in one that you may write to."
