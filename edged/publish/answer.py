@@ -48,6 +48,9 @@ class Answer:
     def texts(self, key: str) -> tuple[str, ...]:
         return tuple(self._list(key, str))
 
+    def blobs(self, key: str) -> list[bytes]:
+        return self._list(key, bytes)
+
     def tables(self, key: str) -> list[Answer]:
         return [Answer(value, f"{self._what}.{key}") for value in self._list(key, dict)]
 

@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edged.fleet.deployment import Deployment
+from registry.digest import Digest
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A deployment that came from the fleet, checked.
+    """A deployment that came from the fleet.
 
     Attributes:
         digest: of the record's payload: the next one names it as `previous`.
-        signed_by: name of the key.
+        signed_by: name of the key; "" if it was signed by none that may sign it today.
     """
 
     deployment: Deployment
-    digest: str
+    digest: Digest
     signed_by: str
 
 
@@ -29,9 +30,8 @@ class Author(Protocol):
     def fleet(self) -> str:
         """Name of the fleet."""
 
-    @property
-    def epoch(self) -> int:
-        """Of the fleet's roster; a deployment carries it."""
+    def epoch_of(self, app: str) -> int:
+        """What deployments of an app carry."""
 
     def sign_release(self, payload: bytes) -> bytes:
         """The envelope of a release."""
@@ -40,8 +40,8 @@ class Author(Protocol):
         """The envelope of a deployment. The same deployment gives the same bytes."""
 
     def read_deployment(self, envelope: bytes) -> Signed:
-        """What an envelope says.
+        """What an envelope says, and who says so.
 
         Raises:
-            EdgedError: nobody who may signed it, or it is no deployment of this fleet.
+            RecordInvalid: it is no deployment of this fleet.
         """

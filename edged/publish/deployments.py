@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from edged.errors import AppUnknown, PushConflict
+from edged.errors import AppUnknown, PushConflict, RecordForbidden
 from edged.fleet.deployment import Deployment
 from edged.publish.answer import Answer
 from edged.publish.author import Author, Signed
 from edged.publish.upload import Call
+from registry.digest import Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +30,29 @@ class Head:
         return 0 if self.signed is None else self.signed.deployment.sequence
 
     @property
+    def is_doubtful(self) -> bool:
+        """No key that may sign for the app today has signed it: only its sequence is believed, and nothing repeated."""
+        return self.signed is not None and not self.signed.signed_by
+
+    @property
     def live(self) -> Deployment | None:
-        """The deployment, unless the app was removed or never there."""
-        return None if self.signed is None or not self.signed.deployment.regions else self.signed.deployment
+        """The deployment, unless it is doubtful, or the app was removed or never there."""
+        if self.signed is None or self.is_doubtful or not self.signed.deployment.regions:
+            return None
+        return self.signed.deployment
 
     def known(self) -> Deployment:
         """The deployment.
 
         Raises:
             AppUnknown: the app was removed or never there.
+            RecordForbidden: the deployment is doubtful.
         """
+        if self.is_doubtful:
+            raise RecordForbidden(
+                f"sequence {self.sequence} of {self.app} was signed by a key that may not sign it today",
+                remedy="Push the app again, with all its options and variables.",
+            )
         if self.live is None:
             raise AppUnknown(f"the fleet has no app `{self.app}`")
         return self.live
@@ -53,7 +67,7 @@ class Wish:
         variables: set these, besides those that are set. They may be secrets and stay out of the repr.
     """
 
-    release: str
+    release: Digest
     message: str = ""
     hosts: tuple[str, ...] | None = None
     regions: tuple[str, ...] | None = None
@@ -147,7 +161,7 @@ async def publish(call: Call, author: Author, deployment: Deployment, head: Head
     if now.sequence != head.sequence:
         assert now.signed is not None
         raise PushConflict(
-            f"{now.signed.signed_by} changed {deployment.app} meanwhile: sequence {now.sequence} is there"
+            f"{now.signed.signed_by or 'somebody'} changed {deployment.app} meanwhile: sequence {now.sequence} is there"
         )
     await call("put_record", envelope=author.sign_deployment(deployment))
 
@@ -157,7 +171,7 @@ def _after(
     head: Head,
     issued: int,
     *,
-    regions: Mapping[str, str],
+    regions: Mapping[str, Digest],
     hosts: tuple[str, ...],
     limits: Mapping[str, float | int],
     variables: Mapping[str, str],
@@ -167,7 +181,7 @@ def _after(
     return Deployment(
         fleet=author.fleet,
         app=head.app,
-        epoch=author.epoch,
+        epoch=author.epoch_of(head.app),
         sequence=head.sequence + 1,
         regions=regions,
         hosts=hosts,

@@ -14,12 +14,19 @@ import trio
 from edged.errors import FleetUnreachable, LinkError
 
 
+class Items(AsyncIterator[Any], Protocol):
+    """A streamed answer."""
+
+    async def aclose(self) -> None:
+        """No more of it is wanted."""
+
+
 class Client(Protocol):
     """One connection to one node, as `edged.fleet.client` has it."""
 
     async def call(self, name: str, /, **args: Any) -> Any: ...
 
-    def stream(self, name: str, /, **args: Any) -> AsyncGenerator[Any, None]: ...
+    def stream(self, name: str, /, **args: Any) -> Items: ...
 
 
 Connect = Callable[[str], AbstractAsyncContextManager[Client]]

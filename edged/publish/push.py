@@ -29,6 +29,7 @@ from edged.publish.upload import Frames, Upload
 from edged.publish.url import app_url
 from edged.publish.watch import check, regions_of, watch
 from registry.blob import Chunk
+from registry.digest import Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Package:
     """
 
     app: str
-    digest: str
+    digest: Digest
     envelope: bytes
     chunks: Sequence[Chunk]
     frames: Frames
@@ -137,6 +138,13 @@ class Push:
                     f"the fleet has no region {shown(region)}{nearest(region, known)}",
                     remedy=f"Name one of: {', '.join(known)}.",
                 )
+        if head.is_doubtful:
+            self._show(
+                Warned(
+                    f"sequence {head.sequence} was signed by a key that may not sign it today:"
+                    " hosts, limits and variables that were set before are not taken over"
+                )
+            )
         deployment = wished(self._author, head, self._wish, known, int(self._clock()))
         left_out = [region for region in known if region not in deployment.regions]
         if left_out and self._wish.regions is None:
@@ -157,6 +165,10 @@ class Push:
     async def _put_back(self, before: Head, deployment: Deployment) -> None:
         """Publish what was there before. Raises PushInterrupted in any case."""
         app = deployment.app
+        if before.is_doubtful:
+            raise PushInterrupted(
+                f"interrupted: sequence {deployment.sequence} stays published, as nobody may sign what was there before"
+            )
         done: list[Deployment] = []
         try:
             async with until(self._interrupts.second):

@@ -1,0 +1,107 @@
+"""A fleet as a publisher's command has it: who we are there, a link to it, and the newest roster.
+
+context ── identity, roster ──> Signer ──┐
+   └──── addresses ── connect ──> Link ──┴──> Fleet ──> push, status, logs, ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import trio
+
+from edged.errors import ContextInvalid, EdgedError, ProtocolError
+from edged.fleet.certificate import load_identity
+from edged.fleet.client import connect
+from edged.fleet.roster import Roster
+from edged.fleet.session import Hello
+from edged.publish.answer import Answer
+from edged.publish.context import Context, ContextStore
+from edged.publish.deployments import Head, read_head
+from edged.publish.fleet_view import FleetView, parse_fleet_view
+from edged.publish.link import Connect, Link, open_link
+from edged.publish.signer import Signer
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """What the commands work with.
+
+    Attributes:
+        link: to the node that answers.
+        author: who we are.
+    """
+
+    link: Link
+    author: Signer
+
+    async def view(self) -> FleetView:
+        """The whole fleet, as the node knows it."""
+        return parse_fleet_view(await self.link.call("status"))
+
+    async def head(self, app: str) -> Head:
+        """The newest deployment of an app."""
+        return await read_head(self.link.call, self.author, app)
+
+
+def signer_of(context: Context) -> Signer:
+    """Who we are in the fleet of a context. Blocking: reads two files.
+
+    Raises:
+        EdgedError: the key, the certificate or the roster cannot be used.
+    """
+    identity = load_identity(context.key, context.certificate)
+    try:
+        roster = Roster.open(context.roster, [bytes.fromhex(key) for key in context.root_keys])
+    except EdgedError as error:
+        raise ContextInvalid(f"the roster kept for {context.fleet} cannot be used: {error.message}") from None
+    if roster.fleet != context.fleet:
+        raise ContextInvalid(f"the roster kept for {context.fleet} is that of {roster.fleet}")
+    return Signer(identity, roster)
+
+
+def connector(signer: Signer) -> Connect:
+    """How nodes are connected to: with our certificate, and only to those of the roster."""
+    hello = Hello(
+        fleet=signer.fleet,
+        epoch=signer.roster.epoch,
+        roster_version=signer.roster.version,
+        name=signer.identity.name,
+        edged=version("edged"),
+    )
+    return lambda address: connect(address, signer.identity, signer.anchors, hello=hello)
+
+
+@asynccontextmanager
+async def open_fleet(context: Context, store: ContextStore, connect: Connect | None = None) -> AsyncIterator[Fleet]:
+    """The fleet of a context, with the newest roster, which is kept for the next time.
+
+    Args:
+        connect: in place of TLS, for tests.
+
+    Raises:
+        FleetUnreachable, EdgedError: see `Link.call` and `signer_of`.
+    """
+    signer = await trio.to_thread.run_sync(signer_of, context)
+    addresses = _addresses(context, signer.roster)
+    async with open_link(addresses, connect or connector(signer)) as link:
+        for envelope in rosters(await link.call("roster")):
+            if signer.renew(envelope):
+                await trio.to_thread.run_sync(store.save_roster, context.fleet, envelope)
+        yield Fleet(link, signer)
+
+
+def rosters(answer: object) -> list[bytes]:
+    """The answer to `roster`: envelopes, the oldest first."""
+    envelopes = Answer(answer, "roster").blobs("envelopes")
+    if not envelopes:
+        raise ProtocolError("the node has no roster")
+    return envelopes
+
+
+def _addresses(context: Context, roster: Roster) -> tuple[str, ...]:
+    """Those of the context first, then the roster's others: a node that moved away is no reason to fail."""
+    return tuple(dict.fromkeys([*context.nodes, *(node.address for node in roster.nodes)]))
