@@ -1,0 +1,142 @@
+"""Frames: how two parties of a fleet put messages on a link.
+
+    message (a map) -> msgpack -> 4 bytes big-endian length + payload -> ... -> FrameReader -> message
+
+Bytes in, messages out; nothing is kept beyond one frame and one read. The length is looked at before anything of the
+payload is kept, and how many values a payload holds while it is decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgpack
+
+from edged.errors import ProtocolError
+from edged.limits import FRAME_BYTES_MAX, FRAME_DEPTH_MAX, FRAME_ITEM_COUNT_MAX
+
+_LENGTH_BYTES = 4
+
+Message = dict[str, Any]
+"""A decoded frame: text keys; values are None, booleans, numbers, text, bytes, lists and such maps."""
+
+
+def encode_frame(message: Mapping[str, Any]) -> bytes:
+    """A message as it goes on the link.
+
+    Raises:
+        ProtocolError: it is larger than `FRAME_BYTES_MAX`, or holds what msgpack does not know.
+    """
+    try:
+        payload: bytes = msgpack.packb(message)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ProtocolError(f"a message that cannot be sent: {error}") from None
+    if len(payload) > FRAME_BYTES_MAX:
+        raise ProtocolError(f"a message of {len(payload)} bytes, of at most {FRAME_BYTES_MAX}")
+    return len(payload).to_bytes(_LENGTH_BYTES, "big") + payload
+
+
+class FrameReader:
+    """Cuts what was received into messages.
+
+    Attributes:
+        bytes_max: of one payload; may be changed between two frames.
+    """
+
+    __slots__ = ("_buffer", "bytes_max")
+
+    def __init__(self, bytes_max: int = FRAME_BYTES_MAX) -> None:
+        self.bytes_max = bytes_max
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes | bytearray) -> None:
+        """Bytes that were received. Take all messages with `next` before feeding more."""
+        self._buffer += data
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the bytes so far end with a frame."""
+        return not self._buffer
+
+    def next(self) -> Message | None:
+        """The next message, or None until more bytes are fed.
+
+        Raises:
+            ProtocolError: what came is no frame; the reader is of no use any more.
+        """
+        if len(self._buffer) < _LENGTH_BYTES:
+            return None
+        length = int.from_bytes(self._buffer[:_LENGTH_BYTES], "big")
+        if length > self.bytes_max:
+            raise ProtocolError(f"a frame of {length} bytes, of at most {self.bytes_max}")
+        end = _LENGTH_BYTES + length
+        if len(self._buffer) < end:
+            return None
+        payload = bytes(memoryview(self._buffer)[_LENGTH_BYTES:end])
+        del self._buffer[:end]
+        return _decode(payload)
+
+
+class _Counter:
+    """Counts values while they are decoded: afterwards the memory would be spent."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self, count: int) -> None:
+        self.count += count
+        if self.count > FRAME_ITEM_COUNT_MAX:
+            raise ProtocolError(f"a frame with more than {FRAME_ITEM_COUNT_MAX} values")
+
+    def array(self, items: list[Any]) -> list[Any]:
+        self.add(len(items))
+        return items
+
+    def map(self, pairs: list[tuple[Any, Any]]) -> Message:
+        self.add(2 * len(pairs))
+        shape = dict(pairs)
+        if len(shape) != len(pairs):
+            raise ProtocolError("a map that has a key twice")
+        if not all(isinstance(key, str) for key in shape):
+            raise ProtocolError("a map with a key that is no text")
+        return shape
+
+
+def _decode(payload: bytes) -> Message:
+    counter = _Counter()
+    try:
+        message = msgpack.unpackb(
+            payload,
+            raw=False,
+            list_hook=counter.array,
+            object_pairs_hook=counter.map,
+            max_array_len=FRAME_ITEM_COUNT_MAX,
+            max_map_len=FRAME_ITEM_COUNT_MAX,
+            max_ext_len=0,  # none at all, not even timestamps
+        )
+    except ProtocolError:
+        raise
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise ProtocolError(f"a frame that is not msgpack: {error or type(error).__name__}") from None
+    if not isinstance(message, dict):
+        raise ProtocolError("a frame that is no map")
+    _check_depth(message)
+    return message
+
+
+def _check_depth(message: Message) -> None:
+    """Refuse what later code, which walks values by recursion, could not take."""
+    level: list[Any] = [message]
+    for _ in range(FRAME_DEPTH_MAX):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise ProtocolError(f"a frame with values nested deeper than {FRAME_DEPTH_MAX}")

@@ -1,0 +1,427 @@
+"""A link: one connection between two parties, over which both may call.
+
+    stream -> reader ─> Session ─> a task for each request ─> dispatch ─> answer ─┐
+                            └────> whoever waits in call() or stream()            │
+    stream <- writer <─────────────── outbox <──── requests, answers, pings <─────┘
+
+The reader never waits for anything but the peer: what it has to say goes to the outbox, which the writer empties.
+Whoever has more to say than the outbox holds waits there, and a peer that takes nothing is cut.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from typing import Any, Self
+
+import structlog
+import trio
+
+from edged.errors import EdgedError, LinkError, ProtocolError, RequestInvalid
+from edged.fleet.peer import ANYONE, Peer
+from edged.fleet.session import (
+    AnswerReceived,
+    CancelReceived,
+    EndReceived,
+    ErrorReceived,
+    Event,
+    Hello,
+    HelloReceived,
+    ItemReceived,
+    MoreReceived,
+    PingReceived,
+    PongReceived,
+    RequestReceived,
+    Session,
+)
+from edged.limits import (
+    LINK_CALL_TIMEOUT_S,
+    LINK_OUTBOX_BYTES_MAX,
+    LINK_PING_INTERVAL_S,
+    LINK_READ_BYTES,
+    LINK_SILENCE_S_MAX,
+    LINK_WRITE_TIMEOUT_S,
+    STREAM_WINDOW,
+)
+from registry.errors import RegistryError
+
+log = structlog.get_logger()
+
+Dispatch = Callable[[Peer, str, dict[str, Any]], Awaitable[Any]]
+"""Answers a request: returns a value, or an async iterator for a stream. Raises EdgedError or RegistryError."""
+
+
+async def refuse_all(_peer: Peer, call: str, _args: dict[str, Any]) -> Any:
+    """The dispatch of an end that answers nothing."""
+    raise RequestInvalid(f"{call!r} is not answered here")
+
+
+class Stream:
+    """The items of a streamed answer, as they come. Made by `Link.stream`; asks when its first item is wanted.
+
+    Use `contextlib.aclosing` where it may be left before its end: the other end is then told to stop. It reads ahead by
+    `STREAM_WINDOW` items at most.
+    """
+
+    __slots__ = ("_args", "_call", "_end", "_items", "_link", "_news", "_number", "_taken")
+
+    def __init__(self, link: Link, call: str, args: dict[str, Any]) -> None:
+        self._link = link
+        self._call = call
+        self._args = args
+        self._number: int | None = None
+        self._items: deque[Any] = deque()
+        self._taken = 0
+        self._end: EdgedError | EndReceived | None = None
+        self._news = trio.Event()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        """The next item.
+
+        Raises:
+            RemoteError: the other end failed.
+            LinkError: the link broke.
+        """
+        if self._number is None:
+            self._number = await self._link._ask(self._call, self._args, self)
+        while not self._items:
+            if isinstance(self._end, EdgedError):
+                raise self._end
+            if self._end is not None:
+                raise StopAsyncIteration
+            self._news = trio.Event()
+            await self._news.wait()
+        item = self._items.popleft()
+        self._taken += 1
+        if self._taken >= STREAM_WINDOW // 2:
+            self._link._took(self._number, self._taken)
+            self._taken = 0
+        return item
+
+    async def aclose(self) -> None:
+        """No more of it; returns at once."""
+        self.cancel()
+
+    def cancel(self) -> None:
+        """No more of it. May be called at any time, and twice."""
+        if self._number is not None and self._end is None:
+            self._link._cancel(self._number)
+        if self._end is None:
+            self._end = LinkError(f"the stream of {self._call} was closed")
+        self._items.clear()
+        self._news.set()
+
+    def _put(self, event: ItemReceived | EndReceived | EdgedError) -> None:
+        if isinstance(event, ItemReceived):
+            self._items.append(event.value)
+        elif self._end is None:
+            self._end = event
+        self._news.set()
+
+
+class _Reply:
+    """What a call waits for."""
+
+    __slots__ = ("came", "value")
+
+    def __init__(self) -> None:
+        self.came = trio.Event()
+        self.value: Any = None
+
+    def _put(self, value: Any) -> None:
+        self.value = value
+        self.came.set()
+
+
+class Link:
+    """One end of a connection whose TLS handshake is done. `run` it in a task; then call.
+
+    Args:
+        stream: both ways; `run` closes it.
+        hello: ours.
+        peer: who is at the other end, by its certificate.
+        dispatch: answers the peer's requests.
+
+    Attributes:
+        round_trip_s: the last measured; infinite until then.
+        reason: why it is closed; None while it is not.
+    """
+
+    def __init__(
+        self, stream: trio.abc.Stream, hello: Hello, peer: Peer, dispatch: Dispatch = refuse_all, *, address: str = ""
+    ) -> None:
+        self.peer = peer
+        self.address = address or peer.address or peer.name
+        self.round_trip_s = math.inf
+        self.reason: LinkError | None = None
+        self._stream = stream
+        self._session = Session(hello, anyone=peer is ANYONE)
+        self._dispatch = dispatch
+        self._outbox: deque[bytes] = deque()
+        self._outbox_bytes = 0
+        self._outbox_news = trio.Event()
+        self._outbox_room = trio.Event()
+        self._waiting: dict[int, Stream | _Reply] = {}
+        self._requests: dict[int, trio.CancelScope] = {}
+        self._windows: dict[int, trio.Event] = {}
+        self._slot = trio.Event()
+        self._heard_at = trio.current_time()
+        self._pinged: tuple[int, float] | None = None
+        self._ready = trio.Event()
+        self._ended = trio.Event()
+        self._scope = trio.CancelScope()
+
+    @property
+    def hello(self) -> Hello | None:
+        """The peer's, once it came."""
+        return self._session.hello
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls can be made."""
+        return self._ready.is_set() and self.reason is None
+
+    def close(self, reason: str) -> None:
+        """Cut it. Calls under way raise LinkError with the reason; returns at once."""
+        if self.reason is None:
+            self.reason = LinkError(f"the link to {self.address} was closed: {reason}")
+        self._scope.cancel()
+
+    async def wait_closed(self) -> LinkError:
+        """Until it is closed, and why."""
+        await self._ended.wait()
+        assert self.reason is not None
+        return self.reason
+
+    # --- asking ---
+
+    async def call(self, name: str, /, *, timeout_s: float = LINK_CALL_TIMEOUT_S, **args: Any) -> Any:
+        """Call and return the answer. Being cancelled cancels the call over there.
+
+        Raises:
+            RemoteError: the other end answered with an error.
+            LinkError: no answer: the link broke, or the time is over.
+            ProtocolError: the arguments do not fit into a frame.
+        """
+        reply = _Reply()
+        number: int | None = None
+        try:
+            with trio.move_on_after(timeout_s):
+                number = await self._ask(name, args, reply)
+                await reply.came.wait()
+                if isinstance(reply.value, EdgedError):
+                    raise reply.value
+                return reply.value
+            raise LinkError(f"{self.address} did not answer {name} within {timeout_s:g} s")
+        finally:
+            if number is not None and not reply.came.is_set():
+                self._cancel(number)
+
+    def stream(self, name: str, /, **args: Any) -> Stream:
+        """Call what answers with a stream; see `Stream`."""
+        return Stream(self, name, args)
+
+    async def _ask(self, name: str, args: dict[str, Any], waiting: Stream | _Reply) -> int:
+        await self._ready.wait()
+        while self.reason is None and not (self._session.may_ask and self._has_room):
+            # Whoever is woken looks again: another may have been first.
+            await (self._outbox_room if self._session.may_ask else self._slot).wait()
+        # No checkpoint from here on: cancelled between the two, nobody would cancel the request.
+        if self.reason is not None:
+            raise self.reason
+        number, data = self._session.ask(name, args, is_stream=isinstance(waiting, Stream))
+        self._waiting[number] = waiting
+        self._put(data)
+        return number
+
+    def _cancel(self, number: int) -> None:
+        if self._waiting.pop(number, None) is not None and self.reason is None:
+            self._put(self._session.cancel(number))
+
+    def _took(self, number: int, count: int) -> None:
+        if number in self._waiting and self.reason is None:
+            self._put(self._session.took(number, count))
+
+    # --- the connection ---
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Read, write and answer until the link is closed, by whom ever; `reason` then says why.
+
+        Started once the peer's hello is there. Does not raise for what the peer or the network does.
+
+        Raises:
+            LinkError: it ended before it was started, so that `start` raises.
+        """
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    self._put(self._session.say_hello())
+                    nursery.start_soon(self._write)
+                    nursery.start_soon(self._watch)
+                    nursery.start_soon(self._read, nursery)
+                    await self._ready.wait()
+                    task_status.started()
+        finally:
+            self._closed()
+            with trio.CancelScope(shield=True):
+                await trio.aclose_forcefully(self._stream)
+        if self.hello is None and self.reason is not None:
+            raise self.reason
+
+    def _closed(self) -> None:
+        """Tell everybody who waits."""
+        if self.reason is None:
+            self.reason = LinkError(f"the link to {self.address} was closed")
+        waiting, self._waiting = self._waiting, {}
+        for one in waiting.values():
+            one._put(self.reason)
+        for event in (self._ready, self._slot, self._outbox_room, self._ended):
+            event.set()
+
+    def _broke(self, reason: LinkError) -> None:
+        if self.reason is None:
+            self.reason = reason
+        self._scope.cancel()
+
+    async def _read(self, nursery: trio.Nursery) -> None:
+        while True:
+            try:
+                data = await self._stream.receive_some(LINK_READ_BYTES)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return self._broke(LinkError(f"the link to {self.address} broke"))
+            if not data:
+                return self._broke(LinkError(f"{self.address} closed the link"))
+            self._heard_at = trio.current_time()
+            try:
+                events = self._session.receive(data)
+            except ProtocolError as error:
+                log.warning("link.malformed", peer=self.peer.name, address=self.address, reason=error.message)
+                return self._broke(ProtocolError(f"{self.address}: {error.message}", remedy=error.remedy))
+            for event in events:
+                self._received(event, nursery)
+
+    def _received(self, event: Event, nursery: trio.Nursery) -> None:
+        match event:
+            case HelloReceived():
+                self._ready.set()
+            case RequestReceived():
+                self._requests[event.id] = scope = trio.CancelScope()
+                nursery.start_soon(self._answer, event, scope)
+            case CancelReceived():
+                self._requests[event.id].cancel()
+            case MoreReceived():
+                if event.id in self._windows:
+                    self._windows[event.id].set()
+            case AnswerReceived():
+                self._waiting.pop(event.id)._put(event.value)
+            case ErrorReceived():
+                self._waiting.pop(event.id)._put(event.error)
+            case EndReceived():
+                self._waiting.pop(event.id)._put(event)
+            case ItemReceived():
+                self._waiting[event.id]._put(event)
+            case PingReceived():
+                if self._has_room:  # who takes nothing needs no pong
+                    self._put(event.data)
+            case PongReceived():
+                if self._pinged is not None and self._pinged[0] == event.number:
+                    self.round_trip_s = trio.current_time() - self._pinged[1]
+        if self._session.may_ask:
+            self._slot.set()
+            self._slot = trio.Event()
+
+    async def _watch(self) -> None:
+        """Ping, and close when nothing comes any more."""
+        await self._ready.wait()
+        while True:
+            number, data = self._session.ping()
+            self._pinged = number, trio.current_time()
+            self._put(data)
+            await trio.sleep(LINK_PING_INTERVAL_S)
+            if trio.current_time() - self._heard_at > LINK_SILENCE_S_MAX:
+                return self._broke(LinkError(f"{self.address} was silent for {LINK_SILENCE_S_MAX:g} s"))
+
+    async def _write(self) -> None:
+        while True:
+            while not self._outbox:
+                self._outbox_news = trio.Event()
+                await self._outbox_news.wait()
+            frame = memoryview(self._outbox.popleft())
+            for start in range(0, len(frame), LINK_READ_BYTES):
+                try:
+                    with trio.fail_after(LINK_WRITE_TIMEOUT_S):
+                        await self._stream.send_all(frame[start : start + LINK_READ_BYTES])
+                except trio.TooSlowError:
+                    return self._broke(LinkError(f"{self.address} took nothing for {LINK_WRITE_TIMEOUT_S:g} s"))
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    # Why, the reader is told: a TLS alert comes before the connection's end.
+                    return None
+            self._outbox_bytes -= len(frame)
+            self._outbox_room.set()
+            self._outbox_room = trio.Event()
+
+    def _put(self, data: bytes) -> None:
+        if data:
+            self._outbox.append(data)
+            self._outbox_bytes += len(data)
+            self._outbox_news.set()
+
+    @property
+    def _has_room(self) -> bool:
+        return self._outbox_bytes < LINK_OUTBOX_BYTES_MAX
+
+    async def _room(self) -> None:
+        """Wait until the outbox has room."""
+        while self.reason is None and not self._has_room:
+            await self._outbox_room.wait()
+
+    # --- answering ---
+
+    async def _answer(self, request: RequestReceived, scope: trio.CancelScope) -> None:
+        number = request.id
+        try:
+            with scope:
+                value = await self._dispatch(self.peer, request.call, request.args)
+                if hasattr(value, "__aiter__"):
+                    await self._answer_stream(number, value)
+                    await self._room()
+                    self._put(self._session.end(number))
+                else:
+                    await self._room()
+                    self._put(self._session.answer(number, value))
+                return
+            self._put(self._session.fail(number, "fleet.cancelled", "the call was cancelled", ""))
+        except (EdgedError, RegistryError) as error:
+            await self._fail(number, error.code, error.message, error.remedy)
+        except Exception:
+            log.exception("link.handler-failed", call=request.call, peer=self.peer.name)
+            mistake = EdgedError("")
+            await self._fail(number, mistake.code, "a mistake in edged; see the node's log", mistake.remedy)
+        finally:
+            del self._requests[number]
+
+    async def _fail(self, number: int, code: str, message: str, remedy: str) -> None:
+        await self._room()
+        self._put(self._session.fail(number, code, message, remedy))
+
+    async def _answer_stream(self, number: int, items: AsyncIterator[Any]) -> None:
+        try:
+            async with _closing(items):
+                async for item in items:
+                    while not self._session.may_send_item(number):
+                        self._windows[number] = trio.Event()
+                        await self._windows[number].wait()
+                    await self._room()
+                    self._put(self._session.item(number, item))
+        finally:
+            self._windows.pop(number, None)
+
+
+def _closing(items: AsyncIterator[Any]) -> AbstractAsyncContextManager[Any]:
+    """A generator is closed when its stream ends, whatever ends it."""
+    return aclosing(items) if isinstance(items, AsyncGenerator) else nullcontext()

@@ -1,0 +1,303 @@
+"""What nodes say of themselves, and the board on which one node keeps what it heard.
+
+    own report ──> Board.put ──┐                       ┌─> Board.all() ──> a peer
+    a peer's answer ──> merge ─┴─> one entry per node ─┴─> seen() ──> status
+
+A report counts as newer by (incarnation, beat), which only its node raises; clocks do not matter. What a node says over
+its own link is direct, all else hearsay. Reports are advice: they fill `edged status` and choose peers, and nothing is
+withdrawn, deleted or rolled back for what they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from edged.errors import RequestInvalid
+from edged.limits import (
+    REPORT_ALARM_COUNT_MAX,
+    REPORT_APP_COUNT_MAX,
+    REPORT_COUNT_MAX,
+    REPORT_TEXT_CHARS_MAX,
+    REPORT_UP_S,
+)
+from registry.errors import Malformed
+from registry.strict import Reader
+
+Stage = Literal["idle", "fetch", "verify", "compile", "probe", "live", "failed", "reverted"]
+STAGES: tuple[Stage, ...] = ("idle", "fetch", "verify", "compile", "probe", "live", "failed", "reverted")
+
+_NAME_BYTES_MAX = 255
+_UNKNOWN = -1  # how a time that nobody measured is written
+_TEXT_BYTES_MAX = 4 * REPORT_TEXT_CHARS_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class AppReport:
+    """One app on one node.
+
+    Attributes:
+        desired, running: sequences; 0 for none.
+        release: digest of what runs; "" for nothing.
+        since: unix time (s) of the last change of stage.
+        bytes_done, bytes_total, bytes_saved: plain bytes of the release: here, in all, and those that need not move.
+        requests, failures: since the running sequence is served.
+    """
+
+    desired: int = 0
+    running: int = 0
+    release: str = ""
+    stage: Stage = "idle"
+    error_code: str = ""
+    error_message: str = ""
+    since: float = 0.0
+    bytes_done: int = 0
+    bytes_total: int = 0
+    bytes_saved: int = 0
+    requests: int = 0
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """One node, as it sees itself.
+
+    Attributes:
+        incarnation: unix time (s) of its start; raised at each.
+        beat: counts its reports from there.
+        time: its clock, unix s.
+        version: of edged.
+        apps: by name.
+        p50_ms, p99_ms: of requests in the last minute; None without any.
+    """
+
+    node: str
+    region: str
+    incarnation: int
+    beat: int
+    time: float
+    version: str = ""
+    roster_version: int = 0
+    heads_hash: str = ""
+    apps: Mapping[str, AppReport] = field(default_factory=dict)
+    requests_s: float = 0.0
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    workers_ready: int = 0
+    workers_total: int = 0
+    certificate_days: float = 0.0
+    disk_free_bytes: int = 0
+    disk_used_bytes: int = 0
+    alarms: tuple[str, ...] = ()
+
+    def encode(self) -> dict[str, Any]:
+        """As it stands in a message."""
+        shape = asdict(self) | {"alarms": list(self.alarms)}
+        return {key: _UNKNOWN if value is None else value for key, value in shape.items()}
+
+    @staticmethod
+    def parse(value: object) -> NodeReport:
+        """
+        Raises:
+            RequestInvalid: not a report, or one over the limits.
+        """
+        try:
+            return _parse(Reader(value, "report"))
+        except Malformed as error:
+            raise RequestInvalid(error.message) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the board knows of one node.
+
+    Attributes:
+        report: the newest; None if it was never heard of.
+        state: `up` if heard of within `REPORT_UP_S`, then `silent`; `never` if not since we started.
+        since: when the state began, on the clock that is passed in.
+        age_s: since its newest report came; None if never.
+        is_hearsay: that came through another node.
+    """
+
+    name: str
+    report: NodeReport | None
+    state: Literal["up", "silent", "never"]
+    since: float
+    age_s: float | None
+    is_hearsay: bool
+
+
+@dataclass(slots=True)
+class _Entry:
+    report: NodeReport
+    heard_at: float
+    up_since: float
+    is_hearsay: bool
+
+
+class Board:
+    """The newest report of each node. Times are of one monotonic clock (s).
+
+    Args:
+        name: of this node: nobody else may report for it.
+        is_known: whether a node of that name belongs to the fleet; others' reports are dropped.
+        now: when this node started.
+    """
+
+    def __init__(self, name: str, is_known: Callable[[str], bool], now: float) -> None:
+        self._name = name
+        self._is_known = is_known
+        self._started = now
+        self._entries: dict[str, _Entry] = {}
+
+    def put(self, own: NodeReport, now: float) -> None:
+        """This node's own report."""
+        assert own.node == self._name
+        self._keep(own, now, is_hearsay=False)
+
+    def merge(self, reports: Iterable[NodeReport], sender: str, now: float) -> list[str]:
+        """What a peer said; returns the names of the nodes that there is news of.
+
+        Args:
+            sender: the peer's name: its own report is direct.
+        """
+        return [
+            report.node
+            for report in reports
+            if report.node != self._name
+            and self._is_known(report.node)
+            and self._keep(report, now, is_hearsay=report.node != sender)
+        ]
+
+    def _keep(self, report: NodeReport, now: float, *, is_hearsay: bool) -> bool:
+        entry = self._entries.get(report.node)
+        if entry is not None and not _is_news(report, is_hearsay, entry, now):
+            return False
+        if entry is None and len(self._entries) >= REPORT_COUNT_MAX:
+            return False
+        was_up = entry is not None and now - entry.heard_at <= REPORT_UP_S
+        up_since = entry.up_since if entry is not None and was_up else now
+        self._entries[report.node] = _Entry(report, now, up_since, is_hearsay)
+        return True
+
+    def all(self) -> list[NodeReport]:
+        """All reports, for a peer."""
+        return [entry.report for entry in self._entries.values() if self._is_known(entry.report.node)]
+
+    def get(self, name: str) -> NodeReport | None:
+        """The newest report of a node."""
+        entry = self._entries.get(name)
+        return None if entry is None else entry.report
+
+    def seen(self, names: Iterable[str], now: float) -> list[Seen]:
+        """What is known of each of these nodes, in their order."""
+        return [self._seen(name, now) for name in names]
+
+    def forget(self) -> None:
+        """Drop what is known of nodes that have left the fleet."""
+        self._entries = {name: entry for name, entry in self._entries.items() if self._is_known(name)}
+
+    def _seen(self, name: str, now: float) -> Seen:
+        entry = self._entries.get(name)
+        if entry is None:
+            return Seen(name, None, "never", self._started, None, False)
+        age_s = now - entry.heard_at
+        if name == self._name or age_s <= REPORT_UP_S:
+            return Seen(name, entry.report, "up", entry.up_since, age_s, entry.is_hearsay)
+        return Seen(name, entry.report, "silent", entry.heard_at, age_s, entry.is_hearsay)
+
+
+def parse_reports(value: object) -> list[NodeReport]:
+    """The reports of a message.
+
+    Raises:
+        RequestInvalid
+    """
+    if not isinstance(value, list) or len(value) > REPORT_COUNT_MAX:
+        raise RequestInvalid(f"reports are no array of up to {REPORT_COUNT_MAX}")
+    return [NodeReport.parse(item) for item in value]
+
+
+def cut_alarms(report: NodeReport) -> NodeReport:
+    """With only as many alarms, and as much of each text, as peers take."""
+    alarms = tuple(alarm[:REPORT_TEXT_CHARS_MAX] for alarm in report.alarms[:REPORT_ALARM_COUNT_MAX])
+    apps = {
+        name: replace(app, error_message=app.error_message[:REPORT_TEXT_CHARS_MAX])
+        for name, app in list(report.apps.items())[:REPORT_APP_COUNT_MAX]
+    }
+    return replace(report, alarms=alarms, apps=apps)
+
+
+def _is_news(report: NodeReport, is_hearsay: bool, entry: _Entry, now: float) -> bool:
+    """A node's own word goes before hearsay: else a peer that lies could silence another one with a high number."""
+    if is_hearsay and not entry.is_hearsay and now - entry.heard_at <= REPORT_UP_S:
+        return False
+    if entry.is_hearsay and not is_hearsay:
+        return True
+    return _age(report) > _age(entry.report)
+
+
+def _age(report: NodeReport) -> tuple[int, int]:
+    return report.incarnation, report.beat
+
+
+def _parse(reader: Reader) -> NodeReport:
+    report = NodeReport(
+        node=reader.line("node", _NAME_BYTES_MAX),
+        region=reader.line("region", _NAME_BYTES_MAX),
+        incarnation=reader.integer("incarnation"),
+        beat=reader.integer("beat"),
+        time=reader.number("time"),
+        version=reader.text("version", _NAME_BYTES_MAX),
+        roster_version=reader.integer("roster_version"),
+        heads_hash=reader.text("heads_hash", _NAME_BYTES_MAX),
+        apps={
+            name: _parse_app(Reader(app, f"report.apps.{name[:_NAME_BYTES_MAX]}"))
+            for name, app in reader.mapping("apps", REPORT_APP_COUNT_MAX).items()
+        },
+        requests_s=reader.number("requests_s"),
+        p50_ms=_maybe_number(reader, "p50_ms"),
+        p99_ms=_maybe_number(reader, "p99_ms"),
+        workers_ready=reader.integer("workers_ready"),
+        workers_total=reader.integer("workers_total"),
+        certificate_days=reader.number("certificate_days", lowest=-1e6, highest=1e6),
+        disk_free_bytes=reader.integer("disk_free_bytes"),
+        disk_used_bytes=reader.integer("disk_used_bytes"),
+        alarms=tuple(_short(alarm) for alarm in reader.array("alarms", REPORT_ALARM_COUNT_MAX)),
+    )
+    reader.end()
+    return report
+
+
+def _parse_app(reader: Reader) -> AppReport:
+    app = AppReport(
+        desired=reader.integer("desired"),
+        running=reader.integer("running"),
+        release=reader.text("release", _NAME_BYTES_MAX),
+        stage=_STAGE[reader.choice("stage", STAGES)],
+        error_code=reader.text("error_code", _NAME_BYTES_MAX),
+        error_message=reader.text("error_message", _TEXT_BYTES_MAX),
+        since=reader.number("since"),
+        bytes_done=reader.integer("bytes_done"),
+        bytes_total=reader.integer("bytes_total"),
+        bytes_saved=reader.integer("bytes_saved"),
+        requests=reader.integer("requests"),
+        failures=reader.integer("failures"),
+    )
+    reader.end()
+    return app
+
+
+_STAGE: dict[str, Stage] = {stage: stage for stage in STAGES}
+
+
+def _maybe_number(reader: Reader, name: str) -> float | None:
+    value = reader.number(name, lowest=_UNKNOWN)
+    return None if value == _UNKNOWN else value
+
+
+def _short(alarm: object) -> str:
+    if not isinstance(alarm, str) or len(alarm) > REPORT_TEXT_CHARS_MAX:
+        raise RequestInvalid(f"an alarm that is no text of up to {REPORT_TEXT_CHARS_MAX} characters")
+    return alarm

@@ -1,0 +1,208 @@
+"""Links that others open to us.
+
+    listener -> caps: all, per address -> TLS -> who is it -> caps: per certificate -> Link -> dispatch
+
+Every cap closes the new connection and leaves the old ones alone: nobody can push others out.
+"""
+
+from __future__ import annotations
+
+import errno
+import ssl
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+import trio
+
+from edged.errors import LinkError
+from edged.fleet.certificate import Identity
+from edged.fleet.link import Dispatch, Link
+from edged.fleet.peer import ANYONE, Anchors, Peer
+from edged.fleet.session import Hello
+from edged.fleet.tls import handshake_failed, peer_of, server_context
+from edged.http.admission import Admission, client_address
+from edged.limits import (
+    ACCEPT_PAUSE_S,
+    LINK_ANYONE_COUNT_MAX,
+    LINK_ANYONE_S_MAX,
+    LINK_COUNT_MAX,
+    LINK_HANDSHAKE_TIMEOUT_S,
+    LINK_PER_ADDRESS_MAX,
+    LINK_PER_PEER_MAX,
+)
+from edged.nursery import first_error
+
+log = structlog.get_logger()
+
+_NO_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatistics:
+    """A moment's view; `refused` only grows.
+
+    Attributes:
+        connections: open, handshakes included.
+        refused: connections over a cap, or whose handshake failed.
+        peers: names of nodes and keys with a link, and how many.
+    """
+
+    connections: int
+    refused: int
+    peers: dict[str, int]
+
+
+class Server:
+    """Takes links on listeners that others have opened.
+
+    Args:
+        identity: what we show.
+        anchors: whom we trust now; asked at each connection and by `refresh`.
+        hello: what we say of ourselves now.
+        dispatch: answers requests.
+    """
+
+    def __init__(
+        self, identity: Identity, anchors: Callable[[], Anchors], hello: Callable[[], Hello], dispatch: Dispatch
+    ) -> None:
+        self._identity = identity
+        self._anchors = anchors
+        self._hello = hello
+        self._dispatch = dispatch
+        self._admission = Admission(LINK_COUNT_MAX, LINK_PER_ADDRESS_MAX)
+        self._links: set[Link] = set()
+        self._refused = 0
+        self._context: tuple[Anchors, ssl.SSLContext] | None = None
+
+    async def run(
+        self,
+        listeners: Sequence[trio.SocketListener],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Accept and serve until cancelled, which cuts all links and closes the listeners.
+
+        Raises:
+            TlsError: the identity is of no use; before `task_status` is started.
+        """
+        self._tls()
+        try:
+            async with trio.open_nursery() as nursery:
+                for listener in listeners:
+                    nursery.start_soon(self._accept_forever, listener, nursery)
+                task_status.started()
+        finally:
+            for listener in listeners:
+                listener.socket.close()
+
+    def refresh(self) -> None:
+        """The roster or an admission changed: cut the links of who left, or whose rights are others now."""
+        anchors = self._anchors()
+        for link in list(self._links):
+            if link.peer is not ANYONE and anchors.by_fingerprint(link.peer.fingerprint) != link.peer:
+                link.close("the roster changed")
+
+    def statistics(self) -> ServerStatistics:
+        peers = Counter(link.peer.name or link.peer.kind for link in self._links)
+        return ServerStatistics(self._admission.open, self._admission.refused + self._refused, dict(peers))
+
+    def _tls(self) -> tuple[Anchors, ssl.SSLContext]:
+        """The context for whom we trust now; made anew only when that changed."""
+        anchors = self._anchors()
+        if self._context is None or self._context[0] != anchors:
+            self._context = anchors, server_context(self._identity, anchors)
+        return self._context
+
+    async def _accept_forever(self, listener: trio.SocketListener, nursery: trio.Nursery) -> None:
+        paused = False
+        while True:
+            try:
+                stream = await listener.accept()
+            except OSError as error:
+                if error.errno not in _NO_RESOURCES:
+                    raise
+                if not paused:
+                    log.warning("accept.paused", reason=error.strerror)
+                paused = True
+                await trio.sleep(ACCEPT_PAUSE_S)
+                continue
+            paused = False
+            nursery.start_soon(self._serve, stream)
+
+    async def _serve(self, tcp: trio.SocketStream) -> None:
+        try:
+            address = client_address(tcp.socket.getpeername())[0]
+        except OSError:  # gone already
+            tcp.socket.close()
+            return
+        if not self._admission.enter(address):
+            tcp.socket.close()
+            return
+        try:
+            await self._serve_connection(tcp, address)
+        finally:
+            self._admission.leave(address)
+            tcp.socket.close()
+
+    async def _serve_connection(self, tcp: trio.SocketStream, address: str) -> None:
+        """Handshake, then the link; what goes wrong is the peer's affair and ends here."""
+        link: Link | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                with trio.fail_after(LINK_HANDSHAKE_TIMEOUT_S):
+                    anchors, context = self._tls()
+                    stream = trio.SSLStream(tcp, context, server_side=True, https_compatible=True)
+                    await stream.do_handshake()
+                    peer = peer_of(stream, anchors)
+                    self._check_room(peer)
+                    link = Link(stream, self._hello(), peer, self._dispatch, address=address)
+                    self._links.add(link)
+                    await nursery.start(link.run)
+                if peer is ANYONE:
+                    with trio.move_on_after(LINK_ANYONE_S_MAX):
+                        await link.wait_closed()
+                    link.close("who has no certificate may not stay")
+        except* trio.BrokenResourceError as group:
+            self._refuse(address, handshake_failed(group.exceptions[0], address).message)
+        except* trio.TooSlowError:
+            self._refuse(address, f"no hello within {LINK_HANDSHAKE_TIMEOUT_S:g} s")
+        except* LinkError as group:
+            self._refuse(address, str(first_error(group)))
+        finally:
+            if link is not None:
+                self._links.discard(link)
+
+    def _check_room(self, peer: Peer) -> None:
+        """
+        Raises:
+            LinkError: this certificate (or those who have none) has as many links as it may.
+        """
+        count_max = LINK_ANYONE_COUNT_MAX if peer is ANYONE else LINK_PER_PEER_MAX
+        if sum(link.peer.fingerprint == peer.fingerprint for link in self._links) >= count_max:
+            raise LinkError(f"{peer.name or 'somebody without a certificate'} has {count_max} links already")
+
+    def _refuse(self, address: str, reason: str) -> None:
+        self._refused += 1
+        log.debug("link.refused", address=address, reason=reason)
+
+
+async def serve(
+    listeners: Sequence[trio.SocketListener],
+    identity: Identity,
+    anchors: Callable[[], Anchors],
+    hello: Callable[[], Hello],
+    dispatch: Dispatch,
+    *,
+    task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """A `Server` that runs until cancelled; started with it once connections are accepted.
+
+    Raises:
+        TlsError
+    """
+    server = Server(identity, anchors, hello, dispatch)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.run, listeners)
+        task_status.started(server)
