@@ -23,6 +23,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from edged.fleet.rollout_event import (
+    CheckedOut,
+    CheckOutFailed,
+    Crashed,
+    Desired,
+    Event,
+    Fetched,
+    FetchFailed,
+    Prepared,
+    PrepareFailed,
+    Preparing,
+    Requests,
+    Target,
+    Tick,
+    Version,
+)
+from edged.fleet.rollout_plan import Placement, Plan, Refused, Saved, Stage, Task
 from edged.limits import (
     ROLLOUT_CRASH_COUNT_MAX,
     ROLLOUT_FAILURE_COUNT_MAX,
@@ -32,227 +49,6 @@ from edged.limits import (
 )
 
 Step = Literal["fetch", "verify", "compile", "probe", "ready"]
-Stage = Literal["idle", "fetch", "verify", "compile", "probe", "live", "failed", "reverted"]
-
-# --- what is spoken of ---
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Version:
-    """Which deployment of the app. A higher epoch wins whatever the sequence."""
-
-    epoch: int
-    sequence: int
-
-
-NONE = Version(0, 0)
-"""Before every deployment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a deployment asks of this node.
-
-    Attributes:
-        release: its digest; "" if the app is not to run here.
-    """
-
-    version: Version
-    release: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A deployment that was tried and will not be again.
-
-    Attributes:
-        reverted: it was live, and failed then.
-    """
-
-    version: Version
-    reverted: bool
-    code: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """What outlives the process.
-
-    Attributes:
-        floor: the newest deployment that was ever asked for; none below it is followed.
-        watched: whether `live` is new, so that it may be taken back.
-        previous: what comes back then; None if there was nothing before.
-    """
-
-    floor: Version = NONE
-    live: Target | None = None
-    watched: bool = False
-    previous: Target | None = None
-    refused: Refused | None = None
-
-
-# --- events ---
-
-
-@dataclass(frozen=True, slots=True)
-class Desired:
-    """The newest deployment that this node has accepted. Not told as long as there is none."""
-
-    target: Target
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """Every chunk is in the store, and the release's signature was found good."""
-
-    version: Version
-
-
-@dataclass(frozen=True, slots=True)
-class FetchFailed:
-    """`passing`: it may go well another time."""
-
-    version: Version
-    code: str
-    message: str
-    passing: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedOut:
-    """Its files are on disk, verified."""
-
-    version: Version
-
-
-@dataclass(frozen=True, slots=True)
-class CheckOutFailed:
-    """`incomplete`: chunks are missing or were found corrupt, so that they have to be fetched; else a fault of this
-    machine."""
-
-    version: Version
-    code: str
-    message: str
-    incomplete: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Preparing:
-    """How far workers are."""
-
-    version: Version
-    step: Literal["compile", "probe"]
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """Every live worker can serve it."""
-
-    version: Version
-
-
-@dataclass(frozen=True, slots=True)
-class PrepareFailed:
-    """A worker cannot serve it.
-
-    Attributes:
-        passing: it may go well another time.
-        everywhere: no worker serves it.
-    """
-
-    version: Version
-    code: str
-    message: str
-    passing: bool
-    everywhere: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Crashed:
-    """A worker process ended by itself while it loaded or served this."""
-
-    version: Version
-
-
-@dataclass(frozen=True, slots=True)
-class Requests:
-    """Requests that ended since the last time this was said.
-
-    Attributes:
-        failed: of them, those that the guest is to blame for.
-    """
-
-    version: Version
-    ended: int
-    failed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """Time has passed."""
-
-
-Event = (
-    Desired
-    | Fetched
-    | FetchFailed
-    | CheckedOut
-    | CheckOutFailed
-    | Preparing
-    | Prepared
-    | PrepareFailed
-    | Crashed
-    | Requests
-    | Tick
-)
-
-# --- what is to be done ---
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """The one thing to work on; any other is to be given up."""
-
-    kind: Literal["fetch", "check-out"]
-    target: Target
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """A release that workers have loaded; `serve` is false for one that is only kept ready, or made ready."""
-
-    target: Target
-    serve: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """All that holds from now on.
-
-    Attributes:
-        saved: to be on disk before `placements` are applied.
-        placements: all that workers have of this app, at most one of them to be served.
-        wake_at: when to send a `Tick`; None if time alone changes nothing.
-        desired: sequence that is asked for, 0 if none is.
-        running: sequence that is served, 0 if none is.
-        release: that is served, "" if none is.
-        code, message: why it is not, where it is not, what is desired.
-    """
-
-    saved: Saved
-    task: Task | None
-    placements: tuple[Placement, ...]
-    wake_at: float | None
-    stage: Stage
-    desired: int
-    running: int
-    release: str
-    code: str
-    message: str
-
-
-# --- the machine ---
 
 
 @dataclass(slots=True)
@@ -353,7 +149,12 @@ class Rollout:
         self._floor, self._desired, self._candidate = target.version, target, None
         if not target.release:
             self._live = self._previous = self._watch_until = None
-        elif (self._live is None or self._live.target != target) and not self._is_refused(target):
+            return
+        if self._live is not None and self._live.target.version == target.version:
+            if self._live.target == target:
+                return
+            self._live = self._previous = self._watch_until = None  # the node has come to another region
+        if not self._is_refused(target):
             self._candidate = _Place(target, "fetch")
 
     def _on_fetched(self, event: Fetched) -> None:
