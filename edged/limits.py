@@ -378,6 +378,7 @@ PATH_COMPONENT_BYTES_MAX = 255  # NAME_MAX of Linux
 
 CONTEXT_BYTES_MAX = 64 * KiB  # of one fleet's file: a hundred addresses and key ids
 ROSTER_BYTES_MAX = 16 * MiB  # signed, with a certificate of 400 bytes for each of thousands of nodes
+APP_NAMES_BYTES_MAX = 1 * MiB  # names of apps kept for the shell's completion: 200 apps take 4 KiB
 CONTEXT_NODES_MAX = 256  # addresses to try; one that answers is enough
 CERTIFICATE_DAYS_WARNED = 30.0  # left of a certificate when `edged status` begins to speak of it
 DISK_FREE_BYTES_WARNED = 1024 * MiB  # of a node: room for a few releases and what compiling them makes

@@ -1,7 +1,7 @@
 """Which fleets this user may talk to: one file a fleet, and which of them is meant when none is named.
 
     ~/.config/edged/current            the name of the fleet that is meant
-    ~/.config/edged/fleets/NAME.toml   nodes, key, certificate, ids of the root keys
+    ~/.config/edged/fleets/NAME.toml   nodes, key, certificate, root keys
     ~/.config/edged/fleets/NAME.roster the newest roster seen: signed, checked again whenever it is read
 
 `edged login` writes them. The key itself stays where it was made: a context names its file.
@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import tomllib
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +19,7 @@ import tomli_w
 
 from edged.errors import ContextInvalid, NotLoggedIn
 from edged.limits import CONTEXT_BYTES_MAX, CONTEXT_NODES_MAX, ROSTER_BYTES_MAX
+from edged.publish.files import replace_file
 
 _FLEET_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?").fullmatch
 _KEY_ID = re.compile(r"[0-9a-f]{64}").fullmatch
@@ -36,7 +35,7 @@ class Context:
         nodes: addresses as "host:port", tried in this order.
         key: PEM file of this user's private key; signs and speaks TLS.
         certificate: PEM file of this user's certificate.
-        root_keys: ids of the keys that may sign the fleet's first roster here, 64 hex digits each.
+        root_keys: raw Ed25519 public keys in hex; one of them has signed the roster that is kept.
         roster: the signed roster, as it came.
     """
 
@@ -192,7 +191,7 @@ def _parse(file: Path, data: bytes) -> Context:
         except ValueError as error:
             raise ContextInvalid(f"{file}: `nodes`: {address!r} {error}") from None
     if not _texts(root_keys) or not root_keys or not all(map(_KEY_ID, root_keys)):
-        raise ContextInvalid(f"{file}: `root_keys` must be ids of 64 hex digits")
+        raise ContextInvalid(f"{file}: `root_keys` must be keys of 64 hex digits")
     if not _texts([values["key"], values["certificate"]]):
         raise ContextInvalid(f"{file}: `key` and `certificate` must be paths")
     return Context(fleet, tuple(nodes), Path(values["key"]), Path(values["certificate"]), tuple(root_keys))
@@ -221,18 +220,8 @@ def _read(file: Path, bytes_max: int) -> bytes:
 
 
 def _write(file: Path, data: bytes) -> None:
-    """All or nothing; readable by this user alone, since it says whom they work for."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-            os.replace(name, file)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(name)
-            raise
+        replace_file(file, data)
     except OSError as error:
         raise ContextInvalid(
             f"{file} cannot be written: {error.strerror}", remedy="Make the folder writable, or set XDG_CONFIG_HOME."

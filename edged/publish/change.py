@@ -1,0 +1,129 @@
+"""A change of an app that uploads nothing: another release of its history, other variables, no regions at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import trio
+
+from edged.errors import PushInterrupted, UsageError
+from edged.fleet.deployment import Deployment
+from edged.limits import PUSH_TIMEOUT_S
+from edged.publish.deployments import Head, again, publish, removed
+from edged.publish.event import Finished, Published, Show
+from edged.publish.fleet import Fleet
+from edged.publish.interrupts import Interrupts, until
+from edged.publish.url import app_url
+from edged.publish.watch import check, regions_of, watch
+
+Clock = Callable[[], float]
+
+
+def rolled_back(fleet: Fleet, head: Head, history: Sequence[Deployment], to: int | None, now: int) -> Deployment:
+    """An earlier deployment of an app, as the newest one. Variables stay as they are: they may be why.
+
+    Args:
+        history: newest first, with or without the head.
+        to: sequence to go back to; None for the last one that had other releases than those of now.
+
+    Raises:
+        UsageError: there is none of that sequence, or none before.
+    """
+    current = None if head.signed is None else head.signed.deployment
+    before = [old for old in history if old.sequence < head.sequence and old.regions]
+    if to is None:
+        target = next((old for old in before if current is None or dict(old.regions) != dict(current.regions)), None)
+        if target is None:
+            raise UsageError(f"{head.app} has no earlier release to go back to", remedy="See `edged releases`.")
+    else:
+        target = next((old for old in before if old.sequence == to), None)
+        if target is None:
+            known = ", ".join(str(old.sequence) for old in before) or "none"
+            raise UsageError(
+                f"{head.app} has no sequence {to} to go back to", remedy=f"Choose one of its history: {known}."
+            )
+    variables = target.variables if head.live is None else head.live.variables
+    message = f"back to sequence {target.sequence}"
+    return again(fleet.author, head, target, now, message, variables=variables)
+
+
+def with_variables(fleet: Fleet, head: Head, values: Mapping[str, str], gone: Sequence[str], now: int) -> Deployment:
+    """The newest deployment with other variables: the same release, loaded anew.
+
+    Args:
+        values: to set.
+        gone: names to delete.
+
+    Raises:
+        AppUnknown: the fleet has no such app.
+        UsageError: a name to delete that is not set.
+    """
+    live = head.known()
+    missing = sorted(set(gone) - set(live.variables))
+    if missing:
+        known = ", ".join(sorted(live.variables)) or "none"
+        raise UsageError(f"{head.app} has no variable `{missing[0]}` set", remedy=f"Those that are set: {known}.")
+    variables = {name: value for name, value in {**live.variables, **values}.items() if name not in gone}
+    names = ", ".join(sorted({*values, *gone}))
+    message = f"variables {names}"[:200]
+    return again(fleet.author, head, live, now, message, variables=variables)
+
+
+def without(fleet: Fleet, head: Head, now: int) -> Deployment:
+    """The app in no region.
+
+    Raises:
+        AppUnknown: the fleet has no such app.
+    """
+    if not head.is_doubtful:
+        head.known()
+    return removed(fleet.author, head, now, "removed")
+
+
+async def apply(
+    fleet: Fleet,
+    head: Head,
+    deployment: Deployment,
+    *,
+    show: Show,
+    interrupts: Interrupts,
+    timeout_s: float = PUSH_TIMEOUT_S,
+) -> Finished:
+    """Publish a deployment and watch it arrive.
+
+    Raises:
+        PushInterrupted: the deployment is published, or not, as the message says.
+        PushConflict: somebody else changed the app.
+        RolloutFailed, RolloutUnfinished: a region that is not live.
+        EdgedError: see `Link.call`.
+    """
+    started = trio.current_time()
+    view = await fleet.view()
+    if interrupts.first.is_set():
+        raise PushInterrupted("interrupted: nothing was changed")
+    await publish(fleet.link.call, fleet.author, deployment, head)
+    digest = next(iter(deployment.regions.values()), "")
+    show(Published(deployment.app, deployment.sequence, digest, tuple(sorted(deployment.regions))))
+    regions = regions_of(view, deployment)
+    if deployment.regions:
+        with trio.move_on_after(timeout_s):
+            async with until(interrupts.first):
+                await watch(fleet.link, deployment.app, deployment.sequence, regions, show)
+    if interrupts.first.is_set() and not regions.is_settled:
+        raise PushInterrupted(
+            f"interrupted: sequence {deployment.sequence} of {deployment.app} is published and goes on by itself",
+            remedy="Watch it with `edged status --watch`.",
+        )
+    finished = Finished(
+        app=deployment.app,
+        sequence=deployment.sequence,
+        url=app_url(view, deployment.app, deployment.hosts, deployment.regions) if deployment.regions else "",
+        regions=regions.stages(),
+        bytes_total=0,
+        bytes_sent=0,
+        bytes_saved=0,
+        seconds=trio.current_time() - started,
+    )
+    show(finished)
+    check(deployment.app, deployment.sequence, regions)
+    return finished
