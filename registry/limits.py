@@ -69,8 +69,7 @@ RELEASE_COUNT_MAX = 10_000  # in one store: 200 apps with 50 releases each
 
 # --- images of other registries (registry.oci) ---
 
-OCI_MANIFEST_BYTES_MAX = 4 * MiB  # what the distribution specification has registries take at least
-OCI_INDEX_BYTES_MAX = 4 * MiB  # likewise; also index.json of a layout
+OCI_MANIFEST_BYTES_MAX = 4 * MiB  # an image or an index: what the distribution specification has registries take at least
 OCI_LAYER_COUNT_MAX = 1_000  # of one image: Spin makes 500 at most
 OCI_LOCKED_APP_BYTES_MAX = 16 * MiB  # 50 000 files with their digests take 9
 OCI_JSON_DEPTH_MAX = 32  # maps and arrays inside each other; a real one has 6
@@ -85,3 +84,11 @@ OCI_REDIRECT_COUNT_MAX = 5  # for one request: a registry needs one
 OCI_READ_TIMEOUT_S = 30.0  # between two pieces, and for a connection
 OCI_BLOB_TIMEOUT_S = 1_800.0  # one layer: 4 GiB at 20 Mbit/s
 OCI_PARALLEL_COUNT = 4  # layers fetched at once
+
+# --- transfers (registry.transfer) ---
+
+TRANSFER_SOURCE_COUNT = 3  # asked at once: one that is slow or lies costs a third, and a node's uplink is not all ours
+TRANSFER_WINDOW_BYTES = 4 * MiB  # asked of one source and not here yet: 16 MiB/s over 250 ms
+TRANSFER_WINDOW_COUNT = 24  # likewise, chunks: of 128 KiB, these are 3 MiB; a link has room for 32 requests
+TRANSFER_STALL_S = 30.0  # without any chunk from a source that owes some: 1 MiB at 300 kbit/s is not given up
+TRANSFER_LACKS_MAX = 16  # chunks that a source does not have, until it is asked no more
