@@ -106,7 +106,7 @@ EPOCH_MAX = 1_000_000  # a root key counts these by hand
 REGION_COUNT_MAX = 256
 NODE_COUNT_MAX = 500  # of one roster: what RECORD_BYTES_MAX has room for, with certificates
 KEY_COUNT_MAX = 200  # likewise, publishers' and operators'
-ROOT_KEY_COUNT_MAX = 16  # people who hold a root key
+ROOT_KEY_COUNT_MAX = 8  # people who hold one; a roster may have to be signed by old and new ones, 16 in all
 REVOKED_COUNT_MAX = 1_000  # keys; 64 bytes each
 FLOOR_COUNT_MAX = 1_000  # apps with a lowest number
 PREFIX_COUNT_MAX = 64  # anycast prefixes
@@ -124,6 +124,7 @@ FLEET_TOML_BYTES_MAX = 1 * MiB  # written by people
 PASSPHRASE_BYTES_MAX = 1 * KiB
 SYNC_BUCKET_COUNT = 256  # second level of a comparison: 200 apps lie alone in most of them
 SYNC_HEAD_COUNT_MAX = 4_000  # heads of one answer: 150 bytes each, in one frame
+SYNC_RECORD_BYTES_MAX = 512 * KiB  # records of one message; together with a last one of RECORD_BYTES_MAX, a frame
 
 # --- bringing a release here (edged.fleet.fetch) ---
 

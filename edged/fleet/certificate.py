@@ -143,7 +143,7 @@ def certificate_pem(der: bytes) -> str:
 
 
 def fingerprint(der: bytes) -> str:
-    """"sha256:" and the hex digest of the DER bytes: the name by which parties are known."""
+    """ "sha256:" and the hex digest of the DER bytes: the name by which parties are known."""
     return fingerprint_of(der)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from edged.errors import RecordInvalid
+from registry import release
+from registry.errors import RegistryError
 
 _label = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?").fullmatch
-_app = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}").fullmatch
 _glob = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._*-]{0,63}").fullmatch
 _host_name = re.compile(r"(?=.{1,253}\Z)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*").fullmatch
 _address = re.compile(r"(?:\[[0-9a-f:.]{2,45}\]|[A-Za-z0-9.-]{1,253}):([0-9]{1,5})").fullmatch
@@ -24,11 +25,12 @@ def check_label(text: str, what: str) -> str:
     return text
 
 
-def check_app(text: str, what: str = "app") -> str:
-    """An app: letters, digits, dot, hyphen and underscore, at most 64, beginning with a letter or digit."""
-    if not _app(text):
-        raise RecordInvalid(f"{what} {text!r}: use letters, digits, '.', '_' and '-', at most 64")
-    return text
+def check_app(text: str) -> str:
+    """An app, as releases have it: letters, digits, dots, hyphens and underscores, beginning with a letter or digit."""
+    try:
+        return release.check_app(text)
+    except RegistryError as error:
+        raise RecordInvalid(error.message) from error
 
 
 def check_app_glob(text: str, what: str) -> str:

@@ -1,9 +1,9 @@
 """What all records of the fleet have in common: a DSSE envelope around strict msgpack, and a place in an order.
 
-    roster      whom the fleet is made of            signed by root keys
-    deployment  which release an app has, and where  signed by a key with the role `deploy`
-    voucher     lets one new node in                 signed by a key with the role `admit`; travels by hand
-    admission   a node that came with a voucher      signed by the node that let it in
+roster      whom the fleet is made of            signed by root keys
+deployment  which release an app has, and where  signed by a key with the role `deploy`
+voucher     lets one new node in                 signed by a key with the role `admit`; travels by hand
+admission   a node that came with a voucher      signed by the node that let it in
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from edged.errors import RecordForbidden, RecordInvalid
-from edged.limits import RECORD_BYTES_MAX, SIGNATURE_COUNT_MAX
+from edged.limits import RECORD_BYTES_MAX
 from registry.digest import Digest
-from registry.dsse import Envelope, sign
+from registry.dsse import Envelope, sign, signers
 from registry.errors import RegistryError
 from registry.keys import PublicKey, SigningKey
 
@@ -75,7 +75,8 @@ def seal(payload_type: str, payload: bytes, keys: Sequence[SigningKey]) -> bytes
     Raises:
         RecordInvalid: longer than RECORD_BYTES_MAX.
     """
-    envelope = sign(payload_type, payload, *keys).encode()
+    with refusing():
+        envelope = sign(payload_type, payload, *keys).encode()
     if len(envelope) > RECORD_BYTES_MAX:
         raise RecordInvalid(
             f"the record has {len(envelope)} bytes, more than {RECORD_BYTES_MAX}", remedy="Leave something out."
@@ -89,13 +90,8 @@ def open_envelope(data: bytes) -> Envelope:
     Raises:
         RecordInvalid
     """
-    if len(data) > RECORD_BYTES_MAX:
-        raise RecordInvalid(f"the record has more than {RECORD_BYTES_MAX} bytes")
     with refusing():
-        envelope = Envelope.parse(data)
-    if len(envelope.signatures) > SIGNATURE_COUNT_MAX:
-        raise RecordInvalid(f"the record has more than {SIGNATURE_COUNT_MAX} signatures")
-    return envelope
+        return Envelope.parse(data, RECORD_BYTES_MAX)
 
 
 def check_signed(envelope: Envelope, keys: Sequence[PublicKey], threshold: int, what: str) -> None:
@@ -104,6 +100,8 @@ def check_signed(envelope: Envelope, keys: Sequence[PublicKey], threshold: int, 
     Raises:
         RecordForbidden
     """
-    signed = sum(envelope.is_signed_by(key) for key in set(keys))
+    signed = len(signers(envelope, keys))
     if signed < threshold:
-        raise RecordForbidden(f"{what} has good signatures of {signed} of the keys that may sign it, not of {threshold}")
+        raise RecordForbidden(
+            f"{what} has {signed} good signatures of keys that may sign it, where {threshold} are due"
+        )

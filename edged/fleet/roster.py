@@ -246,23 +246,25 @@ class Roster:
 def _check_whole(roster: Roster) -> None:
     """What no field can be wrong with alone."""
     regions = {region.name for region in roster.regions}
+    parties: tuple[Node | Key, ...] = (*roster.nodes, *roster.keys)
     for what, names in (
         ("region", [region.name for region in roster.regions]),
-        ("node or key", [party.name for party in (*roster.nodes, *roster.keys)]),
+        ("node or key", [party.name for party in parties]),
         ("address", [node.address for node in roster.nodes]),
-        ("certificate", [party.certificate.hex() for party in (*roster.nodes, *roster.keys)]),
+        ("certificate", [party.certificate.hex() for party in parties]),
         ("root key", [key.hex() for key in roster.root_keys]),
     ):
         name, count = next(iter(Counter(names).most_common(1)), ("", 0))
         if count > 1:
             raise RecordInvalid(f"the roster has the {what} {name[:64]!r} twice")
-    for name, of in [(node.name, (node.region,)) for node in roster.nodes] + [(k.name, k.regions) for k in roster.keys]:
+    placed: list[tuple[str, tuple[str, ...]]] = [(node.name, (node.region,)) for node in roster.nodes]
+    for name, of in placed + [(key.name, key.regions) for key in roster.keys]:
         unknown = sorted(set(of) - regions)
         if unknown:
             raise RecordInvalid(f"{name!r} is of the region {unknown[0]!r}, which the roster does not have")
     if not roster.threshold <= len(roster.root_keys):
         raise RecordInvalid(f"the threshold is {roster.threshold}, of {len(roster.root_keys)} root keys")
-    for party in (*roster.nodes, *roster.keys):
+    for party in parties:
         if public_key(party.certificate).id in roster.revoked:
             raise RecordInvalid(f"the key of {party.name!r} is revoked")
 

@@ -3,8 +3,8 @@
     operator (role `admit`) ── voucher ──> new node ── join: voucher, certificate, proof ──> a node of the roster
                                                   <── admission, roster, records ──────────
 
-The voucher names the node and its region, and is good for one key. The new node makes its key itself, and proves that it
-holds it by signing voucher and certificate together. The node of the roster that it asks signs an admission, which
+The voucher names the node and its region, and is good for one key. The new node makes its key itself, and proves that
+it holds it by signing voucher and certificate together. The node of the roster that it asks signs an admission, which
 spreads as all records do. `edged fleet sign` later puts admitted nodes into the roster.
 """
 
@@ -34,7 +34,7 @@ from registry.keys import SigningKey
 VOUCHER_TYPE = "application/vnd.edged.voucher.v1+msgpack"
 ADMISSION_TYPE = "application/vnd.edged.admission.v1+msgpack"
 
-TOKEN_PREFIX = "edged-voucher-"
+TOKEN_PREFIX = "edged-voucher-"  # noqa: S105 - the beginning of all, not one of them
 
 _PROOF_TYPE = "application/vnd.edged.join.v1"
 _KEY_BYTES = 32
@@ -220,13 +220,14 @@ class OpenedVoucher:
         """Of the admission that it becomes."""
         return Key("admission", self.voucher.node)
 
+    @property
+    def version(self) -> Version:
+        """Of the admission that it becomes: a later voucher for a name replaces who came with an earlier one."""
+        return Version(1, self.voucher.expires)
+
     def node(self, certificate: bytes) -> Node:
         """The node that joins with it."""
         return Node(self.voucher.node, self.voucher.region, self.voucher.address, certificate)
-
-
-ADMISSION_VERSION = Version(1, 1)
-"""An admission has no later versions."""
 
 
 def open_voucher(envelope: bytes) -> OpenedVoucher:
@@ -281,7 +282,7 @@ def check_proof(voucher: OpenedVoucher, certificate: bytes, proof: bytes) -> Non
     Raises:
         VoucherInvalid
     """
-    if not public_key(certificate).verifies(proof, _proven(voucher.digest, certificate)):
+    if not public_key(certificate).verify(proof, _proven(voucher.digest, certificate)):
         raise VoucherInvalid("the voucher came with a certificate whose key did not sign it")
 
 

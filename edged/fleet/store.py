@@ -1,0 +1,254 @@
+"""A node's records on disk, so that it knows after any crash what it knew before.
+
+    state_dir/records/<kind>/<name>/<epoch>.<sequence>
+
+One file for each version of a record; the newest RECORD_HISTORY_COUNT_MAX of each are kept.
+
+A file is written under another name, made durable, and renamed; then the folder is made durable. The newest version that
+is whole is the one that counts, so one rename is all that an acceptance takes, and no crash can lose or undo one that
+was acknowledged. A file that is not what was written keeps its number as `<epoch>.<sequence>.damaged`: nothing older
+will be accepted, although something older may be what is left to serve.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from edged.errors import RecordsUnusable
+from edged.fleet.files import sync_folder
+from edged.fleet.record import KINDS, Key, Kind, Version
+from edged.limits import RECORD_BYTES_MAX, RECORD_HISTORY_COUNT_MAX
+from registry import strict
+from registry.digest import digest_of
+from registry.errors import RegistryError
+
+_FILE_BYTES_MAX = RECORD_BYTES_MAX + 1024  # what stands around the record
+_SIGNER_BYTES_MAX = 32
+_DIGEST_BYTES_MAX = 71
+_DAMAGED = ".damaged"
+_TEMPORARY = ".new"
+_file_name = re.compile(r"([0-9]{10})\.([0-9]{20})(\.damaged)?").fullmatch
+_record_name = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A record as it is kept.
+
+    Attributes:
+        envelope: the signed record.
+        signer: raw public key of who signed it; empty for a roster, which several may have signed.
+        accepted_at: unix time, s.
+    """
+
+    key: Key
+    version: Version
+    envelope: bytes
+    signer: bytes
+    accepted_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What was on disk.
+
+    Attributes:
+        records: of each name the newest version that is whole.
+        versions: of each name the newest version that there ever was, damaged ones included.
+        damaged: names and versions of files that are not what was written, found now or at an earlier start.
+    """
+
+    records: tuple[Stored, ...]
+    versions: dict[Key, Version]
+    damaged: tuple[tuple[Key, Version], ...]
+
+
+class FileOperations:
+    """What the store does to a disk. Tests put in its place one that fails, tears and crashes."""
+
+    def make_folder(self, path: Path) -> None:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def write(self, path: Path, data: bytes) -> None:
+        """A new file with these bytes, on the disk when this returns."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def rename(self, source: Path, target: Path) -> None:
+        source.replace(target)
+
+    def sync_folder(self, path: Path) -> None:
+        sync_folder(path)
+
+    def remove(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+
+
+class RecordStore:
+    """The records below one folder, which is this process's alone. Not thread-safe; all methods block.
+
+    All raise `RecordsUnusable`.
+    """
+
+    def __init__(self, folder: Path, operations: FileOperations | None = None) -> None:
+        self._folder = folder
+        self._disk = FileOperations() if operations is None else operations
+
+    def load(self) -> Loaded:
+        """Everything that counts. Files that are damaged are put aside, half-written ones removed."""
+        records: list[Stored] = []
+        versions: dict[Key, Version] = {}
+        damaged: list[tuple[Key, Version]] = []
+        with _unusable(self._folder):
+            self._disk.make_folder(self._folder)
+            for key in self._keys():
+                self._remove_half_written(key)
+                names = self._versions(key)
+                if names:
+                    versions[key] = max(names)
+                newest = next(self._whole(key), None)
+                if newest is not None:
+                    records.append(newest)
+                damaged += [(key, version) for version, is_whole in self._versions(key).items() if not is_whole]
+        return Loaded(tuple(records), versions, tuple(damaged))
+
+    def save(self, record: Stored) -> None:
+        """Keep a version of a record. On disk, whatever happens next, when this returns."""
+        folder = self._folder_of(record.key)
+        target = folder / _name_of(record.version)
+        temporary = folder / (target.name + _TEMPORARY)
+        with _unusable(folder):
+            if not folder.is_dir():
+                self._disk.make_folder(folder)
+                self._disk.sync_folder(folder.parent)
+                self._disk.sync_folder(folder.parent.parent)
+            try:
+                self._disk.write(temporary, _encode(record))
+                self._disk.rename(temporary, target)
+                self._disk.sync_folder(folder)
+            except OSError:
+                with suppress(OSError):
+                    self._disk.remove(temporary)
+                raise
+        # Room for the next; what is left over by a fault is removed by the one after.
+        with suppress(OSError):
+            self._disk.remove(folder / (target.name + _DAMAGED))
+            for version, is_whole in sorted(self._versions(record.key).items())[:-RECORD_HISTORY_COUNT_MAX]:
+                self._disk.remove(folder / (_name_of(version) + ("" if is_whole else _DAMAGED)))
+
+    def history(self, key: Key) -> list[Stored]:
+        """The versions that are kept and whole, newest first."""
+        with _unusable(self._folder):
+            return list(self._whole(key))
+
+    def remove(self, key: Key) -> None:
+        """Forget a record with all its versions, oldest first: a crash leaves the newest."""
+        folder = self._folder_of(key)
+        with _unusable(folder):
+            for version, is_whole in sorted(self._versions(key).items()):
+                self._disk.remove(folder / (_name_of(version) + ("" if is_whole else _DAMAGED)))
+            self._disk.sync_folder(folder)
+
+    def _folder_of(self, key: Key) -> Path:
+        assert _record_name(key.name)  # names are parsed: none leads out of the folder
+        return self._folder / key.kind / key.name
+
+    def _keys(self) -> Iterator[Key]:
+        for kind in KINDS:
+            folder = self._folder / kind
+            if folder.is_dir():
+                for name in sorted(os.listdir(folder)):
+                    if _record_name(name) and (folder / name).is_dir():
+                        yield Key(kind, name)
+
+    def _versions(self, key: Key) -> dict[Version, bool]:
+        """Versions by the names of their files, and whether they are thought to be whole."""
+        folder = self._folder_of(key)
+        found: dict[Version, bool] = {}
+        for name in os.listdir(folder) if folder.is_dir() else ():
+            match = _file_name(name)
+            if match:
+                version = Version(int(match[1]), int(match[2]))
+                found[version] = found.get(version, False) or not match[3]
+        return found
+
+    def _whole(self, key: Key) -> Iterator[Stored]:
+        """Versions that are whole, newest first. Others are put aside on the way."""
+        for version, is_whole in sorted(self._versions(key).items(), reverse=True):
+            if not is_whole:
+                continue
+            path = self._folder_of(key) / _name_of(version)
+            stored = _read(path, key, version)
+            if stored is not None:
+                yield stored
+                continue
+            with suppress(OSError):  # then it is found damaged again the next time
+                self._disk.rename(path, path.with_name(path.name + _DAMAGED))
+
+    def _remove_half_written(self, key: Key) -> None:
+        folder = self._folder_of(key)
+        for name in os.listdir(folder):
+            if name.endswith(_TEMPORARY):
+                with suppress(OSError):
+                    self._disk.remove(folder / name)
+
+
+@contextmanager
+def _unusable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RecordsUnusable(f"records cannot be kept in {folder}: {error.strerror or error}") from error
+
+
+def _name_of(version: Version) -> str:
+    return f"{version.epoch:010}.{version.sequence:020}"
+
+
+def _encode(record: Stored) -> bytes:
+    content = strict.encode(
+        {
+            "kind": record.key.kind,
+            "name": record.key.name,
+            "epoch": record.version.epoch,
+            "sequence": record.version.sequence,
+            "envelope": record.envelope,
+            "signer": record.signer,
+            "accepted_at": record.accepted_at,
+        }
+    )
+    return strict.encode({"content": content, "digest": digest_of(content)})
+
+
+def _read(path: Path, key: Key, version: Version) -> Stored | None:
+    """The record in a file; None if it is not what was written there."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_FILE_BYTES_MAX + 1)
+        outer = strict.Reader(strict.decode(data, _FILE_BYTES_MAX), "file")
+        content = outer.bytes_("content", _FILE_BYTES_MAX)
+        if outer.text("digest", _DIGEST_BYTES_MAX) != digest_of(content):
+            return None
+        reader = strict.Reader(strict.decode(content, _FILE_BYTES_MAX), "file")
+        kind: Kind = key.kind
+        if (reader.choice("kind", KINDS), reader.line("name", 64)) != (kind, key.name):
+            return None
+        if Version(reader.integer("epoch"), reader.integer("sequence")) != version:
+            return None
+        return Stored(
+            key,
+            version,
+            reader.bytes_("envelope", RECORD_BYTES_MAX),
+            reader.bytes_("signer", _SIGNER_BYTES_MAX),
+            reader.integer("accepted_at"),
+        )
+    except (OSError, RegistryError):
+        return None
