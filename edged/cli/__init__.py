@@ -10,7 +10,11 @@ import click
 from edged.cli.failure import failure_of, show_failure
 
 # Command -> module with a click command of the same name. Imported when used: `edged --version` must be quick.
-_COMMANDS = {"up": "edged.cli.up", "compile": "edged.cli.compile"}
+_COMMANDS = {
+    "up": "edged.cli.up",
+    "compile": "edged.cli.compile",
+    "worker": "edged.cli.worker",
+}
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 

@@ -78,6 +78,20 @@ class Report:
     sites: Mapping[str, SiteState]
 
 
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """What a worker is about to load: told before, since it may not survive it. "" when that is over."""
+
+    key: str
+
+
+def parse_loading(value: object) -> Loading:
+    """Raises:
+    ControlError
+    """
+    return parse_record(Loading, value)
+
+
 def report_wire(report: Report) -> Wire:
     return {
         "version": report.version,

@@ -51,6 +51,7 @@ class Site:
         variables: the app's. They may be secrets and stay out of the repr.
         state_folder: where the app's stores and databases are kept, whichever release runs; "" for none.
         serve: to be served as soon as it can; else it is a candidate, loaded and probed.
+        held: another worker loads it first; not yet to be loaded.
         probe: a path that a candidate must answer with a status below 500; "" for none.
     """
 
@@ -62,6 +63,7 @@ class Site:
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     state_folder: str = ""
     serve: bool = False
+    held: bool = False
     probe: str = ""
 
 
@@ -80,12 +82,14 @@ class Table:
 
     Attributes:
         version: grows with each.
-        certificates: for TLS; read anew with each table. The first is for hosts that none is for.
+        certificates: for TLS. The first is for hosts that none is for.
+        certificates_version: grows when their files are to be read anew.
     """
 
     version: int = 0
     sites: tuple[Site, ...] = ()
     certificates: tuple[CertificateFiles, ...] = ()
+    certificates_version: int = 0
 
 
 def settings_wire(settings: Settings) -> Wire:

@@ -14,11 +14,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import perf_counter
 
 import trio
 
 from edged.app import LoadedApp, LoadOptions, load_app
-from edged.errors import HostTaken, HostUnknown, NotReady
+from edged.errors import GuestError, HostTaken, HostUnknown, NotReady
 from edged.http.exchange import Exchange
 from edged.http.hosts import HostTable
 from edged.limits import GuestLimits
@@ -26,6 +27,7 @@ from edged.manifest.model import App
 from edged.nursery import plain_errors
 from edged.wasm.cache import AotCache
 from edged.wasm.engine import Engine, PoolConfig, fingerprint
+from edged.worker.latency import Latency
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,30 @@ class WorkerStatistics:
     requests_served: int
     requests_failed: int
     retiring: int
+
+
+class Counted:
+    """An app, and what became of requests to it since it was first served. What it adds to one is 1 us."""
+
+    __slots__ = ("app", "failed", "latency", "served")
+
+    def __init__(self, app: LoadedApp) -> None:
+        self.app = app
+        self.served = 0
+        self.failed = 0
+        """By an error of the guest."""
+        self.latency = Latency()
+
+    async def handle(self, exchange: Exchange) -> None:
+        started = perf_counter()
+        try:
+            await self.app.http.handle(exchange)
+        except GuestError:
+            self.failed += 1
+            self.latency.add(perf_counter() - started)
+            raise
+        self.served += 1
+        self.latency.add(perf_counter() - started)
 
 
 @asynccontextmanager
@@ -122,7 +148,8 @@ class Worker:
         self.engine = engine
         self.cache = cache
         self._nursery = nursery
-        self._hosts: HostTable[LoadedApp] = HostTable(())
+        self._hosts: HostTable[Counted] = HostTable(())
+        self._counted: dict[LoadedApp, Counted] = {}
         self._running: dict[LoadedApp, trio.CancelScope] = {}
         self._retiring: set[LoadedApp] = set()
         self._retired = trio.Event()
@@ -138,16 +165,17 @@ class Worker:
         Raises:
             HostTaken: two of them want the same host. Nothing has changed then.
         """
+        counted = {site.app: self._counted.get(site.app) or Counted(site.app) for site in sites}
         try:
-            self._hosts = HostTable((host, site.app) for site in sites for host in site.hosts)
+            self._hosts = HostTable((host, counted[site.app]) for site in sites for host in site.hosts)
         except ValueError as error:
             raise HostTaken(f"two apps are to answer for the host {error}") from None
-        wanted = dict.fromkeys(site.app for site in sites)
-        assert self._retiring.isdisjoint(wanted), "it is about to be closed"
-        for app in [app for app in self._running if app not in wanted]:
+        self._counted = counted
+        assert self._retiring.isdisjoint(counted), "it is about to be closed"
+        for app in [app for app in self._running if app not in counted]:
             self._retiring.add(app)
             self._running.pop(app).cancel()
-        for app in wanted:
+        for app in counted:
             if app not in self._running:
                 self._running[app] = scope = trio.CancelScope()
                 self._nursery.start_soon(self._run, app, scope)
@@ -162,12 +190,16 @@ class Worker:
 
     async def handle(self, exchange: Exchange) -> None:
         """The handler to give to listeners."""
-        app = self._hosts.find(exchange.request.authority)
-        if app is None:
+        counted = self._hosts.find(exchange.request.authority)
+        if counted is None:
             if not self._running:
                 raise NotReady("no app is loaded yet")
             raise HostUnknown("no app answers for this host")
-        await app.http.handle(exchange)
+        await counted.handle(exchange)
+
+    def counted(self, app: LoadedApp) -> Counted | None:
+        """What became of requests to an app that is served; None for any other."""
+        return self._counted.get(app)
 
     def statistics(self) -> WorkerStatistics:
         counts = [app.http.counts for app in self._running]

@@ -1,0 +1,257 @@
+"""What a supervisor knows of its workers, and what each is to be told. Sans-IO.
+
+    set(sites), started, loading, reported, ended ──> PoolState ──> take_tables: who is told which table
+                                                           └────> events, summaries, traffic
+
+The lowest worker that lives leads: it loads a site first, and the others once it has the site ready. So a component is
+compiled once for all of them, and one that ends the process that loads it ends one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from edged.errors import LoadCrashed
+from edged.limits import LOAD_CRASH_COUNT_MAX
+from edged.node.pool_event import PoolEvent, SiteFailed, SiteReady, WorkerCrashed
+from edged.worker.latency import Latency
+from edged.worker.report import Failure, Report, SiteState, Stage, Traffic
+from edged.worker.table import CertificateFiles, Site, Table
+
+_NOT_READY: tuple[Stage, ...] = ("compiling", "loading", "waiting")
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSummary:
+    """One site in all workers.
+
+    Attributes:
+        stage: `failed` where one failed, `ready` where all that live are, else the furthest of the others.
+        ready, serving: how many workers have it ready, and let requests reach it.
+        failure: why, if it failed.
+        worker: that failed.
+        traffic: since it is in the table.
+    """
+
+    stage: Stage
+    ready: int
+    serving: int
+    failure: Failure | None
+    worker: int | None
+    traffic: Traffic
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatistics:
+    """A moment's view; `restarts` only grows.
+
+    Attributes:
+        workers_ready: that accept connections.
+        requests_active, connections_open: of all workers, as last reported.
+        certificate_failure: why certificates are not in use that should be.
+    """
+
+    workers_total: int
+    workers_ready: int
+    requests_active: int
+    connections_open: int
+    restarts: int
+    certificate_failure: Failure | None
+
+
+@dataclass(slots=True)
+class _Worker:
+    """What is known of one process; all of it anew for its successor."""
+
+    report: Report | None = None
+    loading: str = ""
+    told: tuple[tuple[Site, ...], int] | None = None
+
+
+@dataclass(slots=True)
+class _Total:
+    served: int = 0
+    failed: int = 0
+    latency: Latency = field(default_factory=Latency)
+
+    def add(self, traffic: Traffic) -> None:
+        self.served += traffic.served
+        self.failed += traffic.failed
+        self.latency.merge(traffic.latency)
+
+    def now(self) -> Traffic:
+        return Traffic(self.served, self.failed, self.latency.copy())
+
+
+class PoolState:
+    """See the module.
+
+    Args:
+        count: of workers, numbered from 0.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._workers: dict[int, _Worker] = {}
+        self._sites: tuple[Site, ...] = ()
+        self._certificates: tuple[CertificateFiles, ...] = ()
+        self._revision = 0
+        """Of what was set: certificates are read anew even where their files have the same names."""
+        self._version = 0
+        self._shared: set[str] = set()
+        """Keys of sites that a leader had ready once: all may load them."""
+        self._load_crashes: dict[str, int] = {}
+        self._announced: dict[str, Stage] = {}
+        self._by_app: dict[str, _Total] = {}
+        self._by_site: dict[str, _Total] = {}
+        self._restarts = 0
+
+    # --- inputs ---
+
+    def set(self, sites: Sequence[Site], certificates: Sequence[CertificateFiles]) -> None:
+        """These are the sites and certificates from now on, and no others."""
+        self._sites = tuple(sites)
+        self._certificates = tuple(certificates)
+        self._revision += 1
+        keys = {site.key for site in sites}
+        apps = {site.app for site in sites}
+        self._shared &= keys
+        for book in (self._load_crashes, self._announced, self._by_site):
+            for key in book.keys() - keys:
+                del book[key]
+        for app in self._by_app.keys() - apps:
+            del self._by_app[app]
+
+    def started(self, worker: int) -> None:
+        """A process runs, and knows nothing yet."""
+        self._workers[worker] = _Worker()
+
+    def loading(self, worker: int, key: str) -> None:
+        """It is about to load a site; "" when that is over."""
+        if worker in self._workers:
+            self._workers[worker].loading = key
+
+    def reported(self, worker: int, report: Report) -> list[PoolEvent]:
+        known = self._workers.get(worker)
+        if known is None:
+            return []  # it has ended: a last word that was on its way
+        self._count_traffic(known.report, report)
+        known.report = report
+        if worker == self._leader():
+            self._shared |= {
+                site.key for site in self._sites if (state := report.sites.get(site.key)) and state.stage == "ready"
+            }
+        return self._announce()
+
+    def ended(self, worker: int, reason: str) -> list[PoolEvent]:
+        """Its process has ended, and nobody had asked for it."""
+        known = self._workers.pop(worker, _Worker())
+        self._restarts += 1
+        if known.loading and any(site.key == known.loading for site in self._sites):
+            self._load_crashes[known.loading] = self._load_crashes.get(known.loading, 0) + 1
+        states = {} if known.report is None else known.report.sites
+        serving = tuple(sorted(key for key, state in states.items() if state.serving))
+        return [WorkerCrashed(worker, reason, serving, known.loading), *self._announce()]
+
+    # --- outputs ---
+
+    def take_tables(self) -> Mapping[int, Table]:
+        """The workers that have something new to be told, and what. Nothing before the first `set`."""
+        if not self._revision:
+            return {}
+        told: dict[int, Table] = {}
+        leader = self._leader()
+        for number, worker in self._workers.items():
+            sites = tuple(
+                replace(site, held=number != leader and site.key not in self._shared)
+                for site in self._sites
+                if not self._ends_workers(site.key)
+            )
+            if worker.told != (sites, self._revision):
+                worker.told = (sites, self._revision)
+                self._version += 1
+                told[number] = Table(self._version, sites, self._certificates, self._revision)
+        return told
+
+    def summaries(self) -> dict[str, SiteSummary]:
+        """By key, each site that was set."""
+        return {site.key: self._summary(site.key) for site in self._sites}
+
+    def traffic(self) -> dict[str, Traffic]:
+        """By app, since it has sites in the table, whichever of them. May lack the last second of one that is gone."""
+        return {app: total.now() for app, total in self._by_app.items()}
+
+    def statistics(self) -> PoolStatistics:
+        reports = [worker.report for worker in self._workers.values() if worker.report is not None]
+        failures = (report.certificate_failure for report in reports)
+        return PoolStatistics(
+            workers_total=self._count,
+            workers_ready=sum(report.listening for report in reports),
+            requests_active=sum(report.requests_active for report in reports),
+            connections_open=sum(report.connections_open for report in reports),
+            restarts=self._restarts,
+            certificate_failure=next((failure for failure in failures if failure is not None), None),
+        )
+
+    # --- inside ---
+
+    def _leader(self) -> int | None:
+        return min(self._workers, default=None)
+
+    def _ends_workers(self, key: str) -> bool:
+        return self._load_crashes.get(key, 0) >= LOAD_CRASH_COUNT_MAX
+
+    def _states(self, key: str) -> dict[int, SiteState]:
+        nothing = SiteState("waiting")
+        return {
+            number: nothing if worker.report is None else worker.report.sites.get(key, nothing)
+            for number, worker in self._workers.items()
+        }
+
+    def _summary(self, key: str) -> SiteSummary:
+        states = self._states(key)
+        ready = sum(state.stage == "ready" for state in states.values())
+        serving = sum(state.serving for state in states.values())
+        total = self._by_site.get(key)
+        traffic = Traffic() if total is None else total.now()
+        if self._ends_workers(key):
+            crashed = LoadCrashed(f"{self._load_crashes[key]} workers ended while they loaded it")
+            return SiteSummary("failed", ready, serving, Failure.of(crashed), None, traffic)
+        for number, state in sorted(states.items()):
+            if state.stage == "failed":
+                return SiteSummary("failed", ready, serving, state.failure, number, traffic)
+        stages = {state.stage for state in states.values()}
+        stage: Stage = next((each for each in _NOT_READY if each in stages), "ready" if stages else "waiting")
+        return SiteSummary(stage, ready, serving, None, None, traffic)
+
+    def _announce(self) -> list[PoolEvent]:
+        """Sites that became ready or failed since this was last asked."""
+        events: list[PoolEvent] = []
+        for site in self._sites:
+            summary = self._summary(site.key)
+            if summary.stage not in ("ready", "failed") or self._announced.get(site.key) == summary.stage:
+                continue
+            self._announced[site.key] = summary.stage
+            if summary.stage == "ready":
+                events.append(SiteReady(site.key))
+            elif summary.failure is not None:
+                events.append(SiteFailed(site.key, summary.worker, summary.failure))
+        return events
+
+    def _count_traffic(self, before: Report | None, now: Report) -> None:
+        for site in self._sites:
+            state = now.sites.get(site.key)
+            if state is None:
+                continue
+            former = None if before is None else before.sites.get(site.key)
+            news = _since(state.traffic, None if former is None else former.traffic)
+            self._by_app.setdefault(site.app, _Total()).add(news)
+            self._by_site.setdefault(site.key, _Total()).add(news)
+
+
+def _since(now: Traffic, before: Traffic | None) -> Traffic:
+    """What came after `before`; all of it where the site was loaded anew, and counts from the beginning."""
+    if before is None or now.served < before.served or now.failed < before.failed:
+        return now
+    return Traffic(now.served - before.served, now.failed - before.failed, now.latency.since(before.latency))

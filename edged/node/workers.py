@@ -1,0 +1,250 @@
+"""The workers of a node: started, told what to serve, listened to, started again.
+
+    set(sites) ── PoolState ── Table ──> control connection ──> edged worker 0..N-1
+    emit(event) <── PoolState <── Report ──'                          │ stderr
+                                         LogTail, own stderr <────────┘
+
+Each worker has sockets of its own, which stay open here: connections that wait for one that died are its successor's.
+If that takes longer than `SOCKETS_WAIT_S_MAX`, they are closed, so that the kernel gives connections to the others.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager, suppress
+from dataclasses import replace
+
+import structlog
+import trio
+
+from edged import child
+from edged.errors import ControlError
+from edged.limits import REPORT_SILENCE_S_MAX, SOCKETS_WAIT_S_MAX
+from edged.node.children import Child, Exit, Start
+from edged.node.log_tail import LogTail
+from edged.node.pool_event import PoolEvent
+from edged.node.pool_state import PoolState, PoolStatistics, SiteSummary
+from edged.node.sockets import Addresses, Sockets, WorkerSockets
+from edged.worker.control import Control, control_pair
+from edged.worker.report import Traffic, parse_loading, parse_report
+from edged.worker.table import CertificateFiles, Settings, Site, Table, settings_wire, table_wire
+
+log = structlog.get_logger()
+
+
+def to_stderr(line: bytes) -> None:
+    """Pass a child's line on."""
+    with suppress(OSError, ValueError):  # a reader that went away must not end what is served
+        sys.stderr.write(line.decode("utf-8", "replace") + "\n")
+        sys.stderr.flush()
+
+
+class WorkerPool:
+    """See the module.
+
+    Args:
+        settings: of each worker, but its number.
+        count: of workers; at least one.
+        addresses: where they listen. Bound at once.
+        tail: keeps what they and their guests log.
+        emit: told each event, on the loop; must not wait.
+        pass_on: told each line of their stderr.
+
+    Attributes:
+        plain, tls: host and port that they listen on.
+        sockets: makes theirs.
+
+    Raises:
+        ListenError
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        count: int,
+        addresses: Addresses,
+        tail: LogTail,
+        *,
+        emit: Callable[[PoolEvent], None],
+        pass_on: Callable[[bytes], None] = to_stderr,
+    ) -> None:
+        assert count > 0, "a node has a worker"
+        self._state = PoolState(count)
+        self._emit = emit
+        self._changed = trio.Event()
+        self.sockets = Sockets(addresses)
+        self.plain = self.sockets.plain
+        self.tls = self.sockets.tls
+
+        def line(text: bytes) -> None:
+            tail.add(text)
+            pass_on(text)
+
+        self._workers = [_Worker(self, replace(settings, worker=number), line) for number in range(count)]
+
+    async def run(self) -> None:
+        """Keep the workers running until `stop`; return when they have ended. Cancelled, they are killed."""
+        try:
+            async with trio.open_nursery() as controls:
+                async with trio.open_nursery() as children:
+                    for worker in self._workers:
+                        worker.nursery = controls
+                        children.start_soon(worker.child.run)
+                controls.cancel_scope.cancel()
+        finally:
+            for worker in self._workers:
+                worker.close_sockets()
+            self.sockets.close()
+
+    def set(self, sites: Sequence[Site], certificates: Sequence[CertificateFiles] = ()) -> None:
+        """These are the sites and certificates from now on, and no others. The files of certificates are read anew.
+
+        Before this was called once, no worker accepts a connection.
+        """
+        self._state.set(sites, certificates)
+        self.tell()
+
+    def stop(self) -> None:
+        """Let the workers end what they began, and then themselves."""
+        for worker in self._workers:
+            worker.close_sockets()  # ours: the worker's own copies close when it has taken what waits in them
+            worker.child.stop()
+
+    def sites(self) -> Mapping[str, SiteSummary]:
+        """How each site does, by key."""
+        return self._state.summaries()
+
+    def traffic(self) -> Mapping[str, Traffic]:
+        """Requests by app. Only grows while the app has sites."""
+        return self._state.traffic()
+
+    def statistics(self) -> PoolStatistics:
+        return self._state.statistics()
+
+    def pids(self) -> list[int | None]:
+        """Of the workers, by their numbers; None for one that is about to be started."""
+        return [worker.child.pid for worker in self._workers]
+
+    async def wait_until(self, condition: Callable[[WorkerPool], bool]) -> None:
+        """Return when it holds. It is asked again whenever a worker has reported, started or ended."""
+        while not condition(self):
+            await self._changed.wait()
+
+    # --- for the workers ---
+
+    @property
+    def state(self) -> PoolState:
+        return self._state
+
+    def tell(self, events: Sequence[PoolEvent] = ()) -> None:
+        """Something changed: hand out tables, and say what happened."""
+        for number, table in self._state.take_tables().items():
+            self._workers[number].tell(table)
+        changed, self._changed = self._changed, trio.Event()
+        changed.set()
+        for event in events:
+            self._emit(event)
+
+
+class _Worker:
+    """One worker: its child, its sockets, and the control connection of the process that lives."""
+
+    def __init__(self, pool: WorkerPool, settings: Settings, line: Callable[[bytes], None]) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._number = settings.worker
+        self.nursery: trio.Nursery
+        self.child = Child(f"worker {self._number}", self._prepare, line=line, started=self._started, ended=self._ended)
+        self._sockets: WorkerSockets | None = None
+        self._control: Control
+        self._table: Table | None = None
+        self._news = trio.Event()
+        self._down_since: float | None = None
+        """When the last process that listened has ended; None while one listens."""
+
+    def tell(self, table: Table) -> None:
+        """The next table. One that was not sent yet is passed over."""
+        self._table = table
+        self._news.set()
+
+    def close_sockets(self) -> None:
+        if self._sockets is not None:
+            self._sockets.close()
+            self._sockets = None
+
+    @contextmanager
+    def _prepare(self) -> Iterator[Start]:
+        if self._sockets is None:
+            self._sockets = self._pool.sockets.open()
+        ours, theirs = control_pair()
+        self._control = Control(ours)
+        options = {"--control-fd": [theirs], "--listen-fd": self._sockets.plain, "--tls-fd": self._sockets.tls}
+        options["--udp-fd"] = self._sockets.udp
+        pairs = [(option, sock.fileno()) for option, sockets in options.items() for sock in sockets]
+        arguments = [text for option, descriptor in pairs for text in (option, str(descriptor))]
+        try:
+            with theirs:
+                yield Start(child.command("worker", *arguments), [descriptor for _, descriptor in pairs])
+        except BaseException:
+            ours.close()
+            raise
+
+    def _started(self, _pid: int) -> None:
+        self._table = None
+        self._pool.state.started(self._number)
+        self.nursery.start_soon(self._converse, self._control)
+        self._pool.tell()
+
+    def _ended(self, exit_: Exit) -> None:
+        now = trio.current_time()
+        if self._down_since is None:
+            self._down_since = now
+        if now + exit_.retry_s - self._down_since > SOCKETS_WAIT_S_MAX:
+            self.close_sockets()
+        self._pool.tell(self._pool.state.ended(self._number, exit_.reason))
+
+    async def _converse(self, control: Control) -> None:
+        """With one process, until it is gone."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._send, control)
+            try:
+                await self._receive(control)
+            except ControlError as error:
+                log.error("worker.unintelligible", worker=self._number, code=error.code, message=error.message)
+                self.child.kill()
+            nursery.cancel_scope.cancel()
+        await control.aclose()
+
+    async def _send(self, control: Control) -> None:
+        await control.send("settings", settings_wire(self._settings))
+        while True:
+            table, self._table = self._table, None
+            if table is not None:
+                await control.send("table", table_wire(table))
+                continue
+            self._news = trio.Event()
+            await self._news.wait()
+
+    async def _receive(self, control: Control) -> None:
+        with trio.move_on_after(REPORT_SILENCE_S_MAX) as silence:
+            async with aclosing(control.receive()) as records:
+                async for kind, value in records:
+                    silence.deadline = trio.current_time() + REPORT_SILENCE_S_MAX
+                    self._take(control, kind, value)
+        if silence.cancelled_caught and control is self._control:
+            log.error("worker.silent", worker=self._number, seconds=REPORT_SILENCE_S_MAX)
+            self.child.kill()
+
+    def _take(self, control: Control, kind: str, value: object) -> None:
+        if control is not self._control:
+            return  # of the process before
+        if kind == "report":
+            report = parse_report(value)
+            if report.listening:
+                self._down_since = None
+            self._pool.tell(self._pool.state.reported(self._number, report))
+        elif kind == "loading":
+            self._pool.state.loading(self._number, parse_loading(value).key)
+        else:
+            raise ControlError(f"a worker tells reports, not a {kind[:20]!r}")
