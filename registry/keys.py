@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from registry.errors import KeyInvalid
 from registry.limits import KEY_FILE_BYTES_MAX
+from registry.whole_file import write_whole
 
 PUBLIC_KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
@@ -131,22 +131,8 @@ class SigningKey:
         Raises:
             KeyInvalid: the file is there already, or cannot be written.
         """
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(self.pem(passphrase=passphrase))
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.link(temporary, path)  # unlike a rename, never over a key that is there
-            finally:
-                temporary.unlink()
-            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            write_whole(path, self.pem(passphrase=passphrase), mode=0o600, replace=False)
         except FileExistsError:
             raise KeyInvalid(f"{path} is there already", remedy="Name another file; a key is never replaced.") from None
         except OSError as error:

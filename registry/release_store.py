@@ -1,0 +1,203 @@
+"""Releases on disk, each in the envelope that it was signed in.
+
+```
+folder/releases/<64 hex digits>            the envelope; named by the digest of its payload
+folder/releases/<64 hex digits>.corrupt    the last one of that name that was found damaged
+```
+
+A release is stored once all its chunks are, so whoever finds it here can run it. Who signed it was verified by the
+caller, who also decides which of two envelopes around the same release is better: the later one replaces the former.
+Blocking and thread-safe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.chunk_store import ChunkStore
+from registry.digest import Digest, digest_from_hex, digest_of, hex_of
+from registry.dsse import Envelope
+from registry.errors import (
+    BlobsMissing,
+    DiskFull,
+    EnvelopeInvalid,
+    RegistryError,
+    ReleaseInvalid,
+    ReleaseMissing,
+    StoreFailed,
+    StoreFull,
+)
+from registry.limits import ENVELOPE_BYTES_MAX, INCOMING_GRACE_S, RELEASE_COUNT_MAX
+from registry.release import RELEASE_TYPE, Release
+from registry.whole_file import TEMPORARY, sync_folder, write_whole
+
+_NAME = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRelease:
+    """A release and the exact bytes of its envelope.
+
+    Attributes:
+        digest: of the envelope's payload: the release's name.
+    """
+
+    digest: Digest
+    release: Release
+    envelope: bytes
+
+
+def open_release(envelope: bytes) -> StoredRelease:
+    """A release out of its envelope. Whoever signed it is not looked at.
+
+    Raises:
+        EnvelopeInvalid: no envelope, or not one around a release.
+        ReleaseInvalid: what is in it is against a rule or limit.
+    """
+    opened = Envelope.parse(envelope)
+    if opened.payload_type != RELEASE_TYPE:
+        raise EnvelopeInvalid(f"an envelope around {opened.payload_type!r}, not a release")
+    return StoredRelease(digest_of(opened.payload), Release.parse(opened.payload), envelope)
+
+
+class ReleaseStore:
+    """The releases of one folder.
+
+    Args:
+        folder: that of the chunk store, or another; made if it is not there.
+        chunks: where the chunks of these releases are.
+        fail_point: as in `write_whole`.
+
+    Raises, besides what each method says: StoreFailed where the folder cannot be read or written.
+    """
+
+    def __init__(
+        self, folder: Path, chunks: ChunkStore, *, fail_point: Callable[[str], None] = lambda _step: None
+    ) -> None:
+        self._folder = folder / "releases"
+        self._chunks = chunks
+        self._fail_point = fail_point
+        self._lock = threading.Lock()  # over what takes a name or takes it away
+        with self._disk():
+            self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+            sync_folder(folder)
+            oldest = time.time() - INCOMING_GRACE_S
+            for path in self._folder.glob(f".*{TEMPORARY}"):
+                with contextlib.suppress(FileNotFoundError):  # another process sweeps too
+                    if path.stat().st_mtime < oldest:
+                        path.unlink()
+
+    def put(self, envelope: bytes) -> Digest:
+        """Store a release whose signature the caller has verified; durable when it returns.
+
+        Hold a lease on its chunks until it does: what is neither leased nor part of a stored release may be collected.
+
+        Raises:
+            EnvelopeInvalid, ReleaseInvalid: as `open_release`.
+            BlobsMissing: chunks that must be there first.
+            StoreFull: RELEASE_COUNT_MAX releases are there.
+        """
+        stored = open_release(envelope)
+        if missing := self._chunks.missing([chunk.digest for chunk in stored.release.chunks()]):
+            raise BlobsMissing(f"{len(missing)} chunks of release {stored.digest} are not there", missing)
+        path = self._path(stored.digest)
+        with self._lock, self._disk():
+            if not path.exists() and len(self.digests()) >= RELEASE_COUNT_MAX:
+                raise StoreFull(
+                    f"{RELEASE_COUNT_MAX} releases are stored, as many as may be",
+                    remedy="Remove releases that no app needs any more.",
+                )
+            write_whole(path, envelope, mode=0o444, replace=True, fail_point=self._fail_point)
+        return stored.digest
+
+    def get(self, digest: Digest) -> StoredRelease:
+        """The release of this name, parsed and with its digest verified.
+
+        Raises:
+            ReleaseMissing: not there; or damaged, then it is put aside and missing from now on.
+        """
+        try:
+            return self._read(digest)
+        except ReleaseInvalid:
+            with self._lock, self._disk():
+                # A sound one may have been put since.
+                try:
+                    return self._read(digest)
+                except ReleaseInvalid as error:
+                    path = self._path(digest)
+                    path.replace(path.with_suffix(".corrupt"))
+                    sync_folder(self._folder)
+                    raise ReleaseMissing(f"release {digest} was damaged on disk: {error.message}") from None
+
+    def has(self, digest: Digest) -> bool:
+        """Whether it is there, as far as its name goes: reading verifies it."""
+        with self._disk():
+            return self._path(digest).exists()
+
+    def digests(self) -> frozenset[Digest]:
+        """The names of all that are there."""
+        with self._disk():
+            names = os.listdir(self._folder)
+        return frozenset(digest_from_hex(name) for name in names if _NAME.fullmatch(name))
+
+    def remove(self, digest: Digest) -> None:
+        """Remove a release, if it is there; its chunks stay until they are collected."""
+        with self._lock, self._disk():
+            self._path(digest).unlink(missing_ok=True)
+            sync_folder(self._folder)
+
+    def reachable(self, digests: Iterable[Digest]) -> set[Digest]:
+        """The digests of all chunks of these releases: what a garbage collection must keep.
+
+        A release that is not there has none: it will be fetched again, and so will its chunks.
+
+        Raises:
+            StoreFailed: a release cannot be read although it is there. Collect nothing then.
+        """
+        found: set[Digest] = set()
+        for digest in digests:
+            with contextlib.suppress(ReleaseMissing):
+                found.update(chunk.digest for chunk in self.get(digest).release.chunks())
+        return found
+
+    def _path(self, digest: Digest) -> Path:
+        return self._folder / hex_of(digest)
+
+    def _read(self, digest: Digest) -> StoredRelease:
+        """Raises ReleaseMissing; ReleaseInvalid for whatever is wrong with what is there."""
+        try:
+            descriptor = os.open(self._path(digest), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with os.fdopen(descriptor, "rb") as file:
+                data = file.read(ENVELOPE_BYTES_MAX + 1)
+        except FileNotFoundError:
+            raise ReleaseMissing(f"release {digest} is not there") from None
+        except OSError as error:
+            raise _failed(self._folder, error) from error
+        try:
+            stored = open_release(data)
+        except RegistryError as error:
+            raise ReleaseInvalid(error.message) from None
+        if stored.digest != digest:
+            raise ReleaseInvalid(f"its content is release {stored.digest}")
+        return stored
+
+    @contextlib.contextmanager
+    def _disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise _failed(self._folder, error) from error
+
+
+def _failed(folder: Path, error: OSError) -> StoreFailed:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return DiskFull(f"the disk of {folder} is full")
+    return StoreFailed(f"{folder} cannot be used: {error.strerror}")
