@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from edged.fleet.record import Version
 from edged.fleet.rollout_event import (
     CheckedOut,
     CheckOutFailed,
@@ -37,7 +38,6 @@ from edged.fleet.rollout_event import (
     Requests,
     Target,
     Tick,
-    Version,
 )
 from edged.fleet.rollout_plan import Placement, Plan, Refused, Saved, Stage, Task
 from edged.limits import (
@@ -191,9 +191,7 @@ class Rollout:
             self._failed(place, "compile", event.code, event.message, passing=event.passing)
         elif self._watch_until is not None and self._previous is not None and not event.passing:
             self._revert(event.code, event.message)
-        elif event.everywhere:
-            place.try_later("compile", event.code, event.message, self._now)
-        else:  # other workers serve it: taking it out of their hands would not help
+        else:
             place.code, place.message = event.code, event.message
 
     def _on_crashed(self, event: Crashed) -> None:

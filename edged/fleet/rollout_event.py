@@ -5,14 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-
-@dataclass(frozen=True, slots=True, order=True)
-class Version:
-    """Which deployment of the app. A higher epoch wins whatever the sequence."""
-
-    epoch: int
-    sequence: int
-
+from edged.fleet.record import Version
 
 NONE = Version(0, 0)
 """Before every deployment."""
@@ -89,18 +82,12 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class PrepareFailed:
-    """A worker cannot serve it.
-
-    Attributes:
-        passing: it may go well another time.
-        everywhere: no worker serves it.
-    """
+    """A worker cannot serve it. `passing`: it may go well another time. What is live, workers try again by themselves."""
 
     version: Version
     code: str
     message: str
     passing: bool
-    everywhere: bool
 
 
 @dataclass(frozen=True, slots=True)

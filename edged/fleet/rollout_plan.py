@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from edged.fleet.rollout_event import NONE, Target, Version
+from edged.fleet.record import Version
+from edged.fleet.rollout_event import NONE, Target
 
 Stage = Literal["idle", "fetch", "verify", "compile", "probe", "live", "failed", "reverted"]
 
