@@ -532,6 +532,34 @@ class NotReady(EdgedError):
     default_remedy = "Try again in a second."
 
 
+class RolloutNotSaved(EdgedError):
+    """What a rollout came to cannot be kept on disk, so it is not acted on."""
+
+    code = "rollout.not-saved"
+    exit_status = 73
+    default_remedy = "Make room on the disk of the state folder, and let edged write there."
+
+
+class RolloutCrashed(EdgedError):
+    """Worker processes ended under a release: it was not taken, or taken back."""
+
+    code = "rollout.crashed"
+    default_remedy = "Push another build of the app, and report this with the component."
+
+
+class RolloutRequestsFailed(EdgedError):
+    """Most requests of a new release failed: it was taken back."""
+
+    code = "rollout.requests-failed"
+    default_remedy = "Read the app's log, correct it and push again."
+
+
+class RolloutFailed(EdgedError):
+    """A step of a rollout met a mistake of ours. It is tried again."""
+
+    code = "rollout.failed"
+
+
 class HostFailed(EdgedError):
     """A host function of ours raised: our fault, not the guest's.
 

@@ -265,6 +265,13 @@ ROLLOUT_FAILURE_COUNT_MAX = 5  # requests that a new release fails, if they are 
 ROLLOUT_RETRY_S_MIN = 1.0  # until what failed for a passing reason is tried again, twice as long each time
 ROLLOUT_RETRY_S_MAX = 60.0  # and no longer: a peer that is back should not wait for minutes
 
+ROLLOUT_FILE_BYTES_MAX = 2 * MiB  # of an app's rollout on disk: two deployments and why a third was refused
+ROLLOUT_TASK_COUNT_MAX = 4  # fetches and checkouts of all apps at once: more would only share the same disk and links
+RELEASE_KEPT_COUNT = 5  # deployments of an app, besides what runs, whose releases a node keeps for a rollback
+RELEASE_GRACE_S = 24 * 3600.0  # that nothing named a release: an upload whose deployment is yet to come, or a slow peer
+COLLECT_INTERVAL_S = 3600.0  # between two looks for releases and files that nothing needs
+SCRUB_INTERVAL_S = 0.25  # between two chunks that are read to see whether they are whole: 50 GB a day, a load of nothing
+
 # --- a node.toml (edged.node) ---
 
 NODE_CONFIG_BYTES_MAX = 256 * KiB  # as a manifest
@@ -381,6 +388,8 @@ CONTEXT_BYTES_MAX = 64 * KiB  # of one fleet's file: a hundred addresses and key
 ROSTER_BYTES_MAX = 16 * MiB  # signed, with a certificate of 400 bytes for each of thousands of nodes
 APP_NAMES_BYTES_MAX = 1 * MiB  # names of apps kept for the shell's completion: 200 apps take 4 KiB
 CONTEXT_NODES_MAX = 256  # addresses to try; one that answers is enough
+STATUS_INTERVAL_S = 2.0  # between two looks of `edged status --watch`: nodes report every 2 to 5 s
+STATUS_PROBLEMS_SHOWN_MAX = 12  # more would push the tables out of a terminal of 40 lines
 CERTIFICATE_DAYS_WARNED = 30.0  # left of a certificate when `edged status` begins to speak of it
 DISK_FREE_BYTES_WARNED = 1024 * MiB  # of a node: room for a few releases and what compiling them makes
 PUSH_TIMEOUT_S = 300.0  # until every region is live or failed, after the record is published; a region may compile

@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from edged.errors import RolloutCrashed, RolloutRequestsFailed
 from edged.fleet.record import Version
 from edged.fleet.rollout_event import (
     CheckedOut,
@@ -201,7 +202,7 @@ class Rollout:
         place.crashes += 1
         if place.crashes < ROLLOUT_CRASH_COUNT_MAX:
             return
-        code, message = "rollout.crashed", f"{place.crashes} worker processes crashed while they had it"
+        code, message = RolloutCrashed.code, f"{place.crashes} worker processes crashed while they had it"
         if place is self._candidate:
             self._failed(place, "compile", code, message, passing=False)
         elif self._watch_until is not None:
@@ -216,7 +217,7 @@ class Rollout:
         # Without anything to go back to, some answers are better than none.
         if self._previous is not None and place.fails_requests:
             message = f"{place.failed} of its first {place.ended} requests failed"
-            self._revert("rollout.requests-failed", message)
+            self._revert(RolloutRequestsFailed.code, message)
 
     def _on_tick(self, _event: Tick) -> None:
         pass

@@ -82,7 +82,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class PrepareFailed:
-    """A worker cannot serve it. `passing`: it may go well another time. What is live, workers try again by themselves."""
+    """A worker cannot serve it. `passing`: it may go well another time. What is live, workers try again."""
 
     version: Version
     code: str
