@@ -554,12 +554,6 @@ class RolloutRequestsFailed(EdgedError):
     default_remedy = "Read the app's log, correct it and push again."
 
 
-class RolloutFailed(EdgedError):
-    """A step of a rollout met a mistake of ours. It is tried again."""
-
-    code = "rollout.failed"
-
-
 class HostFailed(EdgedError):
     """A host function of ours raised: our fault, not the guest's.
 

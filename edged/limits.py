@@ -268,9 +268,9 @@ ROLLOUT_RETRY_S_MAX = 60.0  # and no longer: a peer that is back should not wait
 ROLLOUT_FILE_BYTES_MAX = 2 * MiB  # of an app's rollout on disk: two deployments and why a third was refused
 ROLLOUT_TASK_COUNT_MAX = 4  # fetches and checkouts of all apps at once: more would only share the same disk and links
 RELEASE_KEPT_COUNT = 5  # deployments of an app, besides what runs, whose releases a node keeps for a rollback
-RELEASE_GRACE_S = 24 * 3600.0  # that nothing named a release: an upload whose deployment is yet to come, or a slow peer
+RELEASE_GRACE_S = 24 * 3600.0  # since nothing names a release: an upload whose deployment is to come, a slow peer
 COLLECT_INTERVAL_S = 3600.0  # between two looks for releases and files that nothing needs
-SCRUB_INTERVAL_S = 0.25  # between two chunks that are read to see whether they are whole: 50 GB a day, a load of nothing
+SCRUB_INTERVAL_S = 0.25  # between two chunks that are read to see whether they are whole: 50 GB a day
 
 # --- a node.toml (edged.node) ---
 

@@ -22,7 +22,7 @@ from edged.fleet.names import check_app
 from edged.fleet.record import Version
 from edged.fleet.rollout_event import Target
 from edged.fleet.rollout_plan import Refused, Saved
-from edged.limits import RECORD_BYTES_MAX, ROLLOUT_FILE_BYTES_MAX
+from edged.limits import ROLLOUT_FILE_BYTES_MAX
 from registry import strict
 from registry.digest import parse_digest
 from registry.errors import RegistryError
