@@ -27,10 +27,12 @@ from edged.errors import BundleUnusable, ComponentTooLarge, ManifestError, Manif
 from edged.limits import COMPONENT_BYTES_MAX, LOCK_BYTES_MAX, MANIFEST_BYTES_MAX
 from edged.manifest.model import App, Component
 from edged.manifest.source import local_file
-from registry.chunk_store import ChunkStore, Progress
-from registry.errors import PathInvalid
+from registry.chunk_store import ChunkStore
+from registry.errors import PathInvalid, ReleaseInvalid
+from registry.intake import Progress
+from registry.limits import RELEASE_ENTRY_COUNT_MAX
 from registry.paths import check_path, check_paths
-from registry.release import Entry, Release
+from registry.release import Entry, Release, check_app
 
 if TYPE_CHECKING:
     import httpx
@@ -87,6 +89,7 @@ async def pack(app: App, *, sources: Path, transport: httpx.AsyncBaseTransport |
         BundleUnusable: a file name that a release cannot have, or too many files.
     """
     data, app = await trio.to_thread.run_sync(_read, app)
+    _check_name(app)
     placement = parse_placement(data, app.manifest_path)
     called = called_components(app)
     contents = [Content(MANIFEST_ENTRY, data, len(data))]
@@ -106,6 +109,8 @@ async def pack(app: App, *, sources: Path, transport: httpx.AsyncBaseTransport |
         raise BundleUnusable(f"the names of all files take {len(lock)} bytes, of {LOCK_BYTES_MAX} that they may")
     contents.append(Content(LOCK_ENTRY, lock, len(lock)))
     contents.sort(key=lambda content: content.path)
+    if len(contents) > RELEASE_ENTRY_COUNT_MAX:
+        raise BundleUnusable(f"the app has {len(contents)} files, of {RELEASE_ENTRY_COUNT_MAX} that a release may have")
     _check_paths(contents)
     return Packed(app, placement, tuple(contents))
 
@@ -167,6 +172,13 @@ def _content(path: str, file: Path) -> Content:
         return Content(path, file, file.stat().st_size)
     except OSError as error:
         raise SourceMissing(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _check_name(app: App) -> None:
+    try:
+        check_app(app.name)
+    except ReleaseInvalid as error:
+        raise ManifestError(f"{app.manifest_path}:1: {error.message}", remedy=error.remedy) from None
 
 
 def _check_paths(contents: Iterable[Content]) -> None:

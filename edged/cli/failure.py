@@ -9,18 +9,29 @@ import click
 from edged.errors import EdgedError
 from edged.nursery import first_error
 from edged.readable import readable
+from registry.errors import RegistryError
+
+Failure = EdgedError | RegistryError
+"""Both have `code`, `message`, `remedy`, `exit_status` and `as_json`."""
 
 
-def failure_of(error: BaseException) -> EdgedError:
+def failure_of(error: BaseException) -> Failure:
     """The error of ours that stands for whatever a command ended with; with a traceback if it was a mistake of ours."""
-    failure = first_error(error)
+    failure = first_error(error) or _of_registry(error)
     if failure is not None:
         return failure
     traceback.print_exception(error)
     return EdgedError(f"a mistake in edged: {type(error).__name__}", remedy="Report it with the lines above.")
 
 
-def show_failure(error: EdgedError) -> None:
+def _of_registry(error: BaseException) -> RegistryError | None:
+    """The error itself, or the first of the registry's in a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for inner in error.exceptions if (found := _of_registry(inner))), None)
+    return error if isinstance(error, RegistryError) else None
+
+
+def show_failure(error: Failure) -> None:
     """Print an error and its remedy to stderr."""
     first, *more = error.message.split("\n")
     click.secho(f"error: {readable(first)}", fg="red", err=True)
