@@ -3,33 +3,71 @@
 ```
 folder/blobs/<hex>            each blob once, plain, mode 0444
 folder/releases/<hex>/...     one folder a release: hard links to blobs
-folder/incoming/...           being made
+folder/incoming/...           being made, or being removed
 ```
 
-A release is made in incoming/, made durable, and renamed: what stands in releases/ is whole. As the files may be
-older than this process, the first `make` of each release verifies every byte of it, and makes it anew where it is
-not what it was. Blocking and thread-safe; one process has the folder.
+Theory of operation: a release is made in incoming/, made durable, and renamed: what stands in releases/ is whole. As
+the files may be older than this process, the first `make` of each verifies every byte, and makes anew what is not
+what it was. Blocking and thread-safe; one process has the folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import errno
+import hashlib
+import os
+import shutil
+import stat
+import threading
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from registry.blob import Blob
 from registry.chunk_store import ChunkStore
-from registry.digest import Digest
+from registry.digest import Digest, hex_of
+from registry.disk import Disk, blocks_of, faults, make_folders, regular_files, temporary
+from registry.errors import BlobMismatch, DiskFull
+from registry.limits import DISK_RESERVE_BYTES, WRITER_COUNT_MAX
+from registry.paths import check_path, check_paths
 
 if TYPE_CHECKING:
     from registry.release import Release
+
+_HASH_BYTES = 1024 * 1024  # read at once, to be verified
 
 
 class Checkouts:
     """The releases of one folder. Raises StoreFailed where it cannot be read or written."""
 
-    def __init__(self, folder: Path, store: ChunkStore) -> None:
-        """Opens the folder, makes it if need be, and removes what a crash left half-made."""
-        raise NotImplementedError
+    def __init__(
+        self,
+        folder: Path,
+        store: ChunkStore,
+        *,
+        reserve_bytes: int = DISK_RESERVE_BYTES,
+        disk: Disk | None = None,
+    ) -> None:
+        """Opens the folder, makes it if need be, and removes what a crash left half-made.
+
+        Args:
+            reserve_bytes: what must stay free on the disk.
+            disk: another one than the real one, for tests.
+        """
+        self._disk = Disk() if disk is None else disk
+        self._store = store
+        self._folder = folder
+        self._blobs = folder / "blobs"
+        self._releases = folder / "releases"
+        self._incoming = folder / "incoming"
+        self._reserve_bytes = reserve_bytes
+        self._lock = threading.Lock()
+        self._verified: set[Digest] = set()  # releases and blobs that this process has made or read
+        with faults(f"the folder {folder} cannot be opened"):
+            make_folders(self._disk, folder, ["blobs", "releases", "incoming"])
+            for left in os.scandir(self._incoming):
+                _remove(Path(left.path))
 
     def make(self, release_digest: Digest, release: Release) -> Path:
         """The folder with every entry of the release as a read-only file. Costs nothing the second time.
@@ -40,8 +78,152 @@ class Checkouts:
             PathInvalid: an entry's path.
             DiskFull: nothing was made.
         """
-        raise NotImplementedError
+        entries = {check_path(entry.path): entry.blob for entry in release.entries}
+        check_paths(entry.path for entry in release.entries)
+        target = self._releases / hex_of(release_digest)
+        with self._lock, faults(f"the release {release_digest} cannot be checked out"):
+            if release_digest in self._verified:
+                return target
+            if target.exists():
+                if _is_whole(target, entries):
+                    self._verified.add(release_digest)
+                    return target
+                self._remove_tree(target)
+            self._lay_blobs({blob.digest: blob for blob in entries.values()})
+            fresh = temporary(self._incoming)
+            try:
+                self._link_all(fresh, entries)
+                self._disk.rename(fresh, target)
+            except OSError:
+                shutil.rmtree(fresh, ignore_errors=True)
+                raise
+            self._disk.sync_folder(self._releases)
+            self._verified.add(release_digest)
+        return target
 
     def keep(self, release_digests: Collection[Digest]) -> None:
         """Removes all other releases, and the blobs that only they had."""
-        raise NotImplementedError
+        kept = {hex_of(digest) for digest in release_digests}
+        with self._lock, faults("releases cannot be removed"):
+            for entry in os.scandir(self._releases):
+                if entry.name not in kept:
+                    self._verified.discard(Digest("sha256:" + entry.name))
+                    self._remove_tree(Path(entry.path))
+            for name, status in regular_files(self._blobs):
+                if status.st_nlink == 1:
+                    self._verified.discard(Digest("sha256:" + name))
+                    self._disk.unlink(self._blobs / name)
+
+    def _remove_tree(self, tree: Path) -> None:
+        # By one rename first: a release that is there is whole, whenever the power fails.
+        going = temporary(self._incoming)
+        self._disk.rename(tree, going)
+        shutil.rmtree(going)
+
+    # --- blobs ---
+
+    def _lay_blobs(self, blobs: dict[Digest, Blob]) -> None:
+        """Every blob as a durable file in blobs/."""
+        absent = [blob for blob in blobs.values() if not self._has_blob(blob)]
+        needed = sum(blocks_of(blob.size) for blob in absent)
+        free = self._disk.free_bytes(self._folder)
+        if absent and free - needed < self._reserve_bytes:
+            raise DiskFull(
+                f"{needed} bytes of disk are needed; {free} are left, of which {self._reserve_bytes} must stay free"
+            )
+        with ThreadPoolExecutor(WRITER_COUNT_MAX, "registry-checkout") as pool:
+            laid = [pool.submit(self._lay_blob, blob) for blob in absent]
+        for one in laid:
+            one.result()
+        self._disk.sync_folder(self._blobs)
+        self._verified.update(blob.digest for blob in absent)
+
+    def _has_blob(self, blob: Blob) -> bool:
+        if blob.digest in self._verified:
+            return True
+        if _file_digest(self._blobs / hex_of(blob.digest), blob.size) != blob.digest:
+            return False
+        self._verified.add(blob.digest)
+        return True
+
+    def _lay_blob(self, blob: Blob) -> None:
+        fresh = temporary(self._incoming)
+        try:
+            self._disk.write(fresh, self._plain(blob))
+            self._disk.sync(fresh)
+            self._disk.rename(fresh, self._blobs / hex_of(blob.digest))
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            raise
+
+    def _plain(self, blob: Blob) -> Iterator[bytes]:
+        """The bytes of a blob. Its chunks are verified; that they are this blob is only known at the end."""
+        digest = hashlib.sha256()
+        for chunk in blob.chunks:
+            data = self._store.get(chunk)
+            digest.update(data)
+            yield data
+        if "sha256:" + digest.hexdigest() != blob.digest:
+            raise BlobMismatch(f"the chunks of {blob.digest} are not that blob", remedy="Pack the app again.")
+
+    # --- folders ---
+
+    def _link_all(self, root: Path, entries: dict[str, Blob]) -> None:
+        root.mkdir(mode=0o755)
+        folders = {root}
+        for path, blob in entries.items():
+            folder = (root / path).parent
+            if folder not in folders:
+                folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+                while folder not in folders:
+                    folders.add(folder)
+                    folder = folder.parent
+            self._link(blob, root / path)
+        for folder in folders:
+            self._disk.sync_folder(folder)
+
+    def _link(self, blob: Blob, path: Path) -> None:
+        source = self._blobs / hex_of(blob.digest)
+        try:
+            self._disk.link(source, path)
+        except OSError as error:
+            if error.errno != errno.EMLINK:
+                raise
+            # ext4 gives a file 65 000 names: the others keep theirs, a fresh copy takes new ones.
+            self._lay_blob(blob)
+            self._disk.link(source, path)
+
+
+def _is_whole(tree: Path, entries: dict[str, Blob]) -> bool:
+    """Whether a folder has exactly these files, byte for byte."""
+    found = {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_symlink() or not path.is_dir()}
+    return found == entries.keys() and all(
+        _file_digest(tree / path, blob.size) == blob.digest for path, blob in entries.items()
+    )
+
+
+def _file_digest(path: Path, size: int) -> str:
+    """The digest of a regular file of that size; an empty text for anything else."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return ""
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size != size:
+            return ""
+        digest = hashlib.sha256()
+        while piece := file.read(_HASH_BYTES):
+            digest.update(piece)
+    return "sha256:" + digest.hexdigest()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()

@@ -1,0 +1,98 @@
+"""Leases: chunks that transfers under way will need, kept on disk so that a restart does not forget them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from registry.digest import Digest, hex_of
+from registry.disk import Disk, regular_files, temporary
+from registry.errors import LeaseRefused, Malformed
+from registry.limits import LEASE_BYTES_MAX, LEASE_COUNT_MAX, LEASE_DIGEST_COUNT_MAX, LEASE_NAME_BYTES_MAX
+from registry.strict import Reader, decode, encode
+
+_DIGEST_BYTES = 32
+
+
+class Leases:
+    """One file for each lease. All methods raise OSError; the caller has the store's lock."""
+
+    def __init__(self, folder: Path, incoming: Path, disk: Disk) -> None:
+        """Both folders are there, on one file system."""
+        self._folder = folder
+        self._incoming = incoming
+        self._disk = disk
+
+    def put(self, name: str, digests: Iterable[Digest], until: float) -> None:
+        """Writes a lease in place of the one of that name; durable when it returns.
+
+        Raises:
+            LeaseRefused: a name that is too long, too many digests, or too many other leases.
+        """
+        held = sorted({hex_of(digest) for digest in digests})
+        if len(held) > LEASE_DIGEST_COUNT_MAX or len(name.encode()) > LEASE_NAME_BYTES_MAX:
+            raise LeaseRefused(
+                f"a lease of {len(held)} chunks, where {LEASE_DIGEST_COUNT_MAX} are allowed, or of too long a name",
+                remedy="Push a smaller application.",
+            )
+        path = self._path(name)
+        others = sum(entry != path.name for entry, _ in regular_files(self._folder))
+        if others >= LEASE_COUNT_MAX:
+            raise LeaseRefused(f"the store has {others} leases, as many as it keeps")
+        record = {"name": name, "until": float(until), "digests": bytes.fromhex("".join(held))}
+        fresh = temporary(self._incoming)
+        try:
+            self._disk.write(fresh, [encode(record)])
+            self._disk.sync(fresh)
+            self._disk.rename(fresh, path)
+        except OSError:
+            fresh.unlink(missing_ok=True)
+            raise
+        self._disk.sync_folder(self._folder)
+
+    def drop(self, name: str) -> None:
+        """Removes a lease, if there is one."""
+        path = self._path(name)
+        if path.exists():
+            self._disk.unlink(path)
+
+    def held(self, now: float) -> set[str]:
+        """The chunks of all leases, as hexadecimal digits. Removes leases that have ended.
+
+        One that cannot be read is removed as well: its chunks have the grace of chunks that nobody names, and its
+        transfer asks again what is missing.
+        """
+        held: set[str] = set()
+        for name, _ in regular_files(self._folder):
+            path = self._folder / name
+            try:
+                until, digests = _parse(self._disk.read(path, LEASE_BYTES_MAX))
+            except Malformed:
+                until, digests = now, b""
+            if until <= now:
+                self._disk.unlink(path)
+            else:
+                held.update(
+                    digests[start : start + _DIGEST_BYTES].hex() for start in range(0, len(digests), _DIGEST_BYTES)
+                )
+        return held
+
+    def count(self) -> int:
+        """How many there are."""
+        return len(regular_files(self._folder))
+
+    def _path(self, name: str) -> Path:
+        # Names are texts of all kinds, chosen by others.
+        return self._folder / hashlib.sha256(name.encode()).hexdigest()
+
+
+def _parse(data: bytes) -> tuple[float, bytes]:
+    reader = Reader(decode(data, LEASE_BYTES_MAX), "lease")
+    reader.text("name", LEASE_NAME_BYTES_MAX)
+    until = float(reader.number("until"))
+    digests = reader.bytes_("digests", _DIGEST_BYTES * LEASE_DIGEST_COUNT_MAX)
+    reader.end()
+    if len(digests) % _DIGEST_BYTES:
+        raise Malformed("a lease with a part of a digest")
+    return until, digests
