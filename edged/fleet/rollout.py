@@ -182,7 +182,8 @@ class Rollout:
         if event.incomplete and place.tries == 0:
             place.step, place.tries = "fetch", 1  # at once; but if it comes back for the same reason, slowly
         else:
-            self._failed(place, "fetch" if event.incomplete else "verify", event.code, event.message, passing=True)
+            step: Step = "fetch" if event.incomplete else "verify"
+            self._failed(place, step, event.code, event.message, passing=event.incomplete or event.passing)
 
     def _on_prepare_failed(self, event: PrepareFailed) -> None:
         place = self._place(event.version, ("compile", "probe", "ready"))

@@ -56,13 +56,18 @@ class CheckedOut:
 
 @dataclass(frozen=True, slots=True)
 class CheckOutFailed:
-    """`incomplete`: chunks are missing or were found corrupt, so that they have to be fetched; else a fault of this
-    machine."""
+    """What kept it from being laid out.
+
+    Attributes:
+        incomplete: chunks are missing or were found corrupt, so that they have to be fetched.
+        passing: else: it may go well another time.
+    """
 
     version: Version
     code: str
     message: str
     incomplete: bool
+    passing: bool = True
 
 
 @dataclass(frozen=True, slots=True)

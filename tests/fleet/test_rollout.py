@@ -224,6 +224,13 @@ def test_a_full_disk_is_tried_again() -> None:
     assert driver.wait(ROLLOUT_RETRY_S_MIN).task == Task("check-out", target(1))
 
 
+def test_chunks_that_make_no_file_of_the_release_are_its_end() -> None:
+    driver = Driver()
+    driver.tell(Desired(target(1)), Fetched(version(1)))
+    other = CheckOutFailed(version(1), "registry.mismatch", "not the file", incomplete=False, passing=False)
+    assert driver.tell(other).stage == "failed"
+
+
 def test_a_candidate_under_which_workers_crash_is_refused() -> None:
     driver = Driver()
     driver.tell(Desired(target(1)), Fetched(version(1)), CheckedOut(version(1)))
@@ -348,7 +355,7 @@ events = st.one_of(
     st.builds(Fetched, versions),
     st.builds(FetchFailed, versions, st.just("a"), st.just("b"), st.booleans()),
     st.builds(CheckedOut, versions),
-    st.builds(CheckOutFailed, versions, st.just("a"), st.just("b"), st.booleans()),
+    st.builds(CheckOutFailed, versions, st.just("a"), st.just("b"), st.booleans(), st.booleans()),
     st.builds(Preparing, versions, st.sampled_from(["compile", "probe"])),
     st.builds(Prepared, versions),
     st.builds(PrepareFailed, versions, st.just("a"), st.just("b"), st.booleans()),
