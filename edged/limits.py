@@ -92,6 +92,8 @@ CHUNKS_PER_MESSAGE_MAX = 10_000  # digests in one question: 72 bytes each; 1.2 G
 UPLOAD_LEASE_S = 3_600.0  # what an upload has brought is kept so long for its release to come
 UPLOAD_BYTES_MAX = 1024 * MiB  # of one key, uploaded and not yet part of a release
 UPLOAD_LEASES_PER_KEY_MAX = 8  # uploads of one key at once
+UPLOAD_CHUNK_COUNT_MAX = 65_536  # announced in one upload: as many as a lease of the chunk store takes
+SERVABLE_UPLOAD_COUNT_MAX = 64  # releases that were uploaded and no record names: pushes under way
 SERVE_THREAD_COUNT_MAX = 4  # chunks read and verified at once for all peers: other threads are for others
 
 # --- records of the fleet (edged.fleet) ---
@@ -172,6 +174,7 @@ PLACEMENT_HOST_COUNT_MAX = 100  # hosts of one app: more belong behind a wildcar
 PLACEMENT_REGION_COUNT_MAX = 100  # of one app; the largest clouds have 40
 HOST_NAME_CHARS_MAX = 253  # RFC 1035 2.3.4, without the final dot
 HOST_LABEL_CHARS_MAX = 63  # likewise
+OCI_PASSWORD_BYTES_MAX = 16 * KiB  # --password-file: a token may be long, a wrong file is longer
 PROBE_CHARS_MAX = 1_024  # a path that answers whether the app is well
 
 # --- a runtime config and what it names (edged.runtime_config, edged.variables_provider) ---
@@ -388,6 +391,7 @@ CONTEXT_BYTES_MAX = 64 * KiB  # of one fleet's file: a hundred addresses and key
 ROSTER_BYTES_MAX = 16 * MiB  # signed, with a certificate of 400 bytes for each of thousands of nodes
 APP_NAMES_BYTES_MAX = 1 * MiB  # names of apps kept for the shell's completion: 200 apps take 4 KiB
 CONTEXT_NODES_MAX = 256  # addresses to try; one that answers is enough
+LOG_TAIL_LINES_MAX = 1_000  # a node keeps no more of an app
 STATUS_INTERVAL_S = 2.0  # between two looks of `edged status --watch`: nodes report every 2 to 5 s
 STATUS_PROBLEMS_SHOWN_MAX = 12  # more would push the tables out of a terminal of 40 lines
 CERTIFICATE_DAYS_WARNED = 30.0  # left of a certificate when `edged status` begins to speak of it

@@ -12,6 +12,7 @@ from edged.cli.failure import failure_of, show_failure
 # Command -> module with a click command of the same name. Imported when used: `edged --version` must be quick.
 _COMMANDS = {
     "up": "edged.cli.up",
+    "bundle": "edged.cli.bundle",
     "compile": "edged.cli.compile",
     "worker": "edged.cli.worker",
 }
