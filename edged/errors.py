@@ -217,6 +217,14 @@ class ContextInvalid(EdgedError):
     default_remedy = "Run `edged login` again, which writes it anew."
 
 
+class LoginRefused(EdgedError):
+    """A node or fleet that is not the one that was meant, or that does not know us."""
+
+    code = "login.refused"
+    exit_status = 77
+    default_remedy = "Ask the operator for the fleet's name, an address and the id of its root key."
+
+
 class FleetUnreachable(EdgedError):
     """No node of the context answers."""
 

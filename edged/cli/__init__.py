@@ -12,6 +12,16 @@ from edged.cli.failure import failure_of, show_failure
 # Command -> module with a click command of the same name. Imported when used: `edged --version` must be quick.
 _COMMANDS = {
     "up": "edged.cli.up",
+    "login": "edged.cli.login",
+    "push": "edged.cli.push",
+    "apps": "edged.cli.apps",
+    "status": "edged.cli.status",
+    "releases": "edged.cli.releases",
+    "rollback": "edged.cli.rollback",
+    "logs": "edged.cli.logs",
+    "variables": "edged.cli.variables",
+    "remove": "edged.cli.remove",
+    "completion": "edged.cli.completion",
     "bundle": "edged.cli.bundle",
     "compile": "edged.cli.compile",
     "worker": "edged.cli.worker",

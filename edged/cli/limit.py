@@ -21,8 +21,17 @@ def parse_limits(texts: Iterable[str], usual: GuestLimits | None = None) -> Gues
     Raises:
         UsageError: a name, value or unit that does not exist, or a value outside of what can work.
     """
-    given: dict[str, Any] = dict(_limit(text) for text in texts)
+    given: dict[str, Any] = given_limits(texts)
     return replace(GuestLimits() if usual is None else usual, **given)
+
+
+def given_limits(texts: Iterable[str]) -> dict[str, float]:
+    """Only those that are given.
+
+    Raises:
+        UsageError
+    """
+    return dict(_limit(text) for text in texts)
 
 
 def _limit(text: str) -> tuple[str, float]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import trio
 
 from edged.errors import PushInterrupted, UsageError
 from edged.fleet.deployment import Deployment
 from edged.limits import PUSH_TIMEOUT_S
+from edged.publish.author import Author
 from edged.publish.deployments import Head, again, publish, removed
 from edged.publish.event import Finished, Published, Show
 from edged.publish.fleet import Fleet
@@ -16,14 +17,12 @@ from edged.publish.interrupts import Interrupts, until
 from edged.publish.url import app_url
 from edged.publish.watch import check, regions_of, watch
 
-Clock = Callable[[], float]
 
-
-def rolled_back(fleet: Fleet, head: Head, history: Sequence[Deployment], to: int | None, now: int) -> Deployment:
-    """An earlier deployment of an app, as the newest one. Variables stay as they are: they may be why.
+def target_of(head: Head, history: Sequence[Deployment], to: int | None) -> Deployment:
+    """Which earlier deployment of an app is meant.
 
     Args:
-        history: newest first, with or without the head.
+        history: newest first, with or without the head; only those that may be signed for today.
         to: sequence to go back to; None for the last one that had other releases than those of now.
 
     Raises:
@@ -42,12 +41,16 @@ def rolled_back(fleet: Fleet, head: Head, history: Sequence[Deployment], to: int
             raise UsageError(
                 f"{head.app} has no sequence {to} to go back to", remedy=f"Choose one of its history: {known}."
             )
+    return target
+
+
+def rolled_back(author: Author, head: Head, target: Deployment, now: int) -> Deployment:
+    """An earlier deployment of an app, as the newest one. The variables stay those of now."""
     variables = target.variables if head.live is None else head.live.variables
-    message = f"back to sequence {target.sequence}"
-    return again(fleet.author, head, target, now, message, variables=variables)
+    return again(author, head, target, now, f"back to sequence {target.sequence}", variables=variables)
 
 
-def with_variables(fleet: Fleet, head: Head, values: Mapping[str, str], gone: Sequence[str], now: int) -> Deployment:
+def with_variables(author: Author, head: Head, values: Mapping[str, str], gone: Sequence[str], now: int) -> Deployment:
     """The newest deployment with other variables: the same release, loaded anew.
 
     Args:
@@ -66,10 +69,10 @@ def with_variables(fleet: Fleet, head: Head, values: Mapping[str, str], gone: Se
     variables = {name: value for name, value in {**live.variables, **values}.items() if name not in gone}
     names = ", ".join(sorted({*values, *gone}))
     message = f"variables {names}"[:200]
-    return again(fleet.author, head, live, now, message, variables=variables)
+    return again(author, head, live, now, message, variables=variables)
 
 
-def without(fleet: Fleet, head: Head, now: int) -> Deployment:
+def without(author: Author, head: Head, now: int) -> Deployment:
     """The app in no region.
 
     Raises:
@@ -77,7 +80,7 @@ def without(fleet: Fleet, head: Head, now: int) -> Deployment:
     """
     if not head.is_doubtful:
         head.known()
-    return removed(fleet.author, head, now, "removed")
+    return removed(author, head, now, "removed")
 
 
 async def apply(

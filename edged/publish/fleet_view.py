@@ -70,6 +70,8 @@ class AppNodeView:
     stage: str
     error_code: str
     error_message: str
+    requests: int
+    failures: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,4 +194,6 @@ def _app_node(node: Answer) -> AppNodeView:
         stage=node.get("stage", str),
         error_code=node.get("error_code", str),
         error_message=node.get("error_message", str),
+        requests=node.get("requests", int),
+        failures=node.get("failures", int),
     )

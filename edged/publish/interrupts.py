@@ -22,9 +22,10 @@ class Interrupts:
         """It is asked, once more."""
         (self.second if self.first.is_set() else self.first).set()
 
-    async def receive(self) -> None:
+    async def receive(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Count SIGINT and SIGTERM until cancelled."""
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
             async for _ in signals:
                 self.add()
 

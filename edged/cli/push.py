@@ -1,0 +1,126 @@
+"""`edged push`: an app, in every region."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from edged import manifest
+from edged.cli.cache_folder import default_cache_folder
+from edged.cli.limit import given_limits
+from edged.cli.pair import parse_variables
+from edged.cli.with_fleet import View, fleet_options, run_changing, timeout_option, view_of
+from edged.errors import ManifestError, PushInterrupted, UsageError
+from edged.manifest.model import App
+from edged.publish.deployments import Wish
+from edged.publish.fleet import Fleet
+from edged.publish.interrupts import Interrupts, until
+from edged.publish.packing import package
+from edged.publish.push import Push
+from edged.up.build import run_build
+
+_STDERR = 2  # the descriptor: what builds print must not get between the JSON lines
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("path", metavar="[PATH]", type=click.Path(path_type=Path), required=False, default=Path())
+@click.option("--build", is_flag=True, help="Run the manifest's build commands first.")
+@click.option("--profile", metavar="NAME", help="Use a build profile of the manifest.")
+@click.option("--host", "hosts", metavar="HOST", multiple=True, help="Answer for this host.  [default: the manifest's]")
+@click.option("--region", "regions", metavar="REGION", multiple=True, help="Run in this region, and in no other.")
+@click.option("--all-regions", is_flag=True, help="Run in every region of the fleet.")
+@click.option("--limit", "limits", metavar="NAME=VALUE", multiple=True, help="Change what a guest may use.")
+@click.option("--variable", "variables", metavar="KEY=VALUE|@FILE", multiple=True, help="Set an application variable.")
+@click.option("-m", "--message", metavar="TEXT", default="", help="Say why, for `edged releases`.")
+@timeout_option
+@click.option("--cache-dir", type=click.Path(path_type=Path), envvar="EDGED_CACHE_DIR", help="Keep chunks here.")
+@fleet_options
+def push(
+    *,
+    path: Path,
+    build: bool,
+    profile: str | None,
+    hosts: tuple[str, ...],
+    regions: tuple[str, ...],
+    all_regions: bool,
+    limits: tuple[str, ...],
+    variables: tuple[str, ...],
+    message: str,
+    timeout_s: float,
+    cache_dir: Path | None,
+    fleet: str | None,
+    as_json: bool,
+) -> None:
+    """Put the Spin app in PATH into every region of a fleet.
+
+    Only what the fleet lacks is sent. Interrupted before it is published, nothing is changed; after that, what was
+    there before is put back.
+    """
+    if regions and all_regions:
+        raise UsageError("--region and --all-regions cannot both be", remedy="Leave one of them out.")
+    given = given_limits(limits)
+    values = parse_variables(variables)
+    cache = default_cache_folder() if cache_dir is None else cache_dir.absolute()
+    app = _load(path, profile)
+    _check_variables(app, values)
+    view = view_of(as_json=as_json)
+
+    async def work(fleet: Fleet, interrupts: Interrupts) -> None:
+        made = None
+        async with until(interrupts.first):
+            if build:
+                await _build(app, view, as_json)
+            made, packed = await package(app, fleet.author, cache, view.show)
+        if made is None:
+            raise PushInterrupted("interrupted: nothing was changed")
+        place = packed.placement
+        known = tuple(region.name for region in fleet.author.roster.regions)
+        wish = Wish(
+            release=made.digest,
+            message=message,
+            hosts=hosts or place.hosts or None,
+            regions=known if all_regions else regions or place.regions or None,
+            limits={**place.limits, **given} or None,
+            probe=place.probe,
+            variables=values,
+        )
+        task = Push(
+            fleet.link,
+            fleet.author,
+            made,
+            wish,
+            show=view.show,
+            interrupts=interrupts,
+            clock=time.time,
+            timeout_s=timeout_s,
+        )
+        await task.run()
+
+    run_changing(work, view, fleet)
+
+
+def _load(path: Path, profile: str | None) -> App:
+    app = manifest.load(path, profile=profile)
+    if not app.triggers:
+        raise ManifestError(
+            f"{app.manifest_path}: the app has no trigger, so there is nothing to serve",
+            remedy="Add one, such as [[trigger.http]] with a route and a component.",
+        )
+    return app
+
+
+def _check_variables(app: App, values: Mapping[str, str]) -> None:
+    for name in values:
+        if name not in app.variables:
+            known = ", ".join(sorted(app.variables)) or "none"
+            raise UsageError(f"the app has no variable `{name}`", remedy=f"Those of its manifest: {known}.")
+
+
+async def _build(app: App, view: View, as_json: bool) -> None:
+    for id_, component in app.components.items():
+        if component.build is not None:
+            await run_build(id_, component.build, view.show, output=_STDERR if as_json else sys.stdout.fileno())

@@ -1,0 +1,181 @@
+"""A fleet for a person: what is wrong in words, then its nodes, then its apps. Every colour has a sign beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from edged.cli.words import moment, plural, size
+from edged.limits import CERTIFICATE_DAYS_WARNED, STATUS_PROBLEMS_SHOWN_MAX
+from edged.publish.diagnosis import Problem, diagnose, duration, is_behind
+from edged.publish.fleet_view import AppView, FleetView, NodeView
+from edged.publish.regions import FAILED
+from edged.publish.url import app_url
+from edged.readable import readable
+
+_GOOD, _WARNING, _BAD = ("✓", "green"), ("!", "yellow"), ("✗", "red")
+_APP_SIGNS = {"live": _GOOD, "rolling": ("↻", "cyan"), "failed": _BAD}
+
+
+class Screen:
+    """What `--watch` shows: the newest status, in place of the one before."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = Console(highlight=False) if console is None else console
+
+    def show(self, view: FleetView) -> None:
+        if self._console.is_terminal:
+            self._console.clear()
+        self._console.print(render(view))
+
+
+def print_status(view: FleetView, console: Console | None = None) -> None:
+    """On stdout, once. Lines are cut only where there is a terminal whose width they would exceed."""
+    _print(render(view), console)
+
+
+def print_apps(view: FleetView, console: Console | None = None) -> None:
+    """The apps alone, with where they answer."""
+    if not view.apps:
+        _print(Text("no apps yet: `edged push` brings the first one"), console)
+        return
+    table = _table("APP", "STATE", "SEQ", "REGIONS", "URL", "PUBLISHED")
+    for app in view.apps:
+        url = app_url(view, app.name, app.hosts, app.regions)
+        table.add_row(*_app_start(app), _regions(app), readable(url), Text(moment(app.issued), "dim"))
+    _print(table, console)
+
+
+def render(view: FleetView) -> RenderableType:
+    """The whole of it."""
+    return Group(
+        _summary(view, diagnose(view)), Text(), _nodes(view), Text(), _apps(view) if view.apps else Text("no apps yet")
+    )
+
+
+def _summary(view: FleetView, problems: Sequence[Problem]) -> Text:
+    up = sum(node.state == "up" for node in view.nodes)
+    counts = f"{plural(len(view.regions), 'region')}, {up} of {plural(len(view.nodes), 'node')} up"
+    counts += f", {plural(len(view.apps), 'app')}"
+    head = Text.assemble((readable(view.name), "bold"), "  ")
+    if not problems:
+        return head.append("✓ all well", "green").append(f"  {counts}", "dim")
+    errors = sum(problem.severity == "error" for problem in problems)
+    sign, colour = _BAD if errors else _WARNING
+    head.append(f"{sign} {plural(len(problems), 'problem')}", f"bold {colour}").append(f"  {counts}", "dim")
+    for problem in problems[:STATUS_PROBLEMS_SHOWN_MAX]:
+        sign, colour = _BAD if problem.severity == "error" else _WARNING
+        head.append(f"\n  {sign} ", colour).append(readable(problem.text), colour)
+        if problem.remedy:
+            head.append(f"\n      -> {readable(problem.remedy)}", "dim")
+    if len(problems) > STATUS_PROBLEMS_SHOWN_MAX:
+        head.append(f"\n  and {len(problems) - STATUS_PROBLEMS_SHOWN_MAX} more (--json has all)")
+    return head
+
+
+def _nodes(view: FleetView) -> Table:
+    table = _table(
+        "REGION", "NODE", "STATE", "WORKERS", "REQ/S", "P50", "P99", "CERT", "FREE", right=(3, 4, 5, 6, 7, 8)
+    )
+    last = ""
+    for node in view.nodes:
+        region, last = ("" if node.region == last else node.region), node.region
+        table.add_row(
+            readable(region),
+            readable(node.name),
+            _node_state(node),
+            _workers(node),
+            _number(node.requests_s),
+            _milliseconds(node.p50_ms),
+            _milliseconds(node.p99_ms),
+            _certificate(node.certificate_days),
+            Text("" if node.disk_free_bytes is None else size(node.disk_free_bytes)),
+        )
+    return table
+
+
+def _node_state(node: NodeView) -> Text:
+    if node.state == "up":
+        if node.in_sync is False:
+            return Text("↻ syncing", "cyan")
+        return Text("✓ up", "green")
+    if node.state == "never":
+        return Text("✗ never seen", "red")
+    return Text("✗ dead" if node.heard_s is None else f"✗ dead {duration(node.heard_s)}", "red")
+
+
+def _workers(node: NodeView) -> Text:
+    if node.workers_total is None or node.workers_ready is None or node.state != "up":
+        return Text("-", "dim")
+    whole = node.workers_ready == node.workers_total
+    return Text(f"{node.workers_ready}/{node.workers_total}", "" if whole else "yellow")
+
+
+def _number(value: float | None) -> Text:
+    return Text("-", "dim") if value is None else Text(f"{value:.0f}" if value >= 10 else f"{value:.1f}")
+
+
+def _milliseconds(value: float | None) -> Text:
+    return Text("-", "dim") if value is None else Text(f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms")
+
+
+def _certificate(days: float | None) -> Text:
+    if days is None:
+        return Text("-", "dim")
+    if days < 0:
+        return Text("✗ expired", "red")
+    return Text(f"! {days:.0f} d", "yellow") if days < CERTIFICATE_DAYS_WARNED else Text(f"{days:.0f} d")
+
+
+def _apps(view: FleetView) -> Table:
+    table = _table("APP", "STATE", "SEQ", "REGIONS", "HOSTS", "FAILED")
+    for app in view.apps:
+        hosts = app.hosts or ((f"{app.name}.{view.domain}",) if view.domain else ())
+        table.add_row(*_app_start(app), _regions(app), readable(", ".join(hosts)), _failures(app))
+    return table
+
+
+def _app_start(app: AppView) -> tuple[Text, Text, Text]:
+    sign, colour = _APP_SIGNS.get(app.state, _WARNING)
+    return Text(readable(app.name)), Text(f"{sign} {app.state}", colour), Text(str(app.sequence))
+
+
+def _failures(app: AppView) -> Text:
+    failures, requests = sum(node.failures for node in app.nodes), sum(node.requests for node in app.nodes)
+    if not failures:
+        return Text("0" if requests else "-", "dim")
+    return Text(f"{failures} of {requests}", "yellow")
+
+
+def _regions(app: AppView) -> Text:
+    """Each region with a sign; one that is behind with what it runs."""
+    text = Text()
+    for region in app.regions:
+        nodes = [node for node in app.nodes if node.region == region and node.state == "up"]
+        behind = [node for node in nodes if is_behind(app, node)]
+        text.append(" " if text else "")
+        if any(node.stage in FAILED for node in behind):
+            text.append(f"✗{readable(region)} {behind[0].stage}", "red")
+        elif behind:
+            lowest = min(node.running for node in behind)
+            text.append(f"↻{readable(region)}@{lowest or 'none'} {behind[0].stage}", "yellow")
+        elif nodes:
+            text.append(f"✓{readable(region)}", "green")
+        else:
+            text.append(f"!{readable(region)} silent", "yellow")
+    return text
+
+
+def _table(*titles: str, right: tuple[int, ...] = ()) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    for index, title in enumerate(titles):
+        table.add_column(title, justify="right" if index in right else "left", overflow="fold")
+    return table
+
+
+def _print(what: RenderableType, console: Console | None) -> None:
+    console = Console(highlight=False) if console is None else console
+    console.print(what, soft_wrap=not console.is_terminal)
