@@ -96,6 +96,9 @@ class AppRollout:
     Args:
         kept: what was on disk; None for an app that is new here.
         turns: tasks of all apps that may run at once.
+
+    Attributes:
+        placed: set once there is nothing to be done any more, or just now, for workers to have what is live.
     """
 
     def __init__(self, app: str, kept: Kept | None, hands: Hands, turns: trio.Semaphore) -> None:
@@ -111,6 +114,7 @@ class AppRollout:
         self._task: Task | None = None
         self._scope: trio.CancelScope | None = None
         self._news = trio.Event()
+        self.placed = trio.Event()
 
     # --- inputs ---
 
@@ -137,11 +141,6 @@ class AppRollout:
     @property
     def plan(self) -> Plan:
         return self._plan
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether there is nothing left to do before workers have what is live."""
-        return self._plan.task is None and self._on_disk == self._plan.saved
 
     def releases(self) -> set[str]:
         """Digests of the releases that it has a use for."""
@@ -185,6 +184,8 @@ class AppRollout:
                     self._hands.place(self.app, self._placed(self._plan))
                 else:
                     wake_at = min(wake_at, trio.current_time() + ROLLOUT_RETRY_S_MAX)
+                if self._plan.task is None:
+                    self.placed.set()
                 self._work(self._plan.task, nursery)
                 with trio.move_on_at(wake_at) as waiting:
                     await self._news.wait()
@@ -252,7 +253,7 @@ class AppRollout:
         except (EdgedError, RegistryError) as error:
             return _failure(task, version, error)
         except Exception:
-            log.exception("rollout.broken", app=self.app, sequence=version.sequence, task=task.kind)
+            log.exception("rollout.broken", app=self.app)
             return _failure(task, version, EdgedError("a mistake in edged, see the node's log"))
 
     def _note(self, moved: Moved) -> None:
