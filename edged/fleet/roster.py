@@ -138,6 +138,11 @@ class Roster:
         """The epoch that deployments of an app have to have."""
         return max(self.epoch, self.floors[app].epoch if app in self.floors else 0)
 
+    @property
+    def parties(self) -> tuple[Node | Key, ...]:
+        """Whoever has a certificate."""
+        return (*self.nodes, *self.keys)
+
     def root_publics(self) -> list[PublicKey]:
         return [PublicKey(raw) for raw in self.root_keys]
 
@@ -246,12 +251,11 @@ class Roster:
 def _check_whole(roster: Roster) -> None:
     """What no field can be wrong with alone."""
     regions = {region.name for region in roster.regions}
-    parties: tuple[Node | Key, ...] = (*roster.nodes, *roster.keys)
     for what, names in (
         ("region", [region.name for region in roster.regions]),
-        ("node or key", [party.name for party in parties]),
+        ("node or key", [party.name for party in roster.parties]),
         ("address", [node.address for node in roster.nodes]),
-        ("certificate", [party.certificate.hex() for party in parties]),
+        ("certificate", [party.certificate.hex() for party in roster.parties]),
         ("root key", [key.hex() for key in roster.root_keys]),
     ):
         name, count = next(iter(Counter(names).most_common(1)), ("", 0))
@@ -264,7 +268,7 @@ def _check_whole(roster: Roster) -> None:
             raise RecordInvalid(f"{name!r} is of the region {unknown[0]!r}, which the roster does not have")
     if not roster.threshold <= len(roster.root_keys):
         raise RecordInvalid(f"the threshold is {roster.threshold}, of {len(roster.root_keys)} root keys")
-    for party in parties:
+    for party in roster.parties:
         if public_key(party.certificate).id in roster.revoked:
             raise RecordInvalid(f"the key of {party.name!r} is revoked")
 

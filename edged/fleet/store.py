@@ -4,10 +4,10 @@
 
 One file for each version of a record; the newest RECORD_HISTORY_COUNT_MAX of each are kept.
 
-A file is written under another name, made durable, and renamed; then the folder is made durable. The newest version that
-is whole is the one that counts, so one rename is all that an acceptance takes, and no crash can lose or undo one that
-was acknowledged. A file that is not what was written keeps its number as `<epoch>.<sequence>.damaged`: nothing older
-will be accepted, although something older may be what is left to serve.
+A file is written under another name, made durable, and renamed; then the folder is made durable. The newest version
+that is whole is the one that counts, so one rename is all that an acceptance takes, and no crash can lose or undo one
+that was acknowledged. A file that is not what was written keeps its number as `<epoch>.<sequence>.damaged`: nothing
+older will be accepted, although something older may be what is left to serve.
 """
 
 from __future__ import annotations

@@ -1,0 +1,285 @@
+"""Whether a record may be accepted: everything that is looked at before anything changes. Pure.
+
+Each check takes the view and the record's envelope, and returns what will be kept. The signature comes first: what
+nobody in the roster has signed does not even raise an alarm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from edged.errors import (
+    EdgedError,
+    RecordConflict,
+    RecordForbidden,
+    RecordInvalid,
+    RecordStale,
+    VoucherInvalid,
+    VoucherUsed,
+)
+from edged.fleet import deployment, roster, voucher
+from edged.fleet.certificate import public_key
+from edged.fleet.deployment import Deployment
+from edged.fleet.record import Head, Key, Version, check_signed
+from edged.fleet.roster import Roster
+from edged.fleet.view import Record, View
+from edged.fleet.voucher import Admission, OpenedVoucher, check_proof
+from edged.limits import SEQUENCE_JUMP_MAX
+from registry.digest import Digest, digest_of
+from registry.dsse import Envelope
+from registry.errors import RegistryError
+from registry.keyring import TrustedKey
+
+Value = Roster | Deployment | Admission
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A record that was parsed, and is yet to be checked.
+
+    Attributes:
+        value: the payload.
+        data: the signed record.
+    """
+
+    head: Head
+    value: Value
+    envelope: Envelope = field(repr=False)
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who signed a record: raw public key and name; both empty for a roster."""
+
+    key: bytes = b""
+    name: str = ""
+
+
+class AlarmDue(Exception):
+    """A refusal that somebody has to hear of.
+
+    Attributes:
+        proof: the records that show what happened.
+    """
+
+    def __init__(self, error: EdgedError, proof: tuple[bytes, ...]) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.proof = proof
+
+
+def parse(envelope: Envelope, data: bytes) -> Candidate:
+    """The record of an envelope.
+
+    Raises:
+        RecordInvalid: no record of a kind that is kept.
+    """
+    parser = _PARSERS.get(envelope.payload_type)
+    if parser is None:
+        raise RecordInvalid("the record is of a kind that this node does not know")
+    key, version, value = parser(envelope.payload)
+    return Candidate(Head(key, version, digest_of(envelope.payload)), value, envelope, data)
+
+
+def check_signer(view: View, candidate: Candidate) -> Signer:
+    """Demand that somebody signed who may, by the roster of this view.
+
+    Raises:
+        RecordForbidden, VoucherInvalid
+    """
+    held = view.roster
+    if held is None:
+        raise RecordForbidden("this node has no roster yet", remedy="Give it one, or a voucher, in node.toml.")
+    match candidate.value:
+        case Roster() as value:
+            check_signed(candidate.envelope, held.root_publics(), held.threshold, "the roster")
+            check_signed(candidate.envelope, value.root_publics(), value.threshold, "the roster, by its own root keys,")
+            return Signer()
+        case Deployment() as value:
+            key = _verified(
+                view, candidate.envelope, deployment.PAYLOAD_TYPE, "deploy", value.app, tuple(value.regions)
+            )
+            _check_regions_kept(view, value, key)
+            return Signer(key.public.raw, key.name)
+        case Admission() as value:
+            return _check_admission(view, held, candidate, value)
+
+
+def check_voucher(view: View, opened: OpenedVoucher) -> None:
+    """Demand that the voucher is of this fleet, and signed by a key that may let nodes into its region.
+
+    Raises:
+        VoucherInvalid
+    """
+    held = view.roster
+    if held is None or opened.voucher.fleet != held.fleet:
+        raise VoucherInvalid(f"the voucher is for the fleet {opened.voucher.fleet!r}")
+    if opened.voucher.region not in {region.name for region in held.regions}:
+        raise VoucherInvalid(f"the voucher is for the region {opened.voucher.region!r}, which the fleet does not have")
+    try:
+        _verified(view, opened.envelope, voucher.VOUCHER_TYPE, "admit", None, (opened.voucher.region,))
+    except RecordForbidden as error:
+        raise VoucherInvalid(f"the voucher counts for nothing: {error.message}") from error
+
+
+def check_joining(view: View, opened: OpenedVoucher, certificate: bytes, data: bytes) -> Record | None:
+    """Demand that a voucher lets this certificate in. The admission, if it has already.
+
+    Raises:
+        VoucherInvalid
+        AlarmDue: the voucher was used with another certificate, or the name is another's.
+    """
+    held = view.roster
+    assert held is not None  # check_voucher has looked
+    if public_key(certificate).id in held.revoked:
+        raise VoucherInvalid("the key of the certificate is revoked", remedy="Let the node make a new key.")
+    former = view.records.get(opened.key)
+    if former is not None and isinstance(former.value, Admission):
+        if former.value.certificate == certificate:
+            return former
+        if former.value.opened().digest == opened.digest:
+            raise AlarmDue(
+                VoucherUsed(f"the voucher for {opened.voucher.node!r} was used before, with another key"),
+                (former.envelope, data),
+            )
+    for party in held.parties:
+        if party.name == opened.voucher.node and party.certificate != certificate:
+            raise AlarmDue(VoucherUsed(f"{party.name!r} is in the roster, with another key"), (data,))
+        if party.name != opened.voucher.node and party.certificate == certificate:
+            raise VoucherInvalid(f"the certificate is that of {party.name!r}")
+    for node in view.nodes:
+        if node.name != opened.voucher.node and node.certificate == certificate:
+            raise VoucherInvalid(f"the certificate is that of {node.name!r}")
+    return None
+
+
+def check_order(view: View, candidate: Candidate, highest: Version | None) -> None:
+    """Demand that the record comes after those of its name that were accepted.
+
+    Args:
+        highest: version that was ever accepted here, which a damaged disk may have lost.
+
+    Raises:
+        RecordStale
+        AlarmDue: the same version with other bytes.
+    """
+    former = view.records.get(candidate.head.key)
+    kind, name = candidate.head.key
+    version = candidate.head.version
+    if former is not None and version == former.head.version and not _is_again(former.value, candidate.value):
+        raise AlarmDue(
+            RecordConflict(f"two different records of the {kind} {name!r} have the number {_shown(version)}"),
+            (former.envelope, candidate.data),
+        )
+    if highest is not None and version < highest:
+        raise RecordStale(f"the {kind} {name!r} is at {_shown(highest)} already, not before {_shown(version)}")
+    match candidate.value:
+        case Roster() as value:
+            _check_roster_order(view, value)
+        case Deployment() as value:
+            _check_deployment_order(view, value, highest)
+
+
+def _is_again(former: Value, value: Value) -> bool:
+    """Whether both are admissions of one certificate, which two nodes may have signed."""
+    return isinstance(former, Admission) and isinstance(value, Admission) and former.certificate == value.certificate
+
+
+def _check_roster_order(view: View, value: Roster) -> None:
+    held = view.roster
+    if held is None:
+        return
+    if value.fleet != held.fleet:
+        raise RecordForbidden(f"the roster is of the fleet {value.fleet!r}, not of {held.fleet!r}")
+    if value.version <= held.version:
+        raise RecordStale(f"the roster is at version {held.version} already, not before {value.version}")
+    if value.version - held.version > SEQUENCE_JUMP_MAX:
+        raise RecordForbidden(f"the roster's version {value.version} is too far from {held.version}")
+
+
+def _check_deployment_order(view: View, value: Deployment, highest: Version | None) -> None:
+    held = view.roster
+    assert held is not None  # check_signer has looked
+    if value.fleet != held.fleet:
+        raise RecordForbidden(f"the deployment is for the fleet {value.fleet!r}, not for {held.fleet!r}")
+    unknown = sorted(set(value.regions) - {region.name for region in held.regions})
+    if unknown:
+        raise RecordForbidden(f"the fleet has no region {unknown[0]!r}", remedy="See `edged status` for its regions.")
+    epoch = held.epoch_of(value.app)
+    if value.epoch != epoch:
+        raise RecordStale(f"deployments of {value.app!r} have the epoch {epoch}, not {value.epoch}")
+    floor = held.floors.get(value.app, Version(epoch, 0))
+    if value.version < floor:
+        raise RecordStale(f"the roster lets {value.app!r} begin at {_shown(floor)} only")
+    begun = [version.sequence for version in (floor, highest) if version is not None and version.epoch == epoch]
+    known = max(begun, default=0)
+    if value.sequence - known > SEQUENCE_JUMP_MAX:
+        raise RecordForbidden(
+            f"the sequence {value.sequence} of {value.app!r} is too far from {known}",
+            remedy=f"Publish it as {known + 1}.",
+        )
+
+
+def _check_regions_kept(view: View, value: Deployment, key: TrustedKey) -> None:
+    """A key for some regions must not take an app away from others, which leaving them out would do."""
+    former = view.deployments.get(value.app)
+    others = sorted(set(former.regions) - set(key.regions)) if former is not None and key.regions else []
+    if others:
+        raise RecordForbidden(f"key {key.name!r} is not for region {others[0]!r}, where {value.app!r} runs")
+
+
+def _check_admission(view: View, held: Roster, candidate: Candidate, value: Admission) -> Signer:
+    seed = next((node for node in held.nodes if node.name == value.admitted_by), None)
+    if seed is None:
+        raise RecordForbidden(f"the admission is signed by {value.admitted_by!r}, which is no node of the roster")
+    public = public_key(seed.certificate)
+    check_signed(candidate.envelope, [public], 1, "the admission")
+    opened = value.opened()
+    check_voucher(view, opened)
+    check_proof(opened, value.certificate, value.proof)
+    if value.admitted_at > opened.voucher.expires:
+        raise VoucherInvalid(f"the voucher for {opened.voucher.node!r} had expired when it was used")
+    return Signer(public.raw, seed.name)
+
+
+def _verified(
+    view: View, envelope: Envelope, payload_type: str, role: str, app: str | None, regions: tuple[str, ...]
+) -> TrustedKey:
+    try:
+        return view.keyring.verify(envelope, payload_type, role, app=app, regions=regions)
+    except RegistryError as error:
+        raise RecordForbidden(error.message) from error
+
+
+def _shown(version: Version) -> str:
+    return f"{version.epoch}.{version.sequence}"
+
+
+def _parse_roster(payload: bytes) -> tuple[Key, Version, Value]:
+    value = Roster.parse(payload)
+    return value.key, value.record_version, value
+
+
+def _parse_deployment(payload: bytes) -> tuple[Key, Version, Value]:
+    value = Deployment.parse(payload)
+    return value.key, value.version, value
+
+
+def _parse_admission(payload: bytes) -> tuple[Key, Version, Value]:
+    value = Admission.parse(payload)
+    opened = value.opened()
+    return opened.key, opened.version, value
+
+
+_PARSERS: Mapping[str, Callable[[bytes], tuple[Key, Version, Value]]] = {
+    roster.PAYLOAD_TYPE: _parse_roster,
+    deployment.PAYLOAD_TYPE: _parse_deployment,
+    voucher.ADMISSION_TYPE: _parse_admission,
+}
+
+
+def is_same(former: Record | None, digest: Digest) -> bool:
+    """Whether that very payload is what we have."""
+    return former is not None and former.head.digest == digest
