@@ -6,7 +6,8 @@ nobody in the roster has signed does not even raise an alarm.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from edged.errors import (
@@ -98,9 +99,10 @@ def check_signer(view: View, candidate: Candidate) -> Signer:
             check_signed(candidate.envelope, value.root_publics(), value.threshold, "the roster, by its own root keys,")
             return Signer()
         case Deployment() as value:
-            key = _verified(
-                view, candidate.envelope, deployment.PAYLOAD_TYPE, "deploy", value.app, tuple(value.regions)
-            )
+            with _forbidding():
+                key = view.keyring.verify(
+                    candidate.envelope, deployment.PAYLOAD_TYPE, "deploy", app=value.app, regions=tuple(value.regions)
+                )
             _check_regions_kept(view, value, key)
             return Signer(key.public.raw, key.name)
         case Admission() as value:
@@ -119,7 +121,8 @@ def check_voucher(view: View, opened: OpenedVoucher) -> None:
     if opened.voucher.region not in {region.name for region in held.regions}:
         raise VoucherInvalid(f"the voucher is for the region {opened.voucher.region!r}, which the fleet does not have")
     try:
-        _verified(view, opened.envelope, voucher.VOUCHER_TYPE, "admit", None, (opened.voucher.region,))
+        with _forbidding():
+            view.keyring.verify(opened.envelope, voucher.VOUCHER_TYPE, "admit", regions=(opened.voucher.region,))
     except RecordForbidden as error:
         raise VoucherInvalid(f"the voucher counts for nothing: {error.message}") from error
 
@@ -244,11 +247,10 @@ def _check_admission(view: View, held: Roster, candidate: Candidate, value: Admi
     return Signer(public.raw, seed.name)
 
 
-def _verified(
-    view: View, envelope: Envelope, payload_type: str, role: str, app: str | None, regions: tuple[str, ...]
-) -> TrustedKey:
+@contextmanager
+def _forbidding() -> Iterator[None]:
     try:
-        return view.keyring.verify(envelope, payload_type, role, app=app, regions=regions)
+        yield
     except RegistryError as error:
         raise RecordForbidden(error.message) from error
 
