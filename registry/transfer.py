@@ -123,9 +123,10 @@ class Transfer:
         return asks
 
     def delivered(self, source: str, digest: Digest, now: float) -> None:
-        """The chunk is here, verified and stored; from whom ever."""
-        chunk = self._settle(source, digest, now)
-        if chunk is not None and self._wanted.pop(digest, None) is not None:
+        """The chunk is here, verified and stored; be it from a source that was dropped meanwhile."""
+        self._settle(source, digest, now)
+        chunk = self._wanted.pop(digest, None)
+        if chunk is not None:
             self.bytes_done += chunk.size
 
     def lacks(self, source: str, digest: Digest, now: float) -> None:
@@ -174,6 +175,8 @@ class Transfer:
         return [source for source, _ in zip(useful, range(TRANSFER_SOURCE_COUNT), strict=False)]
 
     def _chunk_for(self, source: _Source) -> Chunk | None:
+        while self._queue and self._queue[0].digest not in self._wanted:
+            self._queue.popleft()  # asked of another one, and came from the first after all
         # A source is dropped before it lacks more than a few, so this looks at a few.
         return next((chunk for chunk in self._queue if chunk.digest not in source.lacks), None)
 
