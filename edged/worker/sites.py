@@ -214,18 +214,16 @@ class Sites:
         return await self._worker.load(model, replace(self._options(site), on_compile=on_compile))
 
     def _fail(self, entry: _Entry, error: Exception) -> None:
-        failure = first_error(error)
-        if failure is None:
-            log.error("site.failed", app=entry.site.app, site=entry.site.key, code=HostFailed.code, exc_info=error)
-            failure = HostFailed("a mistake in edged; the log of the node has it")
-        else:
-            log.warning(
-                "site.failed",
-                app=entry.site.app,
-                site=entry.site.key,
-                code=failure.code,
-                message=failure.message,
-            )
+        found = first_error(error)
+        failure = found or HostFailed("a mistake in edged; the log of the node has it")
+        (log.warning if found else log.error)(
+            "site.failed",
+            app=entry.site.app,
+            site=entry.site.key,
+            code=failure.code,
+            message=failure.message,
+            exc_info=None if found else error,
+        )
         if entry.site.serve:
             # It did load once, on this node or another: what it lacks now may come back.
             entry.retry_at = trio.current_time() + SITE_RETRY_S

@@ -1,0 +1,365 @@
+"""A pool of real worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from edged.node.log_tail import LogTail
+from edged.node.pool_event import PoolEvent, SiteFailed, SiteReady, WorkerCrashed
+from edged.node.sockets import Addresses
+from edged.node.workers import WorkerPool
+from edged.worker.table import Settings, Site
+from tests.node.checkouts import checkout, site
+
+_LONGEST_S = 30.0  # a test that waits for longer hangs; nothing is measured with it
+
+
+class Pool:
+    """A pool that runs, and what it said."""
+
+    def __init__(self, cache: Path, count: int) -> None:
+        self.tail = LogTail()
+        self.events: list[PoolEvent] = []
+        self.lines: list[bytes] = []
+        self.workers = WorkerPool(
+            Settings(0, str(cache)),
+            count,
+            Addresses(plain=[("127.0.0.1", 0)]),
+            self.tail,
+            emit=self.events.append,
+            pass_on=self.lines.append,
+        )
+        self.address = self.workers.plain[0]
+
+    async def serve(self, *sites: Site) -> None:
+        """Set these, and wait until each is served by each worker."""
+        self.workers.set(sites)
+        await self.until(lambda: self.listening == self.count and all(self.serving(each.key) for each in sites))
+
+    @property
+    def count(self) -> int:
+        return self.workers.statistics().workers_total
+
+    @property
+    def listening(self) -> int:
+        return self.workers.statistics().workers_ready
+
+    def serving(self, key: str) -> bool:
+        return self.workers.sites()[key].serving == self.count
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        with trio.fail_after(_LONGEST_S):
+            await self.workers.wait_until(lambda _pool: condition())
+
+    def pid(self, worker: int) -> int:
+        pid = self.workers.pids()[worker]
+        assert pid is not None
+        return pid
+
+    def kill(self, worker: int) -> None:
+        os.kill(self.pid(worker), signal.SIGKILL)
+
+    async def connect(self) -> trio.SocketStream:
+        return await trio.open_tcp_stream(*self.address)
+
+    @asynccontextmanager
+    async def connections(self, count: int) -> AsyncIterator[list[trio.SocketStream]]:
+        async with AsyncExitStack() as stack:
+            yield [await stack.enter_async_context(await self.connect()) for _ in range(count)]
+
+    async def get(self, host: str, path: str = "/") -> bytes:
+        """A whole answer, on a connection of its own."""
+        stream = await self.connect()
+        async with stream:
+            await ask(stream, host, path, close=True)
+            return await answer(stream)
+
+
+async def ask(stream: trio.SocketStream, host: str, path: str = "/", *, close: bool = False) -> None:
+    end = "connection: close\r\n\r\n" if close else "\r\n"
+    await stream.send_all(f"GET {path} HTTP/1.1\r\nhost: {host}\r\n{end}".encode())
+
+
+async def answer(stream: trio.SocketStream) -> bytes:
+    """Everything until the server closes."""
+    with trio.fail_after(_LONGEST_S):
+        return b"".join([data async for data in stream])
+
+
+async def one_answer(stream: trio.SocketStream) -> bytes:
+    """One answer with a content-length, on a connection that stays."""
+    data = b""
+    with trio.fail_after(_LONGEST_S):
+        while b"\r\n\r\n" not in data:
+            more = await stream.receive_some()
+            assert more, f"cut off after {data!r}"
+            data += more
+        head, _, body = data.partition(b"\r\n\r\n")
+        length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if b"content-length" in line)
+        while len(body) < length:
+            more = await stream.receive_some()
+            assert more, "cut off"
+            body += more
+    return head + b"\r\n\r\n" + body
+
+
+OpenPool = Callable[..., AbstractAsyncContextManager[Pool]]
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("cache")
+    return folder
+
+
+@pytest.fixture
+def running(cache: Path) -> OpenPool:
+    @asynccontextmanager
+    async def open_pool(count: int = 2) -> AsyncIterator[Pool]:
+        pool = Pool(cache, count)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pool.workers.run)
+            yield pool
+            pool.workers.stop()
+
+    return open_pool
+
+
+async def test_a_site_is_served_by_all_workers(running: OpenPool, tmp_path: Path) -> None:
+    hello = checkout(tmp_path / "hello", "hello")
+    async with running(2) as pool:
+        with pytest.raises(OSError, match="connect"):
+            await pool.connect()  # nothing was set yet, so nobody accepts
+        await pool.serve(site(hello, "shop"))
+        assert pool.events == [SiteReady("shop@1.1")]
+        for _ in range(8):
+            assert (await pool.get("shop.test")).startswith(b"HTTP/1.1 200")
+        assert (await pool.get("other.test")).startswith(b"HTTP/1.1 421")
+        await pool.until(lambda: pool.workers.traffic()["shop"].served == 8)
+        assert pool.workers.traffic()["shop"].latency.count == 8
+        assert pool.workers.sites()["shop@1.1"].traffic.failed == 0
+    assert pool.workers.pids() == [None, None]
+    assert b"child.stopped" not in b"".join(pool.lines), "those are the supervisor's own lines"
+
+
+async def test_a_site_that_fails_touches_no_other(running: OpenPool, tmp_path: Path) -> None:
+    good, bad = checkout(tmp_path / "good", "hello"), checkout(tmp_path / "bad", "unknown-import")
+    async with running(2) as pool:
+        await pool.serve(site(good, "shop"))
+        pool.workers.set([site(good, "shop"), site(bad, "blog", serve=False), site(good, "shop", 2, serve=False)])
+        await pool.until(lambda: pool.workers.sites()["shop@1.2"].ready == 2)
+        summary = pool.workers.sites()["blog@1.1"]
+        assert (summary.stage, summary.worker) == ("failed", 0)
+        assert summary.failure is not None
+        assert (summary.failure.code, bool(summary.failure.remedy)) == ("component.unsupported", True)
+        assert [event for event in pool.events if isinstance(event, SiteFailed)] == [
+            SiteFailed("blog@1.1", 0, summary.failure)
+        ]
+        assert pool.workers.sites()["shop@1.1"].serving == 2
+        assert (await pool.get("shop.test")).startswith(b"HTTP/1.1 200")
+        failed = [line for line in pool.tail.tail("blog") if line.text.startswith("site.failed")]
+        assert len(failed) == 1, "the other worker was not told of it"
+
+
+async def test_a_candidate_replaces_what_is_served(running: OpenPool, tmp_path: Path) -> None:
+    old, new = checkout(tmp_path / "old", "hello"), checkout(tmp_path / "new", "status")
+    async with running(2) as pool:
+        await pool.serve(site(old, "shop"))
+        pool.workers.set([site(old, "shop"), site(new, "shop", 2, serve=False)])
+        await pool.until(lambda: SiteReady("shop@1.2") in pool.events)
+        before = await pool.get("shop.test")
+        await pool.serve(site(new, "shop", 2))
+        assert before != await pool.get("shop.test")
+
+
+async def test_a_killed_worker_costs_the_others_nothing(running: OpenPool, tmp_path: Path) -> None:
+    """Requests go on, on connections of both workers; only those of the one that is killed may be cut."""
+    hello = checkout(tmp_path / "hello", "hello")
+    async with running(2) as pool:
+        await pool.serve(site(hello, "shop"))
+        async with pool.connections(24) as streams:
+            await _kill_under_load(pool, streams)
+        crash = next(event for event in pool.events if isinstance(event, WorkerCrashed))
+        assert crash == WorkerCrashed(1, "signal SIGKILL", ("shop@1.1",), "")
+        await pool.until(lambda: pool.serving("shop@1.1"))
+        assert pool.workers.statistics().restarts == 1
+
+
+async def _kill_under_load(pool: Pool, streams: list[trio.SocketStream]) -> None:
+    for stream in streams:
+        await ask(stream, "shop.test")
+        assert (await one_answer(stream)).startswith(b"HTTP/1.1 200")
+    theirs = [stream for stream in streams if _owner(stream, [pool.pid(0), pool.pid(1)]) == pool.pid(0)]
+    assert 0 < len(theirs) < len(streams)
+    served = 0
+    stop = trio.Event()
+
+    async def load(stream: trio.SocketStream) -> None:
+        nonlocal served
+        while not stop.is_set():
+            await ask(stream, "shop.test")
+            assert (await one_answer(stream)).startswith(b"HTTP/1.1 200")
+            served += 1
+
+    async def until_served(count: int) -> None:
+        with trio.fail_after(_LONGEST_S):
+            while served < count:
+                await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        for stream in theirs:
+            nursery.start_soon(load, stream)
+        await until_served(100)
+        pool.kill(1)
+        await pool.until(lambda: any(isinstance(event, WorkerCrashed) for event in pool.events))
+        await pool.until(lambda: pool.listening == 2)
+        await until_served(served + 100)
+        stop.set()
+
+
+async def test_connections_in_the_queue_of_a_killed_worker_wait_for_its_successor(
+    running: OpenPool, tmp_path: Path
+) -> None:
+    hello = checkout(tmp_path / "hello", "hello")
+    async with running(1) as pool:
+        await pool.serve(site(hello, "shop"))
+        first = pool.pid(0)
+        os.kill(first, signal.SIGSTOP)  # so that it accepts none of what comes now
+        async with pool.connections(50) as streams:
+            for stream in streams:
+                await ask(stream, "shop.test", close=True)
+            pool.kill(0)
+            for stream in streams:
+                assert (await answer(stream)).startswith(b"HTTP/1.1 200")
+        assert pool.pid(0) != first
+
+
+async def test_a_worker_ends_what_it_began(running: OpenPool, tmp_path: Path) -> None:
+    upload = checkout(tmp_path / "upload", "upload")  # answers once it has the whole body
+    async with running(1) as pool:
+        await pool.serve(site(upload, "shop"))
+        async with pool.connections(2) as (stream, idle):
+            await ask(idle, "shop.test")
+            await one_answer(idle)
+            await stream.send_all(b"POST / HTTP/1.1\r\nhost: shop.test\r\ncontent-length: 6\r\n\r\nabc")
+            await pool.until(lambda: pool.workers.statistics().requests_active == 1)
+            pool.workers.stop()
+            assert await answer(idle) == b"", "nothing was under way on it"
+            await stream.send_all(b"def")
+            said = await answer(stream)
+        head, _, body = said.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        assert b"connection: close" in head.lower()
+        assert b"6" in body
+
+
+@pytest.mark.parametrize(
+    ("guest", "path", "said"),
+    [("status", "/500", "the status was 500"), ("trap", "/", "guest.trap"), ("status", "/499", None)],
+)
+async def test_a_candidate_is_probed(
+    running: OpenPool, tmp_path: Path, guest: str, path: str, said: str | None
+) -> None:
+    old, new = checkout(tmp_path / "old", "hello"), checkout(tmp_path / "new", guest)
+    async with running(1) as pool:
+        await pool.serve(site(old, "shop"))
+        pool.workers.set([site(old, "shop"), site(new, "shop", 2, serve=False, probe=path)])
+        await pool.until(lambda: pool.workers.sites()["shop@1.2"].stage in ("ready", "failed"))
+        failure = pool.workers.sites()["shop@1.2"].failure
+        if said is None:
+            assert failure is None
+        else:
+            assert failure is not None
+            assert failure.code == "app.probe-failed"
+            assert said in failure.message
+        assert (await pool.get("shop.test")).startswith(b"HTTP/1.1 200")
+        assert pool.workers.traffic()["shop"].failed == 0, "a probe is no client"
+
+
+async def test_what_is_served_already_is_not_probed_again(running: OpenPool, tmp_path: Path) -> None:
+    """A worker that starts again must not lose an app to a probe whose database is away at the moment."""
+    status = checkout(tmp_path / "status", "status")
+    async with running(1) as pool:
+        await pool.serve(site(status, "shop", probe="/500"))
+        pool.kill(0)
+        await pool.until(lambda: pool.listening == 0)
+        await pool.until(lambda: pool.listening == 1 and pool.serving("shop@1.1"))
+
+
+async def test_failures_of_guests_are_counted(running: OpenPool, tmp_path: Path) -> None:
+    trap = checkout(tmp_path / "trap", "trap")
+    async with running(1) as pool:
+        await pool.serve(site(trap, "shop"))
+        for _ in range(3):
+            assert b" 500 " in await pool.get("shop.test")
+        await pool.until(lambda: pool.workers.traffic()["shop"].failed == 3)
+        assert pool.workers.traffic()["shop"].served == 0
+
+
+async def test_a_host_that_another_app_has(running: OpenPool, tmp_path: Path) -> None:
+    hello = checkout(tmp_path / "hello", "hello")
+    async with running(1) as pool:
+        await pool.serve(site(hello, "shop"))
+        pool.workers.set([site(hello, "blog", serve=False, hosts=("SHOP.test.",)), site(hello, "shop")])
+        await pool.until(lambda: pool.workers.sites()["blog@1.1"].stage == "failed")
+        failure = pool.workers.sites()["blog@1.1"].failure
+        assert failure is not None
+        assert failure.code == "app.host-taken"
+        assert pool.workers.sites()["shop@1.1"].serving == 1
+
+
+async def test_two_hundred_sites(running: OpenPool, tmp_path: Path) -> None:
+    hello = checkout(tmp_path / "hello", "hello")
+    sites = [site(hello, f"app-{number}") for number in range(200)]
+    async with running(2) as pool:
+        await pool.serve(*sites)
+        for number in (0, 99, 199):
+            assert (await pool.get(f"app-{number}.test")).startswith(b"HTTP/1.1 200")
+        assert len(pool.events) == 200
+
+
+async def test_the_lines_of_guests(running: OpenPool, tmp_path: Path) -> None:
+    printing = checkout(tmp_path / "stderr", "stderr", "another-name")
+    async with running(1) as pool:
+        await pool.serve(site(printing, "shop"))
+        with pool.tail.subscribe("shop") as subscription:
+            await pool.get("shop.test", "/3")
+            with trio.fail_after(_LONGEST_S):
+                line = await subscription.next()
+        assert (line.app, line.component, line.stream) == ("shop", "guest", "stderr")
+        assert line.text
+        assert line in pool.tail.tail("shop")
+        assert any(b'"app": "shop"' in text for text in pool.lines), "and they are passed on"
+
+
+async def test_a_worker_whose_supervisor_is_gone_ends(running: OpenPool, tmp_path: Path) -> None:
+    hello = checkout(tmp_path / "hello", "hello")
+    async with running(1) as pool:
+        await pool.serve(site(hello, "shop"))
+        first = pool.pid(0)
+        control = pool.workers._workers[0]._control
+        await control.aclose()  # as a supervisor that dies, for the worker
+        await pool.until(lambda: pool.workers.pids()[0] not in (None, first) and pool.listening == 1)
+        crash = next(event for event in pool.events if isinstance(event, WorkerCrashed))
+        assert crash.reason == "status 0"
+
+
+def _owner(stream: trio.SocketStream, pids: list[int]) -> int:
+    """Which of the processes has the other end of a connection: by its inode, as /proc tells both."""
+    host, port = stream.socket.getsockname()[:2]
+    wanted = f"{int.from_bytes(socket.inet_aton(host), 'little'):08X}:{port:04X}"
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    inode = next(line[9] for line in lines if line[2] == wanted)
+    for pid in pids:
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            if os.readlink(descriptor) == f"socket:[{inode}]":
+                return pid
+    raise AssertionError("nobody has it")
