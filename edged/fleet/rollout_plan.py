@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edged.fleet.record import Version
+from edged.fleet.report import Stage
 from edged.fleet.rollout_event import NONE, Target
-
-Stage = Literal["idle", "fetch", "verify", "compile", "probe", "live", "failed", "reverted"]
 
 
 @dataclass(frozen=True, slots=True)

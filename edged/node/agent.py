@@ -4,8 +4,8 @@
     WorkerPool ── emit, look ──> AppRollout ── fetch ──> peers
                                             └─ check_out ──> Checkouts
 
-At its start it serves what is on disk, before any peer is heard of. An app without a deployment is left as it is: records
-may be lost, and nothing is never an order to stop.
+At its start it serves what is on disk, before any peer is heard of. An app without a deployment is left as it is:
+records may be lost, and nothing is never an order to stop.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ class Agent:
     async def fetch(self, app: str, release: str, moved: Callable[[Moved], None]) -> None:
         await self._fetch(app, parse_digest(release), moved)
 
-    async def check_out(self, app: str, release: str) -> None:
+    async def check_out(self, release: str) -> None:
         digest = parse_digest(release)
         self._paths[release] = await trio.to_thread.run_sync(self._check_out, digest)
 

@@ -86,7 +86,7 @@ class Hands(Protocol):
     async def fetch(self, app: str, release: str, moved: Callable[[Moved], None]) -> None:
         """Bring a release here and make sure that it may run."""
 
-    async def check_out(self, app: str, release: str) -> None:
+    async def check_out(self, release: str) -> None:
         """Lay its files out for workers."""
 
 
@@ -248,7 +248,7 @@ class AppRollout:
             if task.kind == "fetch":
                 await self._hands.fetch(self.app, release, self._note)
                 return Fetched(version)
-            await self._hands.check_out(self.app, release)
+            await self._hands.check_out(release)
             return CheckedOut(version)
         except (EdgedError, RegistryError) as error:
             return _failure(task, version, error)
