@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 from edged.errors import RolloutCrashed, RolloutRequestsFailed
 from edged.fleet.record import Version
+from edged.fleet.report import Stage
 from edged.fleet.rollout_event import (
     CheckedOut,
     CheckOutFailed,
@@ -40,7 +41,7 @@ from edged.fleet.rollout_event import (
     Target,
     Tick,
 )
-from edged.fleet.rollout_plan import Placement, Plan, Refused, Saved, Stage, Task
+from edged.fleet.rollout_plan import Placement, Plan, Refused, Saved, Task
 from edged.limits import (
     ROLLOUT_CRASH_COUNT_MAX,
     ROLLOUT_FAILURE_COUNT_MAX,
