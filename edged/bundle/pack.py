@@ -30,12 +30,16 @@ from edged.manifest.source import local_file
 from registry.chunk_store import ChunkStore
 from registry.errors import PathInvalid, ReleaseInvalid
 from registry.intake import Progress
-from registry.limits import RELEASE_ENTRY_COUNT_MAX
+from registry.limits import RELEASE_ENTRY_COUNT_MAX, VERSION_BYTES_MAX
 from registry.paths import check_path, check_paths
 from registry.release import Entry, Release, check_app
 
 if TYPE_CHECKING:
     import httpx
+
+
+UNVERSIONED = "unversioned"
+"""What a release has for a version where its manifest has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ async def pack(app: App, *, sources: Path, transport: httpx.AsyncBaseTransport |
         BundleUnusable: a file name that a release cannot have, or too many files.
     """
     data, app = await trio.to_thread.run_sync(_read, app)
-    _check_name(app)
+    _check_details(app)
     placement = parse_placement(data, app.manifest_path)
     called = called_components(app)
     contents = [Content(MANIFEST_ENTRY, data, len(data))]
@@ -134,7 +138,7 @@ def store(
     sources = (BytesIO(each.source) if isinstance(each.source, bytes) else each.source for each in packed.contents)
     blobs = chunks.put_files(sources, progress)
     entries = tuple(Entry(content.path, blob) for content, blob in zip(packed.contents, blobs, strict=True))
-    return Release(packed.app.name, packed.app.version or "", entries, annotations)
+    return Release(packed.app.name, packed.app.version or UNVERSIONED, entries, annotations)
 
 
 def _read(app: App) -> tuple[bytes, App]:
@@ -174,11 +178,15 @@ def _content(path: str, file: Path) -> Content:
         raise SourceMissing(f"{file} cannot be read: {error.strerror}") from error
 
 
-def _check_name(app: App) -> None:
+def _check_details(app: App) -> None:
+    """Said before anything is read, not when all of it has been stored."""
     try:
         check_app(app.name)
     except ReleaseInvalid as error:
         raise ManifestError(f"{app.manifest_path}:1: {error.message}", remedy=error.remedy) from None
+    version = app.version or UNVERSIONED
+    if len(version.encode()) > VERSION_BYTES_MAX or not version.isprintable():
+        raise ManifestError(f"{app.manifest_path}:1: `version` is not one line of at most {VERSION_BYTES_MAX} bytes")
 
 
 def _check_paths(contents: Iterable[Content]) -> None:
