@@ -361,14 +361,11 @@ class FleetState:
             )
 
     def _chain(self, roster: Roster) -> tuple[bytes, ...]:
-        chain: list[bytes] = []
-        roots: frozenset[bytes] = frozenset()
-        for stored in self._store.history(roster.key):
-            older = Roster.parse(open_envelope(stored.envelope).payload)
-            if frozenset(older.root_keys) != roots:
-                chain.append(stored.envelope)
-            roots = frozenset(older.root_keys)
-        return tuple(reversed(chain))
+        held = list(reversed(self._store.history(roster.key)))
+        rules = [_root_rule(stored.envelope) for stored in held]
+        steps = [stored.envelope for index, stored in enumerate(held) if index and rules[index] != rules[index - 1]]
+        newest = held[-1].envelope
+        return tuple(steps if newest in steps else [*steps, newest])
 
     def _forget(self, key: Key) -> None:
         # What cannot be removed from the disk is looked at again, and dropped again, at the next start.
@@ -467,6 +464,12 @@ def _doubt(alone: View, record: Record) -> EdgedError | None:
     except AlarmDue as due:
         return due.error
     return None
+
+
+def _root_rule(envelope: bytes) -> tuple[frozenset[bytes], int]:
+    """By whom a roster's successor has to be signed."""
+    roster = Roster.parse(open_envelope(envelope).payload)
+    return frozenset(roster.root_keys), roster.threshold
 
 
 def _reversed(digest: Digest) -> tuple[int, ...]:

@@ -236,8 +236,8 @@ def _heads(items: list[object], index: int) -> dict[Key, Head]:
             raise ProtocolError("a peer gives a head that is none")
         names = ("kind", "name", "epoch", "sequence", "digest")
         reader = Reader(dict(zip(names, item, strict=True)), "head")
-        kind = next(kind for kind in KINDS if kind == reader.choice("kind", KINDS))
-        key = Key(kind, reader.line("name", _NAME_BYTES_MAX))
+        said = reader.choice("kind", KINDS)
+        key = Key(next(kind for kind in KINDS if kind == said), reader.line("name", _NAME_BYTES_MAX))
         version = Version(reader.integer("epoch"), reader.integer("sequence"))
         digest = parse_digest(reader.text("digest", _DIGEST_BYTES_MAX))
         if key in found or bucket_of(key) != index:
