@@ -30,7 +30,6 @@ from registry.digest import Digest, hex_of
 from registry.disk import Disk, blocks_of, faults, make_folders, regular_files, temporary
 from registry.errors import BlobMismatch, DiskFull
 from registry.limits import DISK_RESERVE_BYTES, WRITER_COUNT_MAX
-from registry.paths import check_path, check_paths
 
 if TYPE_CHECKING:
     from registry.release import Release
@@ -75,11 +74,9 @@ class Checkouts:
         Raises:
             BlobMissing, BlobCorrupt: a chunk is not in the store; nothing was made.
             BlobMismatch: the chunks are not the blob that the release says.
-            PathInvalid: an entry's path.
             DiskFull: nothing was made.
         """
-        entries = {check_path(entry.path): entry.blob for entry in release.entries}
-        check_paths(entry.path for entry in release.entries)
+        entries = {entry.path: entry.blob for entry in release.entries}  # paths that a Release has checked
         target = self._releases / hex_of(release_digest)
         with self._lock, faults(f"the release {release_digest} cannot be checked out"):
             if release_digest in self._verified:

@@ -21,18 +21,22 @@ class PowerCut(BaseException):
 
 
 class FaultyDisk(Disk):
-    """Counts steps; at step `at` the power fails, or the step with `error_number`."""
+    """Counts steps; fails at the one that `fail_after` names."""
 
-    def __init__(self, at: int = -1, error_number: int | None = None) -> None:
+    def __init__(self) -> None:
         self.steps = 0
         self.dead = False
-        self._at = at
-        self._errno = error_number
+        self._at = -1
+        self._errno: int | None = None
         self._guard = threading.RLock()  # one step at a time
         self._unsynced: set[Path] = set()
-        self._undo: list[
-            tuple[set[Path], Callable[[], None]]
-        ] = []  # folders whose sync settles it, and how to take it back
+        # Folders either of whose syncs settles a change, and how to take it back until then.
+        self._undo: list[tuple[set[Path], Callable[[], None]]] = []
+
+    def fail_after(self, steps: int, error_number: int | None = None) -> None:
+        """After so many more steps the power fails, or one step with that error; -1: never."""
+        self._at = self.steps + steps if steps >= 0 else -1
+        self._errno = error_number
 
     def _step(self, tear: Callable[[], None] = lambda: None) -> None:
         if self.dead:
@@ -56,16 +60,12 @@ class FaultyDisk(Disk):
     def sync(self, path: Path) -> None:
         with self._guard:
             self._step()
-            super().sync(path)
             self._unsynced.discard(path)
 
     def sync_folder(self, path: Path) -> None:
         with self._guard:
             self._step()
-            super().sync(path)
-            for folders, _ in self._undo:
-                folders.discard(path)
-            self._undo = [undo for undo in self._undo if undo[0]]
+            self._undo = [(folders, undo) for folders, undo in self._undo if path not in folders]
 
     def rename(self, old: Path, new: Path) -> None:
         with self._guard:
@@ -77,7 +77,7 @@ class FaultyDisk(Disk):
             if torn:
                 self._unsynced.add(new)
             # A rename is in the journal as one step: either folder's sync settles it.
-            self._undo.append(({new.parent}, lambda: new.exists() and os.rename(new, old)))  # type: ignore[func-returns-value]
+            self._undo.append(({old.parent, new.parent}, lambda: new.exists() and os.rename(new, old)))  # type: ignore[func-returns-value]
 
     def link(self, old: Path, new: Path) -> None:
         with self._guard:
