@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
+from registry import whole_file
 from registry.whole_file import write_whole
 
 STEPS = ["create", "write", "sync", "name", "sync folder"]
@@ -64,3 +66,34 @@ def test_what_may_not_be_replaced_is_not(tmp_path: Path) -> None:
         write_whole(tmp_path / "a", b"new", mode=0o600, replace=False)
     assert (tmp_path / "a").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a"]
+
+
+class _Recorded:
+    """`os`, with what is made durable written down: whether a folder, and how many bytes it had by then."""
+
+    def __init__(self) -> None:
+        self.synced: list[int | str] = []
+
+    def __getattr__(self, name: str):
+        return getattr(os, name)
+
+    def fsync(self, descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        self.synced.append("folder" if stat.S_ISDIR(found.st_mode) else found.st_size)
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_the_bytes_are_durable_before_the_name_and_the_name_at_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replace: bool
+) -> None:
+    recorded, seen = _Recorded(), {}
+    monkeypatch.setattr(whole_file, "os", recorded)
+    write_whole(
+        tmp_path / "a",
+        b"12345",
+        mode=0o600,
+        replace=replace,
+        fail_point=lambda step: seen.update({step: list(recorded.synced)}),
+    )
+    assert seen["name"] == [5]
+    assert recorded.synced == [5, "folder"]
