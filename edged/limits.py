@@ -278,6 +278,12 @@ RELEASE_GRACE_S = 24 * 3600.0  # since nothing names a release: an upload whose 
 COLLECT_INTERVAL_S = 3600.0  # between two looks for releases and files that nothing needs
 SCRUB_INTERVAL_S = 0.25  # between two chunks that are read to see whether they are whole: 50 GB a day
 
+REPORT_RATE_WINDOW_S = 60.0  # that requests a second and latencies of a node's report speak of
+REPORT_RATE_SAMPLE_COUNT_MAX = 64  # looks at the counts in that time
+REPORT_REFRESH_S = 2.0  # between two of them
+WATCH_LOOK_INTERVAL_S = 0.25  # how often a `watch` looks for news: as often as an eye on a progress bar
+LOG_MERGE_LINE_COUNT_MAX = 256  # lines of all nodes that wait for whoever reads them; then those who send wait
+
 # --- a node.toml (edged.node) ---
 
 NODE_CONFIG_BYTES_MAX = 256 * KiB  # as a manifest
@@ -403,7 +409,6 @@ PUBLISH_STORE_BYTES_MAX = 8 * 1024 * MiB  # chunks kept in a publisher's cache
 UPLOAD_CALL_TIMEOUT_S = 300.0  # an answer to one of UPLOADS_MAX chunks: 8 MiB at 250 kbit/s; a dead link is noticed sooner
 UPLOADS_MAX = 8  # chunks on their way at once: 8 MiB fill 250 ms at 250 Mbit/s
 VARIABLES_MAX = 256  # of one deployment; a manifest rarely declares ten
-VARIABLE_VALUE_BYTES_MAX = 64 * KiB  # of one; a PEM certificate chain fits
 
 
 @dataclass(frozen=True, slots=True)

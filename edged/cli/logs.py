@@ -9,7 +9,7 @@ from contextlib import aclosing
 import click
 
 from edged.cli.with_fleet import app_argument, fleet_options, print_json, run
-from edged.limits import LOG_TAIL_LINES_MAX
+from edged.limits import LOG_TAIL_LINE_COUNT
 from edged.publish.fleet import Fleet
 from edged.publish.interrupts import Interrupts, until
 from edged.publish.logs import LogLine, follow, in_order
@@ -22,7 +22,7 @@ _STREAM_COLOURS = {"stderr": "yellow"}
 @app_argument
 @click.option("-f", "--follow", "is_following", is_flag=True, help="Go on with new lines until Ctrl-C.")
 @click.option(
-    "-n", "--tail", metavar="LINES", type=click.IntRange(0, LOG_TAIL_LINES_MAX), default=100, help="Lines from before."
+    "-n", "--tail", metavar="LINES", type=click.IntRange(0, LOG_TAIL_LINE_COUNT), default=100, help="Lines from before."
 )
 @fleet_options
 def logs(app: str, *, is_following: bool, tail: int, fleet: str | None, as_json: bool) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from edged.errors import AppUnknown, PushConflict, RecordForbidden
+from edged.errors import AppUnknown, PushConflict, RecordConflict, RecordForbidden, RecordStale, RemoteError
 from edged.fleet.deployment import Deployment
 from edged.publish.answer import Answer
 from edged.publish.author import Author, Signed
 from edged.publish.upload import Call
 from registry.digest import Digest
+
+_CONFLICTS = frozenset({RecordStale.code, RecordConflict.code})
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,12 @@ async def publish(call: Call, author: Author, deployment: Deployment, head: Head
         raise PushConflict(
             f"{now.signed.signed_by or 'somebody'} changed {deployment.app} meanwhile: sequence {now.sequence} is there"
         )
-    await call("put_record", envelope=author.sign_deployment(deployment))
+    try:
+        await call("put_record", envelope=author.sign_deployment(deployment))
+    except RemoteError as error:
+        if error.code in _CONFLICTS:
+            raise PushConflict(f"somebody changed {deployment.app} in the same moment: {error.message}") from None
+        raise
 
 
 def _after(

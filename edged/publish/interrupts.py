@@ -40,6 +40,8 @@ async def until(event: trio.Event) -> AsyncIterator[None]:
                 await event.wait()
                 nursery.cancel_scope.cancel()
 
+            if event.is_set():
+                nursery.cancel_scope.cancel()  # now, and not when the task below has its turn
             nursery.start_soon(watch)
             yield
             nursery.cancel_scope.cancel()

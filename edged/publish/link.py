@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import trio
 
 from edged.errors import FleetUnreachable, LinkError
 
 
-class Items(AsyncIterator[Any], Protocol):
+class Items(Protocol):
     """A streamed answer."""
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> Any: ...
 
     async def aclose(self) -> None:
         """No more of it is wanted."""

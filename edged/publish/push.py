@@ -16,7 +16,7 @@ import trio
 
 from edged.errors import EdgedError, LinkError, PushConflict, PushInterrupted, UsageError
 from edged.fleet.deployment import Deployment
-from edged.limits import PUSH_TIMEOUT_S
+from edged.limits import PUSH_TIMEOUT_S, UPLOAD_CALL_TIMEOUT_S
 from edged.manifest.problems import nearest, shown
 from edged.publish.author import Author
 from edged.publish.deployments import Head, Wish, again, publish, read_head, removed, wished
@@ -120,6 +120,7 @@ class Push:
                     head = await read_head(self._link.call_once, self._author, self._package.app)
                     deployment = self._wished(head, view)
                 await self._upload()
+                await trio.lowlevel.checkpoint_if_cancelled()
                 # From here on Ctrl-C cannot tell any more whether the fleet has the record, so it waits.
                 with trio.CancelScope(shield=True):
                     await publish(self._link.call_once, self._author, deployment, head)
@@ -160,7 +161,7 @@ class Push:
         finally:
             self._bytes_sent += upload.bytes_sent
             self._bytes_saved = upload.bytes_saved
-        await self._link.call_once("put_release", envelope=package.envelope)
+        await self._link.call_once("put_release", timeout_s=UPLOAD_CALL_TIMEOUT_S, envelope=package.envelope)
 
     async def _put_back(self, before: Head, deployment: Deployment) -> None:
         """Publish what was there before. Raises PushInterrupted in any case."""

@@ -14,8 +14,7 @@ from edged.publish.author import Signed
 from registry.dsse import sign
 from registry.errors import RegistryError
 from registry.keyring import Keyring, TrustedKey
-
-RELEASE_TYPE = "application/vnd.edged.release.v1+msgpack"
+from registry.release import RELEASE_TYPE
 
 
 class Signer:

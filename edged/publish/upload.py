@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import trio
 
 from edged.errors import ProtocolError
-from edged.limits import CHUNKS_PER_MESSAGE_MAX, UPLOADS_MAX
+from edged.limits import CHUNKS_PER_MESSAGE_MAX, UPLOAD_CALL_TIMEOUT_S, UPLOADS_MAX
 from edged.nursery import plain_errors
 from edged.publish.event import Show, Uploading
 from registry.blob import Chunk
@@ -78,7 +78,9 @@ class Upload:
     async def _send_all(self, chunks: Iterator[Chunk]) -> None:
         for chunk in chunks:
             frame = await trio.to_thread.run_sync(self._frames.get_frame, chunk)
-            await self._call("put_chunk", digest=chunk.digest, size=chunk.size, frame=frame)
+            await self._call(
+                "put_chunk", timeout_s=UPLOAD_CALL_TIMEOUT_S, digest=chunk.digest, size=chunk.size, frame=frame
+            )
             self.bytes_sent += len(frame)
             self._bytes_done += chunk.size
             self._tell()
