@@ -123,6 +123,22 @@ class NodeConfigInvalid(EdgedError):
     default_remedy = "Correct the file; `edged check --config FILE` says whether it is right."
 
 
+class JoinFailed(EdgedError):
+    """No node of the fleet let a new one in."""
+
+    code = "node.join-failed"
+    exit_status = 69
+    default_remedy = "Read each reason; ask for another voucher if this one is used up or too old."
+
+
+class NodeUnknown(EdgedError):
+    """A node that belongs to no fleet yet, or to another than it thinks."""
+
+    code = "node.unknown"
+    exit_status = 78
+    default_remedy = "Give it a voucher, or a roster that has its certificate: see docs/node.md."
+
+
 class LabelUnknown(EdgedError):
     """A key-value store or database that a component names and nobody configured."""
 

@@ -276,6 +276,7 @@ START_CHECK_OUT_S_MAX = 30.0  # of a start: until then workers wait to be told o
 RELEASE_KEPT_COUNT = 5  # deployments of an app, besides what runs, whose releases a node keeps for a rollback
 RELEASE_GRACE_S = 24 * 3600.0  # since nothing names a release: an upload whose deployment is to come, a slow peer
 COLLECT_INTERVAL_S = 3600.0  # between two looks for releases and files that nothing needs
+SCRUB_PAUSE_S = 600.0  # between two rounds of the scrubber, so that a small store is not read all the time
 SCRUB_INTERVAL_S = 0.25  # between two chunks that are read to see whether they are whole: 50 GB a day
 
 REPORT_RATE_WINDOW_S = 60.0  # that requests a second and latencies of a node's report speak of
