@@ -175,10 +175,9 @@ class Transfer:
         return [source for source, _ in zip(useful, range(TRANSFER_SOURCE_COUNT), strict=False)]
 
     def _chunk_for(self, source: _Source) -> Chunk | None:
-        while self._queue and self._queue[0].digest not in self._wanted:
-            self._queue.popleft()  # asked of another one, and came from the first after all
-        # A source is dropped before it lacks more than a few, so this looks at a few.
-        return next((chunk for chunk in self._queue if chunk.digest not in source.lacks), None)
+        # A source is dropped before it lacks more than a few, so this looks at a few. What is queued and not wanted any
+        # more came after its source was dropped.
+        return next((c for c in self._queue if c.digest in self._wanted and c.digest not in source.lacks), None)
 
     def _askable(self, source: _Source) -> Chunk | None:
         """The next chunk for a source whose window has room, whatever the rates say."""

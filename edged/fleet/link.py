@@ -21,7 +21,8 @@ import trio
 
 from edged.errors import EdgedError, LinkError, ProtocolError, RequestInvalid
 from edged.fleet.peer import ANYONE, Peer
-from edged.fleet.session import (
+from edged.fleet.session import Session
+from edged.fleet.session_event import (
     AnswerReceived,
     CancelReceived,
     EndReceived,
@@ -34,7 +35,6 @@ from edged.fleet.session import (
     PingReceived,
     PongReceived,
     RequestReceived,
-    Session,
 )
 from edged.limits import (
     LINK_CALL_TIMEOUT_S,

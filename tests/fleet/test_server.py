@@ -102,7 +102,7 @@ async def test_another_fleet() -> None:
 async def test_nobody_there() -> None:
     async with serving(ONE, nodes(ONE)) as served:
         address = served.address
-    with pytest.raises(LinkError, match="cannot be reached: .*Connection refused"):
+    with pytest.raises(LinkError, match=r"cannot be reached: .*Connection refused"):
         async with connect(address, TWO, nodes(ONE), hello=HELLO):
             pass
     with pytest.raises(LinkError, match="not host:port"):

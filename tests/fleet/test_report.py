@@ -1,0 +1,158 @@
+"""Reports: parsed strictly, merged by (incarnation, beat), a node's own word before hearsay."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from edged.errors import RequestInvalid
+from edged.fleet.frame import FrameReader, encode_frame
+from edged.fleet.report import AppReport, Board, NodeReport, cut_alarms, parse_reports
+from edged.limits import (
+    REPORT_ALARM_COUNT_MAX,
+    REPORT_APP_COUNT_MAX,
+    REPORT_COUNT_MAX,
+    REPORT_TEXT_CHARS_MAX,
+    REPORT_UP_S,
+)
+
+KNOWN = {"me", "one", "two"}
+
+
+def report(node: str = "one", incarnation: int = 1, beat: int = 1, **more: Any) -> NodeReport:
+    return NodeReport(node, "eu", incarnation, beat, 5.0, **more)
+
+
+def board() -> Board:
+    return Board("me", KNOWN.__contains__, 0.0)
+
+
+FULL = report(
+    version="0.1",
+    roster_version=3,
+    heads_hash="ab",
+    apps={
+        "shop": AppReport(2, 1, "sha256:x", "failed", "app.probe", "500", 7.5, 1, 2, 3, 4, 5),
+        "b": AppReport(),
+    },
+    requests_s=1.5,
+    p50_ms=2.5,
+    p99_ms=None,
+    workers_ready=1,
+    workers_total=2,
+    certificate_days=-3.5,
+    disk_free_bytes=4,
+    disk_used_bytes=5,
+    alarms=("fire",),
+)
+
+
+def test_over_the_wire() -> None:
+    reader = FrameReader()
+    reader.feed(encode_frame({"reports": [FULL.encode()]}))
+    message = reader.next()
+    assert message is not None
+    assert parse_reports(message["reports"]) == [FULL]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"node": ""},
+        {"node": 1},
+        {"incarnation": -1},
+        {"beat": True},
+        {"time": float("nan")},
+        {"p50_ms": -2},
+        {"apps": []},
+        {"apps": {"a": {}}},
+        {"apps": {"a": {"stage": "flying"}}},
+        {"alarms": [1]},
+        {"alarms": ["x" * (REPORT_TEXT_CHARS_MAX + 1)]},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_what_is_no_report(change: dict[str, Any]) -> None:
+    with pytest.raises(RequestInvalid):
+        NodeReport.parse(FULL.encode() | change)
+
+
+def test_limits_at_and_over() -> None:
+    alarms = tuple("x" * REPORT_TEXT_CHARS_MAX for _ in range(REPORT_ALARM_COUNT_MAX))
+    apps = {f"a{number}": AppReport() for number in range(REPORT_APP_COUNT_MAX)}
+    assert NodeReport.parse(report(alarms=alarms, apps=apps).encode())
+    for over in (report(alarms=(*alarms, "x")), report(apps=apps | {"one-more": AppReport()})):
+        with pytest.raises(RequestInvalid):
+            NodeReport.parse(over.encode())
+        assert NodeReport.parse(cut_alarms(over).encode())
+    long = report(apps={"a": AppReport(error_message="ü" * 9999)}, alarms=("ü" * 9999,))
+    assert NodeReport.parse(cut_alarms(long).encode())
+    assert parse_reports([FULL.encode()] * REPORT_COUNT_MAX)
+    with pytest.raises(RequestInvalid):
+        parse_reports([FULL.encode()] * (REPORT_COUNT_MAX + 1))
+    with pytest.raises(RequestInvalid):
+        parse_reports({})
+
+
+def test_up_then_silent_and_up_again() -> None:
+    seen = board()
+    assert [s.state for s in seen.seen(["one"], 3.0)] == ["never"]
+    seen.merge([report()], "one", 10.0)
+    [s] = seen.seen(["one"], 10.0 + REPORT_UP_S)
+    assert (s.state, s.since, s.age_s, s.is_hearsay) == ("up", 10.0, REPORT_UP_S, False)
+    [s] = seen.seen(["one"], 10.1 + REPORT_UP_S)
+    assert (s.state, s.since) == ("silent", 10.0)
+    seen.merge([report(beat=2)], "one", 100.0)
+    [s] = seen.seen(["one"], 100.0)
+    assert (s.state, s.since) == ("up", 100.0)
+    seen.merge([report(beat=3)], "one", 105.0)
+    assert seen.seen(["one"], 105.0)[0].since == 100.0
+
+
+def test_an_older_report_is_no_news_and_keeps_nobody_up() -> None:
+    seen = board()
+    assert seen.merge([report(beat=5)], "one", 0.0) == ["one"]
+    for old in (report(beat=5), report(beat=4)):
+        assert seen.merge([old], "one", 10.0) == []
+    assert seen.seen(["one"], REPORT_UP_S + 1)[0].state == "silent"
+    assert seen.merge([report(incarnation=2, beat=0)], "one", 20.0) == ["one"]
+
+
+def test_nobody_speaks_for_this_node_or_for_strangers() -> None:
+    seen = board()
+    assert seen.merge([report("me", 99), report("stranger")], "one", 0.0) == []
+    seen.put(report("me"), 0.0)
+    assert seen.merge([report("me", 99)], "one", 0.0) == []
+    assert seen.get("me") == report("me")
+    assert seen.seen(["me"], 1e6)[0].state == "up"
+
+
+def test_a_peer_that_lies_cannot_silence_another() -> None:
+    seen = board()
+    lie = report("one", incarnation=2**60)
+    seen.merge([report("one")], "one", 0.0)
+    assert seen.merge([lie], "two", 1.0) == []  # its own word is fresh
+    assert seen.merge([lie], "two", REPORT_UP_S + 1) == ["one"]
+    assert seen.seen(["one"], REPORT_UP_S + 1)[0].is_hearsay
+    assert seen.merge([report("one", beat=2)], "one", REPORT_UP_S + 2) == ["one"]
+    assert seen.get("one") == report("one", beat=2)
+
+
+def test_who_left_is_forgotten() -> None:
+    known = {"one", "two"}
+    seen = Board("me", known.__contains__, 0.0)
+    seen.merge([report("one"), report("two")], "one", 0.0)
+    known.remove("two")
+    assert [r.node for r in seen.all()] == ["one"]
+    seen.forget()
+    assert seen.get("two") is None
+
+
+def test_only_so_many_nodes() -> None:
+    seen = Board("me", lambda _name: True, 0.0)
+    names = [f"n{number}" for number in range(REPORT_COUNT_MAX + 1)]
+    seen.merge([replace(report(), node=name) for name in names], "n0", 0.0)
+    assert len(seen.all()) == REPORT_COUNT_MAX
