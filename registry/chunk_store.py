@@ -19,7 +19,6 @@ Blocking and thread-safe; several processes may share a folder, each counting it
 from __future__ import annotations
 
 import errno
-import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +30,7 @@ from typing import BinaryIO
 from registry.blob import Blob, Chunk
 from registry.digest import Digest, digest_from_hex, digest_of, hex_of
 from registry.disk import Disk, blocks_of, disk_bytes, faults, make_folders, regular_files, temporary
-from registry.errors import BlobCorrupt, BlobMismatch, BlobMissing, DigestInvalid, DiskFull, FrameInvalid, StoreFull
+from registry.errors import BlobCorrupt, BlobMismatch, BlobMissing, DigestInvalid, FrameInvalid
 from registry.folder_lock import FolderLock
 from registry.frame import decode_frame, encode_frame
 from registry.intake import Intake, Progress
@@ -44,6 +43,7 @@ from registry.limits import (
     QUARANTINE_COUNT_MAX,
     WRITER_COUNT_MAX,
 )
+from registry.usage import Usage
 
 _FAN = tuple(f"{first:02x}" for first in range(256))
 _FAULTS_OF_DISK = (errno.EIO, errno.ELOOP, errno.EISDIR)
@@ -114,11 +114,7 @@ class ChunkStore:
         self._chunks = folder / "chunks"
         self._incoming = folder / "incoming"
         self._quarantine = folder / "quarantine"
-        self._bytes_max = bytes_max
-        self._reserve_bytes = reserve_bytes
-        self._counts = threading.Lock()  # of the two below; never held while the disk is asked for anything
-        self._used_bytes = 0
-        self._chunk_count = 0
+        self._usage = Usage(bytes_max, reserve_bytes)
         with faults(f"the store {folder} cannot be opened"):
             make_folders(self._disk, folder, ["chunks", "incoming", "quarantine", "leases"])
             make_folders(self._disk, self._chunks, _FAN)
@@ -132,10 +128,9 @@ class ChunkStore:
             # A process may have been killed between rename and fsync: what is seen from now on is durable.
             self._disk.sync_folder(self._chunks / name)
             files = regular_files(self._chunks / name)
-            self._chunk_count += len(files)
-            self._used_bytes += sum(disk_bytes(status) for _, status in files)
+            self._usage.found(sum(disk_bytes(status) for _, status in files), chunks=len(files))
         for folder in (self._incoming, self._quarantine):
-            self._used_bytes += sum(disk_bytes(status) for _, status in regular_files(folder))
+            self._usage.found(sum(disk_bytes(status) for _, status in regular_files(folder)))
         self._sweep(now)
 
     # --- asking ---
@@ -231,7 +226,7 @@ class ChunkStore:
         """A durable file in incoming/, within the quota."""
         written = _Written(temporary(self._incoming), blocks_of(len(frame)))
         with faults("a chunk cannot be written"):
-            self._reserve(written.bytes)
+            self._usage.reserve(written.bytes, self._disk.free_bytes(self._folder))
             try:
                 self._disk.write(written.path, [frame])
                 self._disk.sync(written.path)
@@ -262,28 +257,13 @@ class ChunkStore:
                 self._discard(list(written.values()))
                 raise
             self._discard(surplus)
-            with self._counts:
-                self._chunk_count += len(named)
-
-    def _reserve(self, size: int) -> None:
-        free = self._disk.free_bytes(self._folder)
-        with self._counts:
-            if self._used_bytes + size > self._bytes_max:
-                raise StoreFull(f"the store has {self._used_bytes} of its {self._bytes_max} bytes")
-            if free - size < self._reserve_bytes:
-                raise DiskFull(f"the disk has {free} bytes left, of which {self._reserve_bytes} must stay free")
-            self._used_bytes += size
+            self._usage.found(0, chunks=len(named))
 
     def _discard(self, written: list[_Written]) -> None:
         for one in written:
             with suppress(OSError):  # swept later
                 self._disk.unlink(one.path)
-            self._release(one.bytes)
-
-    def _release(self, size: int, chunks: int = 0) -> None:
-        with self._counts:
-            self._used_bytes -= size
-            self._chunk_count -= chunks
+            self._usage.release(one.bytes)
 
     # --- getting ---
 
@@ -337,15 +317,14 @@ class ChunkStore:
                 return
             if status.st_ino == inode:  # else somebody has put it anew
                 self._disk.rename(path, self._quarantine / f"{path.name}-{temporary(path).name}")
-                with self._counts:
-                    self._chunk_count -= 1
+                self._usage.release(0, chunks=1)
                 self._trim_quarantine()
 
     def _trim_quarantine(self) -> None:
         files = sorted(regular_files(self._quarantine), key=lambda file: file[1].st_ctime_ns)
         for name, status in files[:-QUARANTINE_COUNT_MAX]:
             self._disk.unlink(self._quarantine / name)
-            self._release(disk_bytes(status))
+            self._usage.release(disk_bytes(status))
 
     # --- keeping ---
 
@@ -406,7 +385,7 @@ class ChunkStore:
             if now - status.st_mtime < grace_s:
                 return 0
             self._disk.unlink(path)
-            self._release(disk_bytes(status), chunks=1)
+            self._usage.release(disk_bytes(status), chunks=1)
             return disk_bytes(status)
 
     def _sweep(self, now: float) -> None:
@@ -414,7 +393,7 @@ class ChunkStore:
         for name, status in regular_files(self._incoming):
             if now - status.st_mtime >= INCOMING_GRACE_S:
                 self._disk.unlink(self._incoming / name)
-                self._release(disk_bytes(status))
+                self._usage.release(disk_bytes(status))
 
     def scrub(self) -> Iterator[Digest | None]:
         """Reads and verifies every chunk, one per step so that the caller can pace it.
@@ -441,8 +420,7 @@ class ChunkStore:
             quarantined = len(regular_files(self._quarantine))
             leases = self._leases.count()
             free = self._disk.free_bytes(self._folder)
-        with self._counts:
-            return StoreStatistics(self._chunk_count, self._used_bytes, self._bytes_max, free, quarantined, leases)
+        return StoreStatistics(*self._usage.totals(), self._usage.bytes_max, free, quarantined, leases)
 
     def _path(self, digest: Digest) -> Path:
         digits = hex_of(digest)
