@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from fastcdc import fastcdc  # type: ignore[import-untyped]
+from fastcdc import fastcdc
 
 from registry.digest import Digest, digest_of
 from registry.limits import CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, CHUNK_BYTES_TARGET

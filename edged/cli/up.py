@@ -11,13 +11,13 @@ import click
 import trio
 
 from edged.cli.cache_folder import default_cache_folder
-from edged.cli.failure import failure_of
+from edged.cli.failure import Failure, failure_of
 from edged.cli.initial_state import parse_initial_state
 from edged.cli.limit import parse_limits
 from edged.cli.network import parse_networks
 from edged.cli.pair import parse_environment, parse_variables
 from edged.cli.up_json import JsonView
-from edged.errors import EdgedError, UsageError
+from edged.errors import UsageError
 from edged.http.bind import parse_address
 from edged.http.listener import ListenOptions
 from edged.http.tls import TlsFiles
@@ -37,7 +37,7 @@ class View(Protocol):
 
     def show(self, event: Event) -> None: ...
 
-    def fail(self, error: EdgedError) -> None:
+    def fail(self, error: Failure) -> None:
         """Say what ended the command, where that is not stderr, which says it anyway."""
 
     def close(self) -> None:

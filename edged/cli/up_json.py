@@ -6,7 +6,7 @@ import json
 import sys
 from contextlib import suppress
 
-from edged.errors import EdgedError
+from edged.cli.failure import Failure
 from edged.up.event import Event
 
 
@@ -16,7 +16,7 @@ class JsonView:
     def show(self, event: Event) -> None:
         _print(event.as_json())
 
-    def fail(self, error: EdgedError) -> None:
+    def fail(self, error: Failure) -> None:
         """The last line of a command that failed."""
         _print({"event": "error", **error.as_json()})
 

@@ -14,7 +14,7 @@ from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TaskID,
 from rich.table import Table
 from rich.text import Text
 
-from edged.errors import EdgedError
+from edged.cli.failure import Failure
 from edged.limits import KiB, MiB
 from edged.readable import readable
 from edged.up import event as events
@@ -61,7 +61,7 @@ class TerminalView:
             with suppress(OSError):
                 show(event)
 
-    def fail(self, _error: EdgedError) -> None:
+    def fail(self, _error: Failure) -> None:
         """The command says it on stderr."""
 
     def close(self) -> None:
