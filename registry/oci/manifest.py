@@ -61,7 +61,7 @@ class Index:
         if name is not None:
             found = [each for each in found if each.name == name]
         if len(found) > 1:
-            found = [each for each in found if each.architecture == "wasm"]
+            found = [each for each in found if each.architecture == "wasm"] or found
         if len(found) != 1:
             names = ", ".join(sorted({each.name for each in self.manifests if each.name.isprintable()} - {""})[:10])
             raise OciInvalid(
