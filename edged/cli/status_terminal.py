@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edged.cli.words import moment, plural, size
+from edged.cli.words import plural, size
 from edged.limits import CERTIFICATE_DAYS_WARNED, STATUS_PROBLEMS_SHOWN_MAX
 from edged.publish.diagnosis import Problem, diagnose, duration, is_behind
 from edged.publish.fleet_view import AppView, FleetView, NodeView
@@ -42,10 +42,10 @@ def print_apps(view: FleetView, console: Console | None = None) -> None:
     if not view.apps:
         _print(Text("no apps yet: `edged push` brings the first one"), console)
         return
-    table = _table("APP", "STATE", "SEQ", "REGIONS", "URL", "PUBLISHED")
+    table = _table("APP", "STATE", "SEQ", "URL", "WHERE")
     for app in view.apps:
         url = app_url(view, app.name, app.hosts, app.regions)
-        table.add_row(*_app_start(app), _regions(app), readable(url), Text(moment(app.issued), "dim"))
+        table.add_row(*_app_start(app), readable(url), plural(len(app.regions), "region"))
     _print(table, console)
 
 
@@ -56,7 +56,7 @@ def render(view: FleetView) -> RenderableType:
     )
 
 
-def _summary(view: FleetView, problems: Sequence[Problem]) -> Text:
+def _summary(view: FleetView, problems: Sequence[Problem]) -> RenderableType:
     up = sum(node.state == "up" for node in view.nodes)
     counts = f"{plural(len(view.regions), 'region')}, {up} of {plural(len(view.nodes), 'node')} up"
     counts += f", {plural(len(view.apps), 'app')}"
@@ -66,14 +66,15 @@ def _summary(view: FleetView, problems: Sequence[Problem]) -> Text:
     errors = sum(problem.severity == "error" for problem in problems)
     sign, colour = _BAD if errors else _WARNING
     head.append(f"{sign} {plural(len(problems), 'problem')}", f"bold {colour}").append(f"  {counts}", "dim")
+    lines = Table.grid(padding=(0, 1, 0, 0))  # so that a long line goes on below its own beginning
     for problem in problems[:STATUS_PROBLEMS_SHOWN_MAX]:
         sign, colour = _BAD if problem.severity == "error" else _WARNING
-        head.append(f"\n  {sign} ", colour).append(readable(problem.text), colour)
+        lines.add_row(Text(f"  {sign}", colour), Text(readable(problem.text), colour))
         if problem.remedy:
-            head.append(f"\n      -> {readable(problem.remedy)}", "dim")
+            lines.add_row("", Text(f"-> {readable(problem.remedy)}", "dim"))
     if len(problems) > STATUS_PROBLEMS_SHOWN_MAX:
-        head.append(f"\n  and {len(problems) - STATUS_PROBLEMS_SHOWN_MAX} more (--json has all)")
-    return head
+        lines.add_row("", f"and {len(problems) - STATUS_PROBLEMS_SHOWN_MAX} more")
+    return Group(head, lines)
 
 
 def _nodes(view: FleetView) -> Table:
@@ -88,13 +89,16 @@ def _nodes(view: FleetView) -> Table:
             readable(node.name),
             _node_state(node),
             _workers(node),
-            _number(node.requests_s),
-            _milliseconds(node.p50_ms),
-            _milliseconds(node.p99_ms),
+            *(f(value if node.state == "up" else None) for f, value in _traffic(node)),
             _certificate(node.certificate_days),
             Text("" if node.disk_free_bytes is None else size(node.disk_free_bytes)),
         )
     return table
+
+
+def _traffic(node: NodeView) -> Sequence[tuple[Callable[[float | None], Text], float | None]]:
+    """How each number is written, and the number."""
+    return (_number, node.requests_s), (_milliseconds, node.p50_ms), (_milliseconds, node.p99_ms)
 
 
 def _node_state(node: NodeView) -> Text:
@@ -131,10 +135,11 @@ def _certificate(days: float | None) -> Text:
 
 
 def _apps(view: FleetView) -> Table:
-    table = _table("APP", "STATE", "SEQ", "REGIONS", "HOSTS", "FAILED")
+    table = _table("APP", "STATE", "SEQ", "FAILED", "REGIONS", "HOSTS")
+    table.columns[-1].overflow = "ellipsis"
     for app in view.apps:
         hosts = app.hosts or ((f"{app.name}.{view.domain}",) if view.domain else ())
-        table.add_row(*_app_start(app), _regions(app), readable(", ".join(hosts)), _failures(app))
+        table.add_row(*_app_start(app), _failures(app), _regions(app), readable(", ".join(hosts)))
     return table
 
 
@@ -172,7 +177,8 @@ def _regions(app: AppView) -> Text:
 def _table(*titles: str, right: tuple[int, ...] = ()) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for index, title in enumerate(titles):
-        table.add_column(title, justify="right" if index in right else "left", overflow="fold")
+        wraps = title == "REGIONS"
+        table.add_column(title, justify="right" if index in right else "left", overflow="fold", no_wrap=not wraps)
     return table
 
 

@@ -36,15 +36,16 @@ def diagnose(view: FleetView) -> tuple[Problem, ...]:
 
 def _nodes(view: FleetView) -> Iterator[Problem]:
     for region in view.regions:
-        if region.nodes_total and not region.nodes_up:
+        if region.nodes_total > 1 and not region.nodes_up:
             yield Problem("error", f"region {region.name} is dead: none of its {region.nodes_total} nodes is heard of")
     for node in view.nodes:
         where = f"node {node.name} in {node.region}"
+        alone = "" if _has_others(view, node) else f", the only one of {node.region}: the region is dead"
         if node.state == "never":
-            yield Problem("error", f"{where} was never heard of", f"Look whether edged runs at {node.address}.")
+            yield Problem("error", f"{where} was never heard of{alone}", f"Look whether edged runs at {node.address}.")
         elif node.state != "up":
             since = "" if node.heard_s is None else f": not heard of for {duration(node.heard_s)}"
-            yield Problem("error", f"{where} is dead{since}", f"Look whether edged runs at {node.address}.")
+            yield Problem("error", f"{where} is dead{since}{alone}", f"Look whether edged runs at {node.address}.")
         elif node.workers_total and (node.workers_ready or 0) < node.workers_total:
             severity: Severity = "warning" if node.workers_ready else "error"
             yield Problem(severity, f"{where} has {node.workers_ready or 0} of {node.workers_total} workers ready")
@@ -52,6 +53,10 @@ def _nodes(view: FleetView) -> Iterator[Problem]:
             yield Problem("error", f"{where}: {alarm}")
         if node.disk_free_bytes is not None and node.disk_free_bytes < DISK_FREE_BYTES_WARNED:
             yield Problem("warning", f"{where} has {node.disk_free_bytes // 1024**2} MiB of disk left", "Make room.")
+
+
+def _has_others(view: FleetView, node: NodeView) -> bool:
+    return any(other.region == node.region and other.name != node.name for other in view.nodes)
 
 
 def _apps(view: FleetView) -> Iterator[Problem]:
