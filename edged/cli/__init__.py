@@ -23,6 +23,8 @@ _COMMANDS = {
     "remove": "edged.cli.remove",
     "completion": "edged.cli.completion",
     "bundle": "edged.cli.bundle",
+    "fleet": "edged.cli.fleet",
+    "keys": "edged.cli.keys",
     "compile": "edged.cli.compile",
     "worker": "edged.cli.worker",
 }
