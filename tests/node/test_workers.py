@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 import trio
+import trustme
 
+from edged.limits import SOCKETS_WAIT_S_MAX
+from edged.node.children import Exit
 from edged.node.log_tail import LogTail
 from edged.node.pool_event import PoolEvent, SiteFailed, SiteReady, WorkerCrashed
 from edged.node.sockets import Addresses
 from edged.node.workers import WorkerPool
-from edged.worker.table import Settings, Site
+from edged.worker.table import CertificateFiles, Settings, Site
 from tests.node.checkouts import checkout, site
 
 _LONGEST_S = 30.0  # a test that waits for longer hangs; nothing is measured with it
@@ -25,14 +29,14 @@ _LONGEST_S = 30.0  # a test that waits for longer hangs; nothing is measured wit
 class Pool:
     """A pool that runs, and what it said."""
 
-    def __init__(self, cache: Path, count: int) -> None:
+    def __init__(self, cache: Path, count: int, tls: Sequence[tuple[str, int]] = ()) -> None:
         self.tail = LogTail()
         self.events: list[PoolEvent] = []
         self.lines: list[bytes] = []
         self.workers = WorkerPool(
             Settings(0, str(cache)),
             count,
-            Addresses(plain=[("127.0.0.1", 0)]),
+            Addresses(plain=[("127.0.0.1", 0)], tls=tls),
             self.tail,
             emit=self.events.append,
             pass_on=self.lines.append,
@@ -123,8 +127,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def running(cache: Path) -> OpenPool:
     @asynccontextmanager
-    async def open_pool(count: int = 2) -> AsyncIterator[Pool]:
-        pool = Pool(cache, count)
+    async def open_pool(count: int, tls: Sequence[tuple[str, int]] = ()) -> AsyncIterator[Pool]:
+        pool = Pool(cache, count, tls)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(pool.workers.run)
             yield pool
@@ -314,6 +318,75 @@ async def test_a_host_that_another_app_has(running: OpenPool, tmp_path: Path) ->
         assert failure is not None
         assert failure.code == "app.host-taken"
         assert pool.workers.sites()["shop@1.1"].serving == 1
+
+
+async def test_sockets_of_a_worker_that_stays_away_are_closed(cache: Path) -> None:
+    """What waits in them is refused, so that its client tries again and gets to another."""
+    pool = Pool(cache, 1).workers
+    (worker,) = pool._workers
+    pool.set([])
+    for retry_s, kept in ((SOCKETS_WAIT_S_MAX, True), (SOCKETS_WAIT_S_MAX + 0.1, False)):
+        with worker._prepare() as start:
+            assert start.descriptors
+        await worker._control.aclose()
+        assert worker._sockets is not None
+        worker._sockets.plain[0].listen()
+        with socket.create_connection(pool.plain[0]) as waiting:
+            waiting.setblocking(False)
+            worker._down_since = None
+            worker._ended(Exit("status 70", 0.0, retry_s))
+            assert (worker._sockets is not None) is kept
+            with pytest.raises(BlockingIOError if kept else ConnectionResetError):
+                waiting.recv(1)
+    pool.sockets.close()
+
+
+async def test_certificates_are_changed_without_another_worker(running: OpenPool, tmp_path: Path) -> None:
+    hello = checkout(tmp_path / "hello", "hello")
+    authority = trustme.CA()
+
+    def write(*hosts: str) -> None:
+        issued = authority.issue_cert(*hosts)
+        (tmp_path / "crt").write_bytes(issued.cert_chain_pems[0].bytes())
+        (tmp_path / "key").write_bytes(issued.private_key_pem.bytes())
+
+    files = [CertificateFiles(("*",), str(tmp_path / "crt"), str(tmp_path / "key"))]
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+
+    async def get(host: str) -> bytes:
+        async with trio.SSLStream(
+            await trio.open_tcp_stream(*pool.workers.tls[0]), context, server_hostname=host, https_compatible=True
+        ) as stream:
+            await stream.send_all(f"GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n".encode())
+            return b"".join([data async for data in stream])
+
+    async with running(1, tls=[("127.0.0.1", 0)]) as pool:
+        shop = site(hello, "shop", hosts=("shop.test", "blog.test"))
+        write("shop.test")
+        pool.workers.set([shop], files)
+        await pool.until(lambda: pool.listening == 1)
+        assert (await get("shop.test")).startswith(b"HTTP/1.1 200")
+        pid = pool.pid(0)
+        write("blog.test")
+        pool.workers.set([shop], files)
+        assert (await _eventually(get, "blog.test")).startswith(b"HTTP/1.1 200")
+        (tmp_path / "key").write_text("no key")
+        pool.workers.set([shop], files)
+        await pool.until(lambda: pool.workers.statistics().certificate_failure is not None)
+        failure = pool.workers.statistics().certificate_failure
+        assert failure is not None
+        assert failure.code == "tls.invalid"
+        assert (await get("blog.test")).startswith(b"HTTP/1.1 200"), "those before are in use"
+        assert pool.pid(0) == pid
+
+
+async def _eventually(get: Callable[[str], Awaitable[bytes]], host: str) -> bytes:
+    """A worker takes its new certificates a moment after it is told of them; until then a client sees the old ones."""
+    with trio.fail_after(_LONGEST_S):
+        while True:
+            with suppress(trio.BrokenResourceError):
+                return await get(host)
 
 
 async def test_two_hundred_sites(running: OpenPool, tmp_path: Path) -> None:
