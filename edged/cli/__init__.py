@@ -12,6 +12,8 @@ from edged.cli.failure import failure_of, show_failure
 # Command -> module with a click command of the same name. Imported when used: `edged --version` must be quick.
 _COMMANDS = {
     "up": "edged.cli.up",
+    "node": "edged.cli.node",
+    "check": "edged.cli.check",
     "login": "edged.cli.login",
     "push": "edged.cli.push",
     "apps": "edged.cli.apps",

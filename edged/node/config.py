@@ -86,6 +86,7 @@ class NodeConfig:
 
     Attributes:
         file: where it was read from.
+        admin: where the admin API listens: path of a unix socket, or `host:port`.
         storage_bytes_max: of the registry's chunks, on disk.
         limits: fields of `edged.limits.GuestLimits`, in place of edged's own.
         runtime_config: the operator's, for all apps; None for none.
@@ -96,6 +97,7 @@ class NodeConfig:
     file: Path
     node: NodeTable
     fleet: FleetTable
+    admin: str
     http: HttpTable = field(default_factory=HttpTable)
     https: HttpsTable = field(default_factory=HttpsTable)
     certificates: tuple[CertificateTable, ...] = ()

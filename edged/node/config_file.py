@@ -49,6 +49,11 @@ class Context:
     def path(self, node: Node) -> Path:
         return self.folder / line(node)
 
+    def admin(self, node: Node) -> str:
+        """A path has a slash or no colon in it."""
+        text = line(node)
+        return str(_listen(node)) if "/" not in text and ":" in text else str(self.path(node))
+
 
 def load(file: Path) -> NodeConfig:
     """Read a node.toml and check everything that it says by itself. Touches no other file. Blocks.
@@ -182,6 +187,7 @@ def tables(context: Context) -> dict[str, Fields]:
             "certificate": Field(path, required=True),
             "key": Field(path, required=True),
         },
+        "admin": {"listen": Field(context.admin, required=True)},
         "storage": {"bytes_max": Field(_storage)},
         "limits": {name: Field(_limit(name)) for name in LIMITS},
         "runtime_config": {"file": Field(path, required=True)},
@@ -230,6 +236,7 @@ def _config(file: Path, root: Node, values: Mapping[str, Any]) -> NodeConfig:
         file=file,
         node=NodeTable(**node, **identity),
         fleet=FleetTable(**fleet),
+        admin=values.get("admin", {}).get("listen", str(node["state_dir"] / "admin.sock")),
         http=HttpTable(**values.get("http", {})),
         https=HttpsTable(**values.get("https", {})),
         certificates=tuple(CertificateTable(**entry) for entry in values.get("certificate", ())),

@@ -1,0 +1,83 @@
+"""`edged node`: be a node of a fleet; `edged node init`: make the identity that the fleet will know it by."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import click
+import trio
+
+from edged.errors import StateFolderError, UsageError
+from edged.fleet.certificate import certificate_pem, days_left, load_identity, make_identity, save_identity
+from edged.logging import configure
+from edged.node.config_file import load
+from edged.node.node import run_node
+
+_CONFIG = click.option(
+    "--config", type=click.Path(path_type=Path), metavar="FILE", default=None, help="The node's node.toml."
+)
+
+
+@click.group(invoke_without_command=True)
+@_CONFIG
+@click.pass_context
+def node(context: click.Context, config: Path | None) -> None:
+    """Be a node: run the apps that the fleet places here, until SIGTERM.
+
+    SIGHUP reads the file again; if anything in it is wrong, the node goes on as it was. docs/node.md has every key.
+    """
+    context.obj = config
+    if context.invoked_subcommand is not None:
+        return
+    settings = load(_needed(config))
+    configure(level=settings.log_level)
+    trio.run(run_node, settings, dict(os.environ))
+
+
+@node.command()
+@_CONFIG
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@click.pass_context
+def init(context: click.Context, config: Path | None, as_json: bool) -> None:
+    """Make the node's key and certificate, where node.toml says, and print what the fleet has to know of it.
+
+    What is there already is shown, never replaced. The key does not leave this machine.
+    """
+    settings = load(_needed(config or context.obj))
+    key, certificate = settings.node.key, settings.node.certificate
+    is_new = not key.exists() and not certificate.exists()
+    if is_new:
+        for folder in dict.fromkeys((key.parent, certificate.parent)):
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                raise StateFolderError(f"{folder} cannot be made: {error.strerror}") from error
+        save_identity(make_identity(settings.node.name, now=time.time()), key, certificate)
+    identity = load_identity(key, certificate)
+    days = days_left(identity.certificate, time.time())
+    if as_json:
+        shape = {
+            "node": identity.name,
+            "region": settings.node.region,
+            "certificate": str(certificate),
+            "certificate_pem": certificate_pem(identity.certificate),
+            "fingerprint": identity.fingerprint,
+            "certificate_days": round(days, 1),
+            "made": is_new,
+        }
+        click.echo(json.dumps(shape))
+        return
+    click.echo(f"{'made' if is_new else 'there already'}: the identity of {identity.name}")
+    click.echo(f"  certificate  {certificate}")
+    click.echo(f"  fingerprint  {identity.fingerprint}")
+    click.echo(f"  good for     {days:.0f} days")
+    click.echo("Give the certificate to whoever keeps the roster (edged fleet add-node), or start with a voucher.")
+
+
+def _needed(config: Path | None) -> Path:
+    if config is None:
+        raise UsageError("which node.toml is not said", remedy="Name it with --config FILE.")
+    return config

@@ -1,0 +1,170 @@
+"""Whether a node could start with a configuration: what the file alone does not show. The same is done at every start.
+
+Every problem is found, each with its line and what to do about it. Nothing is changed, nothing is listened on, and
+nobody is asked. Blocks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from edged import runtime_config
+from edged.errors import EdgedError, NodeConfigInvalid
+from edged.fleet.certificate import load_identity
+from edged.fleet.files import read_file
+from edged.fleet.roster import Roster
+from edged.fleet.voucher import open_voucher
+from edged.http.tls import TlsFiles, server_context
+from edged.limits import RECORD_BYTES_MAX
+from edged.manifest.problems import Problem, as_text
+from edged.node.config import Listen, NodeConfig
+from edged.node.joining import read_voucher
+from registry.errors import RegistryError
+
+
+def check(config: NodeConfig) -> None:
+    """
+    Raises:
+        NodeConfigInvalid: one line per problem, each `file:line: ...`.
+    """
+    problems = [problem for look in _LOOKS for problem in look(config)]
+    if problems:
+        raise NodeConfigInvalid(as_text(str(config.file), problems))
+
+
+def _check_folder(config: NodeConfig) -> Iterator[Problem]:
+    folder = config.node.state_dir
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        yield _problem(config, "node.state_dir", f"{there} is not a folder", "Name another state_dir.")
+    elif not os.access(there, os.W_OK | os.X_OK):
+        yield _problem(
+            config, "node.state_dir", f"{there} cannot be written", "Give it to the user that edged runs as."
+        )
+
+
+def _check_identity(config: NodeConfig) -> Iterator[Problem]:
+    try:
+        identity = load_identity(config.node.key, config.node.certificate)
+    except (EdgedError, RegistryError) as error:
+        remedy = error.remedy
+        if not config.node.key.exists() and not config.node.certificate.exists():
+            remedy = f"Make them: edged node init --config {config.file}"
+        yield _problem(config, "node.identity", error.message, remedy)
+        return
+    if identity.name != config.node.name:
+        yield _problem(
+            config,
+            "node.name",
+            f"is {config.node.name!r}, but the certificate {config.node.certificate} is of {identity.name!r}",
+            "Correct the name, or make another identity: edged node init.",
+        )
+
+
+def _check_fleet(config: NodeConfig) -> Iterator[Problem]:
+    fleet = config.fleet
+    if fleet.roster is not None:
+        yield from _attempt(config, "fleet.roster", partial(_check_roster, config, fleet.roster))
+    if has_joined(config):
+        return
+    if fleet.voucher is not None:
+        yield from _attempt(config, "fleet.voucher", partial(_check_voucher, config, fleet.voucher))
+    elif fleet.roster is None:
+        yield _problem(
+            config, "fleet", "this node is in no fleet", "Set fleet.voucher or fleet.roster: see docs/node.md."
+        )
+
+
+def _check_roster(config: NodeConfig, path: Path) -> Iterator[Problem]:
+    roster = Roster.open(read_file(path, RECORD_BYTES_MAX))
+    node = next((node for node in roster.nodes if node.name == config.node.name), None)
+    if config.node.region not in [region.name for region in roster.regions]:
+        known = ", ".join(region.name for region in roster.regions)
+        yield _problem(
+            config, "node.region", f"{config.node.region!r} is no region of the roster {path}", f"Name one of: {known}."
+        )
+    elif node is not None and node.region != config.node.region:
+        yield _problem(
+            config,
+            "node.region",
+            f"is {config.node.region!r}, but the roster {path} has this node in {node.region!r}",
+            "Correct the one that is wrong.",
+        )
+
+
+def _check_voucher(config: NodeConfig, path: Path) -> Iterator[Problem]:
+    voucher = open_voucher(read_voucher(path)).voucher
+    for key, said, meant in (
+        ("name", config.node.name, voucher.node),
+        ("region", config.node.region, voucher.region),
+    ):
+        if said != meant:
+            remedy = "Correct it, or ask for another voucher."
+            yield _problem(config, f"node.{key}", f"is {said!r}, but the voucher {path} is for {meant!r}", remedy)
+
+
+def _check_certificates(config: NodeConfig) -> Iterator[Problem]:
+    for index, entry in enumerate(config.certificates):
+        files = TlsFiles(entry.certificate, entry.key)
+        yield from _attempt(config, f"certificate[{index}]", partial(_check_pair, files))
+
+
+def _check_pair(files: TlsFiles) -> Iterator[Problem]:
+    server_context(files)
+    return iter(())
+
+
+def _check_runtime_config(config: NodeConfig) -> Iterator[Problem]:
+    path = config.runtime_config
+    if path is not None:
+        yield from _attempt(config, "runtime_config.file", partial(_check_loads, path))
+
+
+def _check_loads(path: Path) -> Iterator[Problem]:
+    runtime_config.load(path)
+    return iter(())
+
+
+def _check_addresses(config: NodeConfig) -> Iterator[Problem]:
+    wanted = [("fleet.listen", config.fleet.listen)]
+    wanted += [(f"http.listen[{index}]", each) for index, each in enumerate(config.http.listen)]
+    wanted += [(f"https.listen[{index}]", each) for index, each in enumerate(config.https.listen)]
+    seen: dict[Listen, str] = {}
+    for key, each in wanted:
+        if each.port and each in seen:
+            yield _problem(config, key, f"{each} is listened on already, by {seen[each]}", "Name another port.")
+        seen.setdefault(each, key)
+
+
+_LOOKS: tuple[Callable[[NodeConfig], Iterator[Problem]], ...] = (
+    _check_folder,
+    _check_identity,
+    _check_fleet,
+    _check_certificates,
+    _check_runtime_config,
+    _check_addresses,
+)
+
+
+def has_joined(config: NodeConfig) -> bool:
+    """Whether the node has records of a fleet, so that neither roster nor voucher is needed."""
+    folder = config.node.state_dir / "records"
+    try:
+        return any((folder / "roster").iterdir())
+    except OSError:
+        return False
+
+
+def _attempt(config: NodeConfig, key: str, look: Callable[[], Iterator[Problem]]) -> Iterator[Problem]:
+    """What `look` finds; an error is a problem as well."""
+    try:
+        yield from look()
+    except (EdgedError, RegistryError) as error:
+        yield _problem(config, key, error.message, error.remedy)
+
+
+def _problem(config: NodeConfig, key: str, text: str, remedy: str) -> Problem:
+    return Problem(config.line(key), f"`{key}`: {text}. {remedy}")
