@@ -132,7 +132,7 @@ class Checkouts:
             laid = [pool.submit(self._lay_blob, blob) for blob in absent]
         for one in laid:
             one.result()
-        self._disk.sync_folder(self._blobs)
+        # The names in blobs/ may be lost with the power: the releases keep the files, and a blob is laid again.
         self._verified.update(blob.digest for blob in absent)
 
     def _has_blob(self, blob: Blob) -> bool:

@@ -30,6 +30,7 @@ class FaultyDisk(Disk):
         self._errno: int | None = None
         self._guard = threading.RLock()  # one step at a time
         self._unsynced: set[Path] = set()
+        self._links: list[list[Path]] = []
         # Folders either of whose syncs settles a change, and how to take it back until then.
         self._undo: list[tuple[set[Path], Callable[[], None]]] = []
 
@@ -76,6 +77,9 @@ class FaultyDisk(Disk):
             self._unsynced.discard(old)
             if torn:
                 self._unsynced.add(new)
+            for name in self._links:
+                if name[0].is_relative_to(old):
+                    name[0] = new / name[0].relative_to(old)
             # A rename is in the journal as one step: either folder's sync settles it.
             self._undo.append(({old.parent, new.parent}, lambda: new.exists() and os.rename(new, old)))  # type: ignore[func-returns-value]
 
@@ -83,7 +87,9 @@ class FaultyDisk(Disk):
         with self._guard:
             self._step()
             super().link(old, new)
-            self._undo.append(({new.parent}, lambda: new.unlink(missing_ok=True)))
+            name = [new]  # as it is called by the time the power fails
+            self._links.append(name)
+            self._undo.append(({new.parent}, lambda: name[0].unlink(missing_ok=True)))
 
     def unlink(self, path: Path) -> None:
         with self._guard:
