@@ -220,7 +220,7 @@ class FakeClient:
             raise LinkError("the link broke")
 
 
-class _remote:  # noqa: N801 - used as a function
+class _remote:
     """Errors as they come over the wire."""
 
     def __enter__(self) -> None: ...

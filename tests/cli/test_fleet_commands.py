@@ -1,0 +1,249 @@
+"""push, status, apps, releases, rollback, variables, logs, remove, login, completion: as they are typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner
+
+from edged import cli
+from edged.errors import AppUnknown, EdgedError, FleetUnreachable, LoginRefused, NotLoggedIn, UsageError
+from edged.fleet.certificate import make_identity, save_identity
+from edged.publish.context import ContextStore, default_config_folder
+from registry.keys import SigningKey
+from tests.cli.fleet import Commands
+from tests.publish.fakes import NOW
+
+
+@pytest.fixture
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
+    return Commands(tmp_path, monkeypatch)
+
+
+def test_a_push_to_read(user: Commands) -> None:
+    out = user.run("push", str(user.app())).stdout
+    lines = [line.strip() for line in out.splitlines() if line.strip()]
+    assert lines[0].startswith("shop 1.0  ")
+    assert lines[1] == "to demo by a at a.example:7400"
+    assert "published as sequence 1" in out
+    assert "eu: live  1 node" in lines
+    assert lines[-1] == "http://shop.edged.localhost:8080/"
+    assert "\x1b" not in out
+
+
+def test_a_push_for_a_program(user: Commands) -> None:
+    events = user.json("push", str(user.app()), "-m", "first")
+    assert [event["event"] for event in events][-1] == "finished"
+    assert events[-1]["regions"] == {"eu": "live", "us": "live"}
+    assert {"packed", "uploading", "published", "region"} <= {event["event"] for event in events}
+
+
+def test_what_the_manifest_and_the_command_line_say(user: Commands) -> None:
+    edged = '[application.tool.edged]\nhosts = ["shop.example.com"]\nregions = ["us"]\nprobe = "/healthz"\n'
+    app = str(user.app(edged=edged))
+    user.run("push", app)
+    head = user.fleet.first.head()
+    assert head is not None
+    assert (head.hosts, set(head.regions), head.probe) == (("shop.example.com",), {"us"}, "/healthz")
+    user.run("push", app, "--host", "other.example.com", "--all-regions", "--limit", "memory=64MiB")
+    head = user.fleet.first.head()
+    assert head is not None
+    assert (head.hosts, set(head.regions)) == (("other.example.com",), {"eu", "us"})
+    assert head.limits == {"memory_bytes_max": 64 * 1024 * 1024}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--region", "eu", "--all-regions"], "cannot both"),
+        (["--region", "mars"], "no region `mars`"),
+        (["--variable", "tokn=1"], "no variable `tokn`"),
+        (["--limit", "memory"], "has no value"),
+        (["--profile", "debug"], "no component"),
+    ],
+)
+def test_a_push_that_cannot_mean_anything(user: Commands, options: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        user.run("push", str(user.app()), *options)
+    assert user.fleet.first.head() is None
+
+
+def test_an_error_for_a_program_is_the_last_line(user: Commands) -> None:
+    for node in user.fleet.nodes.values():
+        node.is_down = True
+    ended = CliRunner().invoke(cli._edged, ["status", "--json"], standalone_mode=False)
+    assert isinstance(ended.exception, FleetUnreachable)
+    error = json.loads(ended.stdout.splitlines()[-1])
+    assert (error["event"], error["code"]) == ("error", "fleet.no-node")
+    assert error["remedy"]
+
+
+def test_status(user: Commands) -> None:
+    user.run("push", str(user.app()))
+    out = user.run("status").stdout
+    assert "✓ all well" in out.splitlines()[0]
+    (shape,) = user.json("status")
+    assert shape["fleet"]["name"] == "demo"
+    assert [app["app"] for app in user.json("apps")] == ["shop"]
+    assert "http://shop.edged.localhost:8080/" in user.run("apps").stdout
+
+
+def test_releases_and_rollback(user: Commands) -> None:
+    user.run("push", str(user.app("one")), "-m", "the first")
+    user.run("push", str(user.app("two")), "-m", "the second", "--variable", "token=s3cret")
+    found = user.json("releases", "shop")
+    assert [(one["sequence"], one["signed_by"], one["message"]) for one in found] == [
+        (2, "ada", "the second"),
+        (1, "ada", "the first"),
+    ]
+    assert [one["live_in"] for one in found] == [["eu", "us"], []]
+    out = user.run("rollback", "shop").stdout
+    assert out.startswith("shop 2 -> what 1 was, as sequence 3\n")
+    found = user.json("releases", "shop")
+    assert found[0]["regions"] == found[2]["regions"]
+    assert found[0]["variables"] == ["token"]
+    assert "s3cret" not in json.dumps(found) + user.run("releases", "shop").stdout
+    user.run("rollback", "shop", "2")
+    assert user.json("releases", "shop")[0]["regions"] == found[1]["regions"]
+
+
+def test_rollback_to_nowhere(user: Commands) -> None:
+    user.run("push", str(user.app()))
+    with pytest.raises(UsageError, match="no earlier release"):
+        user.run("rollback", "shop")
+    with pytest.raises(UsageError, match="no sequence 7"):
+        user.run("rollback", "shop", "7")
+
+
+@pytest.mark.parametrize(
+    "command", [["releases"], ["rollback"], ["variables", "list"], ["variables", "delete", "--", "x"], ["remove", "-y"]]
+)
+def test_an_app_that_is_not_there(user: Commands, command: list[str]) -> None:
+    command = ["variables", "delete", "nothing", "x"] if "delete" in command else [*command, "nothing"]
+    with pytest.raises(AppUnknown, match="no app `nothing`"):
+        user.run(*command)
+
+
+def test_variables(user: Commands, tmp_path: Path) -> None:
+    user.run("push", str(user.app()))
+    (tmp_path / "more.toml").write_text('b = "2"\n')
+    outs = [
+        user.run("variables", "set", "shop", "token=s3cret", f"@{tmp_path / 'more.toml'}").output,
+        user.run("variables", "set", "shop", "key=-", input="pi\nped\n").output,
+        user.run("variables", "list", "shop").output,
+    ]
+    assert outs[-1].split() == ["b", "key", "token"]
+    head = user.fleet.first.head()
+    assert head is not None
+    assert head.variables == {"token": "s3cret", "b": "2", "key": "pi\nped"}
+    user.run("variables", "delete", "shop", "b", "key")
+    assert user.json("variables", "list", "shop") == [{"app": "shop", "variables": ["token"]}]
+    assert "s3cret" not in "".join(outs) + head.message
+    with pytest.raises(UsageError, match="no variable `b` set"):
+        user.run("variables", "delete", "shop", "b")
+
+
+def test_remove_and_back(user: Commands) -> None:
+    user.run("push", str(user.app()))
+    with pytest.raises(UsageError, match="out of every region"):
+        user.run("remove", "shop")
+    head = user.fleet.first.head()
+    assert head is not None
+    assert head.regions
+    user.run("remove", "shop", "--yes")
+    assert user.json("apps") == []
+    with pytest.raises(AppUnknown):
+        user.run("remove", "shop", "--yes")
+    user.run("rollback", "shop")
+    assert [app["app"] for app in user.json("apps")] == ["shop"]
+
+
+def test_logs(user: Commands) -> None:
+    line = {"node": "a", "region": "eu", "component": "shop", "stream": "stdout"}
+    user.fleet.first.lines = [
+        line | {"time": NOW + 2.0, "text": "later\x1b[2J"},
+        line | {"time": NOW + 1.0, "text": "sooner", "node": "b", "region": "us", "stream": "stderr"},
+    ]
+    out = user.run("logs", "shop").stdout
+    assert [text.split(maxsplit=1)[1] for text in out.splitlines()] == [
+        "us/b shop ┃ sooner", "eu/a shop │ later\\x1b[2J"
+    ]  # fmt: skip
+    assert [one["text"] for one in user.json("logs", "shop", "-n", "2")] == ["sooner", "later\x1b[2J"]
+    assert user.run("logs", "shop", "-n", "0").stdout == ""
+
+
+# --- login ---
+
+
+def test_login_by_a_folder(user: Commands, tmp_path: Path) -> None:
+    folder = tmp_path / "fleet"
+    folder.mkdir()
+    (folder / "roster.bin").write_bytes(user.fleet.roster_envelope)
+    save_identity(user.fleet.ada, folder / "operator.key", folder / "operator.crt")
+    (shape,) = user.json("login", str(folder))
+    assert shape["fleet"] == "demo"
+    assert shape["nodes"] == list(user.fleet.addresses)
+    assert ContextStore(default_config_folder()).load().key == folder / "operator.key"
+    user.run("push", str(user.app()))
+
+
+def test_login_with_a_key_that_the_fleet_does_not_know(user: Commands, tmp_path: Path) -> None:
+    (tmp_path / "roster.bin").write_bytes(user.fleet.roster_envelope)
+    stranger = make_identity("stranger", now=NOW)
+    save_identity(stranger, tmp_path / "operator.key", tmp_path / "operator.crt")
+    with pytest.raises(LoginRefused, match="does not know the certificate of stranger"):
+        user.run("login", str(tmp_path))
+
+
+def test_known_fleets(user: Commands) -> None:
+    assert user.run("login").stdout.startswith("* demo  a.example:7400")
+    assert user.json("login")[0]["current"] is True
+    with pytest.raises(NotLoggedIn, match="not logged in to a fleet `other`"):
+        user.run("login", "--use", "other")
+    assert user.run("login", "--use", "demo").stdout == "demo is the current fleet\n"
+    with pytest.raises(NotLoggedIn, match="not logged in to a fleet `other`"):
+        user.run("status", "--fleet", "other")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "is no folder"),
+        (["a.example:7400"], "needs --fleet, --key and --root-key"),
+        (["a.example:7400", "--fleet", "demo", "--key", "x", "--root-key", "AB"], "no id of a key"),
+        (["--use", "demo", "a.example:7400"], "known already"),
+    ],
+)
+def test_a_login_that_cannot_mean_anything(user: Commands, arguments: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        user.run("login", *arguments)
+
+
+def test_a_roster_of_other_root_keys(user: Commands) -> None:
+    """Somebody replaced the file that login wrote."""
+    forged = user.fleet.roster.seal([SigningKey.generate()])
+    user.store.save_roster("demo", forged)
+    with pytest.raises(EdgedError, match="roster kept for demo cannot be used"):
+        user.run("status")
+
+
+# --- completion ---
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(user: Commands, shell: str) -> None:
+    assert "_EDGED_COMPLETE" in user.run("completion", shell).stdout
+
+
+def test_names_of_apps_are_completed(user: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    def completed() -> list[str]:
+        complete = ShellComplete(cli._edged, {}, "edged", "_EDGED_COMPLETE")
+        return [item.value for item in complete.get_completions(["rollback"], "sh")]
+
+    assert completed() == []
+    user.run("push", str(user.app()))
+    user.run("status")
+    assert completed() == ["shop"]
