@@ -1,0 +1,58 @@
+"""Bundle files that hold a release, but no app of ours. All else is in tests/cli/test_bundle.py."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from edged.bundle import file as file_module
+from edged.bundle.file import inspect_file
+from edged.bundle.lock import Lock
+from edged.errors import BundleInvalid, EdgedError, ManifestError
+from registry import dsse
+from registry.bundle_file import export_bundle
+from registry.chunk_store import ChunkStore
+from registry.limits import MiB
+from registry.release import RELEASE_TYPE, Entry, Release
+from tests.bundle.apps import SHOP
+
+LOCK = Lock(None, {"front": ()}).encode()
+
+
+def bundle(folder: Path, contents: Mapping[str, bytes]) -> Path:
+    chunks = ChunkStore(folder / "store", 64 * MiB, reserve_bytes=0)
+    blobs = chunks.put_files(io.BytesIO(data) for data in contents.values())
+    entries = tuple(Entry(path, blob) for path, blob in zip(contents, blobs, strict=True))
+    release = Release("shop", "1", entries, {})
+    with (folder / "bundle").open("wb") as file:
+        export_bundle(dsse.sign(RELEASE_TYPE, release.encode()).encode(), chunks, file)
+    return folder / "bundle"
+
+
+@pytest.mark.parametrize(
+    ("contents", "kind"),
+    [
+        ({"lock.msgpack": LOCK}, BundleInvalid),
+        ({"spin.toml": SHOP.encode()}, BundleInvalid),
+        ({"lock.msgpack": b"\xc1", "spin.toml": SHOP.encode()}, BundleInvalid),
+        ({"lock.msgpack": LOCK, "spin.toml": b"= nonsense"}, ManifestError),
+        ({"lock.msgpack": LOCK, "spin.toml": b"\xff"}, ManifestError),
+    ],
+)
+def test_no_app(tmp_path: Path, contents: dict[str, bytes], kind: type[EdgedError]) -> None:
+    with pytest.raises(kind):
+        inspect_file(bundle(tmp_path, contents))
+
+
+@pytest.mark.parametrize(("name", "path"), [("MANIFEST_BYTES_MAX", "spin.toml"), ("LOCK_BYTES_MAX", "lock.msgpack")])
+def test_at_the_limit_and_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, path: str) -> None:
+    contents = {"lock.msgpack": LOCK, "spin.toml": SHOP.encode()}
+    file = bundle(tmp_path, contents)
+    monkeypatch.setattr(file_module, name, len(contents[path]))
+    assert inspect_file(file).stored.release.app == "shop"
+    monkeypatch.setattr(file_module, name, len(contents[path]) - 1)
+    with pytest.raises(BundleInvalid, match=path):
+        inspect_file(file)
