@@ -13,7 +13,14 @@ from edged.node.config_file import load
 
 
 @click.command()
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", required=True, help="The node's node.toml.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    default="node.toml",
+    show_default=True,
+    help="What the node is told.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.pass_context
 def check(context: click.Context, config: Path, as_json: bool) -> None:

@@ -10,15 +10,16 @@ from pathlib import Path
 import click
 import trio
 
-from edged.errors import StateFolderError, UsageError
+from edged.errors import StateFolderError
 from edged.fleet.certificate import certificate_pem, days_left, load_identity, make_identity, save_identity
 from edged.logging import configure
 from edged.node.config_file import load
 from edged.node.node import run_node
 
 _CONFIG = click.option(
-    "--config", type=click.Path(path_type=Path), metavar="FILE", default=None, help="The node's node.toml."
+    "--config", type=click.Path(path_type=Path), metavar="FILE", help="What it is told.  [default: node.toml]"
 )
+_HERE = Path("node.toml")
 
 
 @click.group(invoke_without_command=True)
@@ -32,7 +33,7 @@ def node(context: click.Context, config: Path | None) -> None:
     context.obj = config
     if context.invoked_subcommand is not None:
         return
-    settings = load(_needed(config))
+    settings = load(config or _HERE)
     configure(level=settings.log_level)
     trio.run(run_node, settings, dict(os.environ))
 
@@ -46,7 +47,7 @@ def init(context: click.Context, config: Path | None, as_json: bool) -> None:
 
     What is there already is shown, never replaced. The key does not leave this machine.
     """
-    settings = load(_needed(config or context.obj))
+    settings = load(config or context.obj or _HERE)
     key, certificate = settings.node.key, settings.node.certificate
     is_new = not key.exists() and not certificate.exists()
     if is_new:
@@ -75,9 +76,3 @@ def init(context: click.Context, config: Path | None, as_json: bool) -> None:
     click.echo(f"  fingerprint  {identity.fingerprint}")
     click.echo(f"  good for     {days:.0f} days")
     click.echo("Give the certificate to whoever keeps the roster (edged fleet add-node), or start with a voucher.")
-
-
-def _needed(config: Path | None) -> Path:
-    if config is None:
-        raise UsageError("which node.toml is not said", remedy="Name it with --config FILE.")
-    return config
