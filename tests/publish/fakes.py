@@ -45,13 +45,20 @@ class FakeFleet:
         signer: of ada.
     """
 
-    def __init__(self, folder: Path, regions: tuple[str, ...] = ("eu", "us")) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        regions: tuple[str, ...] = ("eu", "us"),
+        *,
+        now: float = NOW,
+        addresses: tuple[str, ...] = ("a.example:7400", "b.example:7400", "c.example:7400"),
+    ) -> None:
         self.folder = folder
         self.root = SigningKey.generate()
-        self.ada = make_identity("ada", now=NOW)
-        self.eve = make_identity("eve", now=NOW)
+        self.ada = make_identity("ada", now=now)
+        self.eve = make_identity("eve", now=now)
         names = "abcdefgh"[: len(regions)]
-        self.identities = {name: make_identity(name, now=NOW) for name in names}
+        self.identities = {name: make_identity(name, now=now) for name in names}
         self.roster = Roster(
             fleet="demo",
             epoch=1,
@@ -60,8 +67,8 @@ class FakeFleet:
             domain="edged.localhost",
             regions=tuple(map(Region, regions)),
             nodes=tuple(
-                Node(name, region, f"{name}.example:7400", identity.certificate, "http://127.0.0.1:8080")
-                for (name, identity), region in zip(self.identities.items(), regions, strict=True)
+                Node(name, region, address, identity.certificate, "http://127.0.0.1:8080")
+                for (name, identity), region, address in zip(self.identities.items(), regions, addresses, strict=False)
             ),
             keys=(
                 Key("ada", self.ada.certificate, frozenset({"deploy", "read"}), ("*",)),
