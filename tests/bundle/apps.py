@@ -70,6 +70,6 @@ async def packed(app: Path, *, profile: str | None = None, transport: httpx.Asyn
 
 def checked_out(packed: Packed, folder: Path) -> tuple[Release, Path]:
     """The release, stored, and the folder with its files, as a node has them."""
-    chunks = ChunkStore(folder / "store", 64 * MiB, reserve_bytes=0)
+    chunks = ChunkStore(folder / "store", 256 * MiB, reserve_bytes=0)
     release = store(packed, chunks)
     return release, Checkouts(folder / "checkouts", chunks).make(release.digest, Release.parse(release.encode()))

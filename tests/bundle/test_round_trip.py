@@ -17,6 +17,7 @@ from edged.manifest.model import App, PathSource
 from edged.wasm.engine import PoolConfig
 from edged.worker import open_worker
 from tests.bundle.apps import SHOP, checked_out, packed, write
+from tests.conftest import GuestPath
 from tests.guests import wat
 from tests.host.fakes import FakeExchange, head
 
@@ -146,14 +147,19 @@ route = "/..."
         assert files == {"/assets/site.css": b"a { }"}
 
 
-@pytest.mark.parametrize("name", ["cron-python", "hello-js", "hello-python", "streaming-c"])
-async def test_the_examples(tmp_path: Path, name: str) -> None:
+def built_example(tmp_path: Path, name: str, guest: Path) -> Path:
+    """An example with what its SDK makes of it, as after its build."""
     folder = tmp_path / name
     shutil.copytree(_ROOT / "examples" / name, folder)
-    for component in manifest.load(folder).components.values():
-        assert isinstance(component.source, PathSource)
-        component.source.path.parent.mkdir(parents=True, exist_ok=True)
-        component.source.path.write_bytes(b"\0asm" + name.encode())
+    (component,) = manifest.load(folder).components.values()
+    assert isinstance(component.source, PathSource)
+    shutil.copy(guest, component.source.path)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["cron-python", "hello-js", "hello-python", "streaming-c"])
+async def test_the_examples(tmp_path: Path, guest_path: GuestPath, name: str) -> None:
+    folder = built_example(tmp_path, name, guest_path(name))
     before = manifest.load(folder)
     expected = bytes_of(before)
     release, checkout = checked_out(await packed(folder), tmp_path / "node")

@@ -8,6 +8,7 @@ import pytest
 from edged import cli
 from edged.cli.failure import failure_of, show_failure
 from edged.errors import EdgedError, ListenError, ManifestError, UsageError
+from registry.errors import StoreFull
 
 
 def test_message_remedy_and_code(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,6 +32,14 @@ def test_ours_stands_for_a_group() -> None:
     assert failure_of(ExceptionGroup("", [ValueError(), ExceptionGroup("", [first]), second])) is first
 
 
+def test_the_registry_s_too(capsys: pytest.CaptureFixture[str]) -> None:
+    error = StoreFull("no room")
+    assert failure_of(error) is error
+    assert failure_of(ExceptionGroup("", [ExceptionGroup("", [error])])) is error
+    show_failure(error)
+    assert capsys.readouterr().err.startswith("error: no room\n  -> ")
+
+
 def test_a_mistake_of_ours_shows_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     failure = failure_of(ZeroDivisionError("what happened"))
     assert (failure.code, failure.exit_status) == ("internal", 70)
@@ -44,6 +53,7 @@ def test_a_mistake_of_ours_shows_its_traceback(capsys: pytest.CaptureFixture[str
         (ManifestError("wrong"), 78),
         (UsageError("wrong"), 64),
         (EdgedError("wrong"), 70),
+        (StoreFull("no room"), 73),
         (ZeroDivisionError(), 70),
         (click.UsageError("wrong"), 64),
         (click.Abort(), 130),
