@@ -82,7 +82,7 @@ async def run(inherited: Inherited) -> None:
                 open_worker(Path(settings.cache_folder), pool_for(usual)) as worker,
                 trio.open_nursery() as nursery,
             ):
-                process = _Process(inherited, control, worker, options, usual)
+                process = _Process(inherited, control, worker, options, number=settings.worker, usual=usual)
                 nursery.start_soon(process.stop_on, signals)
                 nursery.start_soon(process.take, records)
                 await process.run()
@@ -117,8 +117,16 @@ class _Process:
     """The parts of one worker process, and what they know of each other."""
 
     def __init__(
-        self, inherited: Inherited, control: Control, worker: Worker, options: LoadOptions, usual: GuestLimits
+        self,
+        inherited: Inherited,
+        control: Control,
+        worker: Worker,
+        options: LoadOptions,
+        *,
+        number: int,
+        usual: GuestLimits,
     ) -> None:
+        self._number = number
         self._inherited = inherited
         self._control = control
         self._worker = worker
@@ -169,6 +177,7 @@ class _Process:
         await self._first_table.wait()
         with trio.move_on_after(WARM_S_MAX):
             await self._until(lambda: self._sites.settled)
+        log.info("worker.listening", worker=self._number, settled=self._sites.settled)
         plain, tls = self._inherited.plain, self._inherited.tls
         if plain:
             self._listen(ListenOptions(sockets=plain), listening)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,9 +46,11 @@ class Pool:
         self.address = self.workers.plain[0]
 
     async def serve(self, *sites: Site) -> None:
-        """Set these, and wait until each is served by each worker."""
+        """Set these, and wait until each that should be is served by each worker."""
         self.workers.set(sites)
-        await self.until(lambda: self.listening == self.count and all(self.serving(each.key) for each in sites))
+        await self.until(
+            lambda: self.listening == self.count and all(self.serving(each.key) for each in sites if each.serve)
+        )
 
     @property
     def count(self) -> int:
@@ -99,20 +103,22 @@ async def answer(stream: trio.SocketStream) -> bytes:
 
 
 async def one_answer(stream: trio.SocketStream) -> bytes:
-    """One answer with a content-length, on a connection that stays."""
+    """One answer, on a connection that stays."""
     data = b""
     with trio.fail_after(_LONGEST_S):
-        while b"\r\n\r\n" not in data:
+        while not _whole(data):
             more = await stream.receive_some()
             assert more, f"cut off after {data!r}"
             data += more
-        head, _, body = data.partition(b"\r\n\r\n")
-        length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if b"content-length" in line)
-        while len(body) < length:
-            more = await stream.receive_some()
-            assert more, "cut off"
-            body += more
-    return head + b"\r\n\r\n" + body
+    return data
+
+
+def _whole(data: bytes) -> bool:
+    head, end, body = data.partition(b"\r\n\r\n")
+    if b"transfer-encoding: chunked" in head:
+        return body.endswith(b"0\r\n\r\n")
+    found = re.search(rb"content-length: (\d+)", head)
+    return bool(end) and found is not None and len(body) == int(found[1])
 
 
 OpenPool = Callable[..., AbstractAsyncContextManager[Pool]]
@@ -182,6 +188,46 @@ async def test_a_candidate_replaces_what_is_served(running: OpenPool, tmp_path: 
         before = await pool.get("shop.test")
         await pool.serve(site(new, "shop", 2))
         assert before != await pool.get("shop.test")
+
+
+async def test_releases_under_load_fail_no_request(running: OpenPool, tmp_path: Path) -> None:
+    hello, counter = checkout(tmp_path / "hello", "hello"), checkout(tmp_path / "counter", "counter")
+    served = 0
+    stop = trio.Event()
+
+    async def keep_alive(stream: trio.SocketStream) -> None:
+        nonlocal served
+        while not stop.is_set():
+            await ask(stream, "shop.test")
+            assert (await one_answer(stream)).startswith(b"HTTP/1.1 200")
+            served += 1
+
+    async def connect_anew() -> None:
+        nonlocal served
+        while not stop.is_set():
+            assert (await pool.get("shop.test")).startswith(b"HTTP/1.1 200")
+            served += 1
+
+    async with running(2) as pool:
+        old = site(hello, "shop", 1)
+        await pool.serve(old)
+        async with pool.connections(8) as streams, trio.open_nursery() as nursery:
+            for stream in streams:
+                nursery.start_soon(keep_alive, stream)
+            for _ in range(2):
+                nursery.start_soon(connect_anew)
+            for sequence in range(2, 12):
+                new = site(counter if sequence % 2 == 0 else hello, "shop", sequence, probe="/")
+                pool.workers.set([old, replace(new, serve=False)])
+                await pool.until(lambda key=new.key: SiteReady(key) in pool.events)  # type: ignore[misc]
+                await pool.serve(replace(old, serve=False), new)
+                old = new
+            await pool.serve(old)
+            stop.set()
+        assert served > 100
+        assert pool.workers.sites().keys() == {"shop@1.11"}
+        assert not [event for event in pool.events if not isinstance(event, SiteReady)]
+        await pool.until(lambda: pool.workers.sites()[old.key].ready == 2)
 
 
 async def test_a_killed_worker_costs_the_others_nothing(running: OpenPool, tmp_path: Path) -> None:
