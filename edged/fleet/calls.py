@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edged.errors import CallForbidden, RequestInvalid
+from edged.errors import CallForbidden, RecordInvalid, RequestInvalid
 from edged.fleet.names import check_app
 from edged.fleet.peer import Peer
 from edged.fleet.record import KINDS, Key
@@ -100,7 +100,7 @@ def arguments(peer: Peer, call: str, args: dict[str, Any]) -> dict[str, Any]:
     try:
         parsed = rule.parse(reader)
         reader.end()
-    except RegistryError as error:
+    except (RegistryError, RecordInvalid) as error:
         raise RequestInvalid(error.message) from None
     return parsed
 

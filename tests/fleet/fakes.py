@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import trio
-from trio.testing import memory_stream_pair
+from trio.testing import memory_stream_pair, wait_all_tasks_blocked
 
 from edged.errors import RequestInvalid
 from edged.fleet.certificate import Identity, make_identity
@@ -90,6 +90,15 @@ async def serving(
         served.server = await nursery.start(serve, listeners, who, lambda: served.anchors, lambda: hello, dispatch)
         yield served
         nursery.cancel_scope.cancel()
+
+
+async def settle() -> None:
+    """Until every task waits for time to pass, and no thread is at work for one: a clock may then be moved."""
+    while True:
+        await wait_all_tasks_blocked()
+        if trio.to_thread.current_default_thread_limiter().borrowed_tokens == 0:
+            return
+        await trio.lowlevel.checkpoint()
 
 
 def rng() -> random.Random:
