@@ -283,6 +283,7 @@ REPORT_RATE_WINDOW_S = 60.0  # that requests a second and latencies of a node's 
 REPORT_RATE_SAMPLE_COUNT_MAX = 64  # looks at the counts in that time
 REPORT_REFRESH_S = 2.0  # between two of them
 WATCH_LOOK_INTERVAL_S = 0.25  # how often a `watch` looks for news: as often as an eye on a progress bar
+WATCH_ASK_INTERVAL_S = 0.5  # how often a node that answers a `watch` asks its peers how far they are
 LOG_MERGE_LINE_COUNT_MAX = 256  # lines of all nodes that wait for whoever reads them; then those who send wait
 
 # --- a node.toml (edged.node) ---

@@ -60,6 +60,7 @@ class Agent:
     Args:
         deployments: by app, the newest that this node has accepted, removed ones included.
         region: of this node, as the fleet has it now.
+        domain: of the fleet: an app that names no host answers for one below it.
         fetch: see `Fetch`.
         pool: of workers.
         set_sites: told all sites whenever they change.
@@ -71,6 +72,7 @@ class Agent:
         *,
         deployments: Callable[[], Mapping[str, Deployment]],
         region: Callable[[], str],
+        domain: Callable[[], str],
         fetch: Fetch,
         releases: ReleaseStore,
         checkouts: Checkouts,
@@ -81,6 +83,7 @@ class Agent:
     ) -> None:
         self._deployments = deployments
         self._region = region
+        self._domain = domain
         self._fetch = fetch
         self._releases = releases
         self._checkouts = checkouts
@@ -208,7 +211,7 @@ class Agent:
             key=_key(app, deployment.version),
             app=app,
             folder=str(self._paths[placed.release]),
-            hosts=deployment.hosts,
+            hosts=deployment.hosts or hosts_below(self._domain(), app),
             limits=dict(deployment.limits),
             variables=dict(deployment.variables),
             state_folder=str(self._apps_folder / app),
@@ -246,6 +249,11 @@ class Agent:
         app, version = self._keys.get(key, (None, None))
         if app is not None and version is not None:
             self._rollouts[app].tell(make(version))
+
+
+def hosts_below(domain: str, app: str) -> tuple[str, ...]:
+    """What an app answers for that names no host."""
+    return (f"{app}.{domain}".lower(),) if domain else ()
 
 
 def _key(app: str, version: Version) -> str:

@@ -21,7 +21,7 @@ from edged.fleet.link import Link
 from edged.fleet.peer import Peer
 from edged.fleet.report import Board, NodeReport
 from edged.fleet.state import FleetState
-from edged.limits import LOG_MERGE_LINE_COUNT_MAX, WATCH_LOOK_INTERVAL_S
+from edged.limits import LOG_MERGE_LINE_COUNT_MAX, WATCH_ASK_INTERVAL_S, WATCH_LOOK_INTERVAL_S
 from edged.node.log_tail import LogLine, LogTail, Subscription
 from edged.node.status_view import Moment, RolloutView, rollout_views, status_view
 
@@ -44,6 +44,7 @@ class Answers:
         node: the name of this one.
         region: as the fleet has it now.
         own_report: this node's, as it is at the moment.
+        report_to: exchanges reports with a peer at once.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Answers:
         own_report: Callable[[], NodeReport],
         tail: LogTail,
         links: OpenLinks,
+        report_to: Callable[[Link], Awaitable[None]],
     ) -> None:
         self._node = node
         self._region = region
@@ -64,12 +66,22 @@ class Answers:
         self._own_report = own_report
         self._tail = tail
         self._links = links
+        self._report_to = report_to
         self._nursery: trio.Nursery | None = None
+        self._watchers = 0
+        self._watched = trio.Event()
 
     async def run(self) -> None:
         """Until cancelled, which ends all streams of lines."""
         async with trio.open_nursery() as self._nursery:
-            await trio.sleep_forever()
+            while True:
+                self._watched = trio.Event()
+                if not self._watchers:
+                    await self._watched.wait()
+                # Gossip would bring the news as well, some seconds later: too late for who looks at a progress bar.
+                for link in self._links.open():
+                    self._nursery.start_soon(self._ask, link)
+                await trio.sleep(WATCH_ASK_INTERVAL_S)
 
     def handlers(self) -> Mapping[str, Handler]:
         """For the dispatcher."""
@@ -86,12 +98,17 @@ class Answers:
     async def watch(self, _peer: Peer, app: str, sequence: int) -> Items:
         """How far each node is with a deployment, as it changes. Has no end of its own."""
         told: dict[str, RolloutView] = {}
-        while True:
-            for view in rollout_views(app, sequence, self._state.view, self._board, self._moment()):
-                if told.get(view.node) != view:
-                    told[view.node] = view
-                    yield view.as_plain()
-            await trio.sleep(WATCH_LOOK_INTERVAL_S)
+        self._watchers += 1
+        self._watched.set()
+        try:
+            while True:
+                for view in rollout_views(app, sequence, self._state.view, self._board, self._moment()):
+                    if told.get(view.node) != view:
+                        told[view.node] = view
+                        yield view.as_plain()
+                await trio.sleep(WATCH_LOOK_INTERVAL_S)
+        finally:
+            self._watchers -= 1
 
     async def logs(self, peer: Peer, app: str, tail: int, follow: bool) -> Items:
         """Lines of an app: the last ones, and if asked, those that come. A node is told this node's own; anybody else
@@ -109,6 +126,13 @@ class Answers:
                     yield line
             finally:
                 scope.cancel()
+
+    async def _ask(self, link: Link) -> None:
+        with trio.move_on_after(WATCH_ASK_INTERVAL_S):
+            try:
+                await self._report_to(link)
+            except EdgedError as error:
+                log.debug("watch.failed", peer=link.peer.name, reason=error.message)
 
     def _moment(self) -> Moment:
         now = trio.current_time()

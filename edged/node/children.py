@@ -24,7 +24,7 @@ from edged.node.backoff import Backoff
 
 log = structlog.get_logger()
 
-_READ_BYTES = 64 * 1024
+_READ_BYTES = 8 * 1024  # lines of one turn on the loop: some forty, for a third of a millisecond
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ class Child:
     async def _read(self, stream: trio.abc.ReceiveStream) -> None:
         lines = Lines()
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            async for data in stream:
+            while data := await stream.receive_some(_READ_BYTES):
                 for line in lines.feed(bytes(data)):
                     self._line(line)
         for line in lines.end():

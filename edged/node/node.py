@@ -168,6 +168,7 @@ class Node:
         self.agent = Agent(
             deployments=state.deployments,
             region=self._region,
+            domain=lambda: state.roster.domain if state.roster else "",
             fetch=self._fetch,
             releases=stores.releases,
             checkouts=stores.checkouts,
@@ -187,6 +188,7 @@ class Node:
             traffic=self.pool.traffic,
             storage=stores.chunks.statistics,
         )
+        self.gossip = Gossip(state, self.board, self.peers, self._report.make, rng=rng)
         self.answers = Answers(
             node=identity.name,
             region=self._region,
@@ -195,10 +197,10 @@ class Node:
             own_report=self._report.make,
             tail=tail,
             links=self.peers,
+            report_to=self.gossip.report_to,
         )
         calls = NodeCalls(state, stores.releases, stores.chunks, self.board, identity=identity, servable=servable)
         self._dispatcher = Dispatcher({**calls.handlers(), **self.answers.handlers()})
-        self.gossip = Gossip(state, self.board, self.peers, self._report.make, rng=rng)
         self._housekeeping = Housekeeping(
             chunks=stores.chunks,
             releases=stores.releases,
