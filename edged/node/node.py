@@ -38,7 +38,7 @@ from edged.fleet.fetch import Fetcher, Progress
 from edged.fleet.gossip import Gossip
 from edged.fleet.node_calls import NodeCalls
 from edged.fleet.peer import Peer
-from edged.fleet.report import Board
+from edged.fleet.report import Board, NodeReport
 from edged.fleet.servable import Servable
 from edged.fleet.server import Server
 from edged.fleet.session import Hello
@@ -199,8 +199,10 @@ class Node:
             links=self.peers,
             report_to=self.gossip.report_to,
         )
-        calls = NodeCalls(state, stores.releases, stores.chunks, self.board, identity=identity, servable=servable)
-        self._dispatcher = Dispatcher({**calls.handlers(), **self.answers.handlers()})
+        self._calls = NodeCalls(state, stores.releases, stores.chunks, self.board, identity=identity, servable=servable)
+        self._dispatcher = Dispatcher(
+            {**self._calls.handlers(), **self.answers.handlers(), "reports": self._answer_reports}
+        )
         self._housekeeping = Housekeeping(
             chunks=stores.chunks,
             releases=stores.releases,
@@ -313,6 +315,11 @@ class Node:
 
     async def _dispatch(self, peer: Peer, call: str, args: dict[str, Any]) -> Any:
         return await self._dispatcher(peer, call, args)
+
+    async def _answer_reports(self, peer: Peer, reports: Sequence[NodeReport]) -> dict[str, Any]:
+        """With our own as it is now: whoever asks may be watching a rollout."""
+        self.board.put(self._report.make(), trio.current_time())
+        return await self._calls.reports(peer, reports)
 
     def _region(self) -> str:
         node = own_node(self._state, self._identity)

@@ -12,7 +12,7 @@ import trio
 from edged.fleet.certificate import Identity, days_left
 from edged.fleet.report import AppReport, NodeReport, cut_alarms
 from edged.fleet.state import FleetState
-from edged.limits import REPORT_RATE_SAMPLE_COUNT_MAX, REPORT_RATE_WINDOW_S
+from edged.limits import REPORT_AGE_S_MAX, REPORT_RATE_SAMPLE_COUNT_MAX, REPORT_RATE_WINDOW_S
 from edged.node.pool_state import PoolStatistics
 from edged.worker.latency import Latency
 from edged.worker.report import Traffic
@@ -91,6 +91,7 @@ class OwnReport:
         self._storage: StoreStatistics | None = None
         self._rates = Rates()
         self._beat = 0
+        self._last: tuple[float, NodeReport] | None = None
 
     async def refresh(self) -> None:
         """Look at what takes a while, and at how many requests there were since."""
@@ -98,7 +99,14 @@ class OwnReport:
         self._storage = await trio.to_thread.run_sync(self._ask_storage)
 
     def make(self) -> NodeReport:
-        """The next report. Quick; on the loop."""
+        """The next report, or the last if that is hardly older. Quick; on the loop."""
+        if self._last is not None and trio.current_time() - self._last[0] < REPORT_AGE_S_MAX:
+            return self._last[1]
+        report = self._make()
+        self._last = trio.current_time(), report
+        return report
+
+    def _make(self) -> NodeReport:
         self._beat += 1
         roster, pool, storage, now = self._state.roster, self._pool(), self._storage, time.time()
         requests_s, p50_ms, p99_ms = self._rates.read()

@@ -18,6 +18,7 @@ from edged.fleet.deployment import Deployment
 from edged.fleet.report import AppReport, Board, NodeReport, Seen
 from edged.fleet.roster import Node, Roster
 from edged.fleet.view import View
+from edged.limits import REPORT_UP_S
 
 NodeState = Literal["up", "silent", "never"]
 AppState = Literal["live", "rolling", "failed", "unknown"]
@@ -191,7 +192,9 @@ def status_view(node: str, view: View, alarms: Sequence[Alarm], board: Board, mo
         regions=tuple(_region(name, [each for each in nodes if each.region == name]) for name in regions),
         nodes=nodes,
         apps=tuple(
-            _app(deployment, view, seen) for _, deployment in sorted(view.deployments.items()) if deployment.regions
+            _app(deployment, view, seen, moment)
+            for _, deployment in sorted(view.deployments.items())
+            if deployment.regions
         ),
         alarms=tuple(f"{alarm.subject}: {alarm.message} [{alarm.code}]" for alarm in alarms),
     )
@@ -208,7 +211,7 @@ def rollout_views(app: str, sequence: int, view: View, board: Board, moment: Mom
         if node.region in deployment.regions:
             heard = seen[node.name]
             report = _report_of(heard, app)
-            stage, code, message = _progress(heard, sequence, app)
+            stage, code, message = _progress(heard, sequence, app, moment)
             at = report or _NOTHING
             is_there = at.desired == sequence
             found.append(
@@ -283,14 +286,14 @@ def _node(node: Node, seen: Seen, own: NodeReport | None, moment: Moment) -> Nod
     )
 
 
-def _app(deployment: Deployment, view: View, seen: Mapping[str, Seen]) -> AppView:
+def _app(deployment: Deployment, view: View, seen: Mapping[str, Seen], moment: Moment) -> AppView:
     nodes = []
     for node in _in_order(view):
         heard = seen[node.name]
         report = _report_of(heard, deployment.app)
         if node.region not in deployment.regions and (report is None or not report.running):
             continue
-        stage, code, message = _progress(heard, deployment.sequence, deployment.app)
+        stage, code, message = _progress(heard, deployment.sequence, deployment.app, moment)
         at = report or _NOTHING
         nodes.append(
             AppNodeView(
@@ -334,9 +337,11 @@ def _report_of(seen: Seen, app: str) -> AppReport | None:
     return None if seen.report is None else seen.report.apps.get(app)
 
 
-def _progress(seen: Seen, sequence: int, app: str) -> tuple[Stage, str, str]:
+def _progress(seen: Seen, sequence: int, app: str, moment: Moment) -> tuple[Stage, str, str]:
     """How far a node is with that deployment, and why not further."""
     report = _report_of(seen, app)
+    if seen.state == "never" and moment.monotonic - seen.since <= REPORT_UP_S:
+        return "waiting", "", ""  # we have only just begun to listen
     if seen.state != "up":
         return "silent", "", ""
     if report is None or report.desired < sequence:
