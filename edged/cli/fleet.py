@@ -1,4 +1,4 @@
-"""`edged fleet`: who the fleet is made of. All of it happens in the operator's folder; nothing here needs a network."""
+"""`edged fleet`: who the fleet is made of. All but `publish` happens in the operator's folder alone."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from edged.cli.fleet_publish import publish
 from edged.cli.fleet_view import roster_as_json, show_roster
 from edged.cli.span import parse_span
 from edged.cli.with_fleet import json_option, print_json
@@ -47,6 +48,7 @@ def fleet() -> None:
     edged fleet init demo --region eu --region us
     edged fleet add-node n1 n1.crt --region eu --address 203.0.113.7:7400 -C demo
     edged fleet sign -C demo
+    edged fleet publish -C demo
     """
 
 
@@ -288,3 +290,6 @@ def show(folder: Path, *, as_json: bool) -> None:
     if draft.changes:
         click.echo("\nNot signed yet:")
         _show_changes(draft)
+
+
+fleet.add_command(publish)

@@ -182,6 +182,16 @@ class FleetFolder:
                 raise IdentityInvalid(error.message, remedy=remedy) from error
         return keys
 
+    def signed_after(self, version: int) -> list[tuple[int, bytes]]:
+        """Versions and signed records of the rosters after that one, oldest first."""
+        found = []
+        for path in (self.path / "rosters").glob("[0-9]*.bin"):
+            data = read_file(path, RECORD_BYTES_MAX)
+            roster = Roster.open(data)
+            if roster.version > version:
+                found.append((roster.version, data))
+        return sorted(found)
+
     # --- changing it ---
 
     def sign(self, draft: Draft, keys: Sequence[SigningKey], *, removals: int = 1) -> Roster:

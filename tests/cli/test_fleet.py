@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from edged import cli
+from edged.cli.fleet_publish import give
+from edged.errors import FleetFileMissing, UsageError
 from edged.fleet.certificate import load_identity
 from edged.fleet.folder import FleetFolder
 from edged.fleet.roster import Roster
@@ -73,7 +75,7 @@ def signed(folder: str = "demo") -> Roster:
 def with_nodes(shell: Shell, *names: str) -> None:
     for number, name in enumerate(names):
         shell.ok("keys", "create", name)
-        address = f"127.0.0.1:{7400 + number}"
+        address = f"{name}.example:{7400 + number}"
         shell.ok("fleet", "add-node", name, f"{name}.crt", "--region", "eu", "--address", address, "-C", "demo")
     shell.ok("fleet", "sign", "--yes", "-C", "demo")
 
@@ -254,7 +256,7 @@ def test_a_voucher_and_the_node_that_comes_with_it(shell: Shell) -> None:
     token = shell.ok(*words).out.strip()
     opened = open_voucher(parse_token(token)).voucher
     assert (opened.fleet, opened.node, opened.region, opened.address) == ("demo", "n2", "us", "h:2")
-    assert [seed.address for seed in opened.seeds] == ["127.0.0.1:7400"]
+    assert [seed.address for seed in opened.seeds] == ["n1.example:7400"]
     shape = shell.ok(*words, "--json", "-o", "voucher").json
     assert "token" not in shape
     assert stat.S_IMODE(Path("voucher").stat().st_mode) == 0o600
@@ -300,3 +302,25 @@ def test_an_error_as_json(shell: Shell) -> None:
     typed = shell("fleet", "show", "-C", "nowhere", "--json")
     assert typed.status == 66
     assert (typed.json["event"], typed.json["code"]) == ("error", "fleet.file-missing")
+
+
+async def test_publish(shell: Shell) -> None:
+    with_nodes(shell, "n1")
+    with_nodes(shell, "n2")
+    first, newest = (Path("demo", name).read_bytes() for name in ("rosters/000001.bin", "roster.bin"))
+    given: list[bytes] = []
+
+    async def call(name: str, **args: Any) -> Any:
+        if name == "roster":
+            return {"envelopes": [first]}
+        assert name == "put_record"
+        given.append(args["envelope"])
+        return {}
+
+    assert await give(call, FleetFolder(Path("demo"))) == [2, 3]
+    assert given[-1] == newest
+    shell.ok("fleet", "init", "other")
+    with pytest.raises(UsageError):
+        await give(call, FleetFolder(Path("other")))
+    with pytest.raises(FleetFileMissing):
+        await give(call, FleetFolder(Path("nowhere")))
