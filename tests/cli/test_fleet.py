@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from edged import cli
 from edged.cli.fleet_publish import give
@@ -304,7 +305,7 @@ def test_an_error_as_json(shell: Shell) -> None:
     assert (typed.json["event"], typed.json["code"]) == ("error", "fleet.file-missing")
 
 
-async def test_publish(shell: Shell) -> None:
+def test_publish(shell: Shell) -> None:
     with_nodes(shell, "n1")
     with_nodes(shell, "n2")
     first, newest = (Path("demo", name).read_bytes() for name in ("rosters/000001.bin", "roster.bin"))
@@ -317,10 +318,10 @@ async def test_publish(shell: Shell) -> None:
         given.append(args["envelope"])
         return {}
 
-    assert await give(call, FleetFolder(Path("demo"))) == [2, 3]
+    assert trio.run(give, call, FleetFolder(Path("demo"))) == [2, 3]
     assert given[-1] == newest
     shell.ok("fleet", "init", "other")
     with pytest.raises(UsageError):
-        await give(call, FleetFolder(Path("other")))
+        trio.run(give, call, FleetFolder(Path("other")))
     with pytest.raises(FleetFileMissing):
-        await give(call, FleetFolder(Path("nowhere")))
+        trio.run(give, call, FleetFolder(Path("nowhere")))
