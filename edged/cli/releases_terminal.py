@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edged.cli.status_terminal import print_whole
 from edged.cli.words import moment, short
 from edged.publish.history import Past
 from edged.readable import readable
@@ -30,4 +31,4 @@ def print_releases(found: Sequence[Past], console: Console | None = None) -> Non
             names,
             readable(past.deployment.message),
         )
-    console.print(table, soft_wrap=not console.is_terminal)
+    print_whole(table, console)

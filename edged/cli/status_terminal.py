@@ -17,6 +17,7 @@ from edged.publish.url import app_url
 from edged.readable import readable
 
 _GOOD, _WARNING, _BAD = ("✓", "green"), ("!", "yellow"), ("✗", "red")
+_FILE_COLUMNS = 10_000  # whatever reads a file or pipe folds no lines
 _APP_SIGNS = {"live": _GOOD, "rolling": ("↻", "cyan"), "failed": _BAD}
 
 
@@ -182,6 +183,14 @@ def _table(*titles: str, right: tuple[int, ...] = ()) -> Table:
     return table
 
 
+def print_whole(what: RenderableType, console: Console) -> None:
+    """Print tables; where there is no terminal, in lines as long as they need."""
+    if console.is_terminal:
+        console.print(what)
+    else:
+        console.print(what, width=_FILE_COLUMNS, crop=False)
+
+
 def _print(what: RenderableType, console: Console | None) -> None:
     console = Console(highlight=False) if console is None else console
-    console.print(what, soft_wrap=not console.is_terminal)
+    print_whole(what, console)

@@ -80,7 +80,12 @@ def run(work: Work[_T], *, fleet: str | None, own_signals: bool = False) -> _T:
     Args:
         own_signals: the work is told of Ctrl-C; else it simply ends.
     """
-    return trio.run(partial(_run, work, fleet, own_signals), restrict_keyboard_interrupt_to_checkpoints=True)
+    try:
+        return trio.run(partial(_run, work, fleet, own_signals), restrict_keyboard_interrupt_to_checkpoints=True)
+    except BaseExceptionGroup as group:
+        if group.subgroup(KeyboardInterrupt) is not None:
+            raise KeyboardInterrupt from None
+        raise
 
 
 def run_changing(work: Work[None], view: View, fleet: str | None) -> None:
@@ -95,12 +100,12 @@ async def _run(work: Work[_T], name: str | None, own_signals: bool) -> _T:
     store = _store()
     context = await trio.to_thread.run_sync(store.load, name)
     interrupts = Interrupts()
+    # Until there is a link, Ctrl-C ends the command at once: there is nothing yet that it could leave half-done.
     with plain_errors():
-        async with trio.open_nursery() as nursery:
+        async with open_fleet(context, store) as fleet, trio.open_nursery() as nursery:
             if own_signals:
                 await nursery.start(interrupts.receive)
-            async with open_fleet(context, store) as fleet:
-                result = await work(fleet, interrupts)
+            result = await work(fleet, interrupts)
             nursery.cancel_scope.cancel()
     return result
 

@@ -1,0 +1,103 @@
+"""What a person sees of a push."""
+
+from __future__ import annotations
+
+import io
+import re
+
+from rich.console import Console
+
+from edged.cli.push_terminal import PushView
+from edged.limits import MiB
+from edged.publish import event as events
+from edged.up.event import Building, Built
+
+DIGEST = "sha256:" + "ab" * 32
+
+
+def shown(*all_events: object, terminal: bool = False, width: int = 80) -> list[str]:
+    """The lines that are left on the screen, without colours."""
+    written = io.StringIO()
+    view = PushView(Console(file=written, force_terminal=terminal, width=width, highlight=False, _environ={}))
+    for event in all_events:
+        view.show(event)
+    view.close()
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.getvalue())
+    return [line.rstrip() for line in re.split(r"[\r\n]+", text) if line.strip()]
+
+
+def region(name: str, stage: str, *, live: int = 0, total: int = 1, done: int = 0, error: str = "") -> object:
+    return events.RegionChanged(name, stage, live, total, 0, done, 10 * MiB, 0, error)
+
+
+def a_push() -> tuple[object, ...]:
+    return (
+        Building("hello", "make"),
+        Built("hello", 2.0),
+        events.Packing("hello", 0, 37 * MiB),
+        events.Packed("hello", "1.0", DIGEST, 12, 37 * MiB, 280),
+        events.Connected("demo", "a", "a.example:7400"),
+        events.Uploading(0, 10 * MiB, 0, 27 * MiB),
+        events.Uploading(10 * MiB, 10 * MiB, 3 * MiB, 27 * MiB),
+        events.Published("hello", 4, DIGEST, ("eu", "us")),
+        region("eu", "waiting", total=2),
+        region("eu", "fetch", total=2, done=5 * MiB),
+        region("eu", "live", live=2, total=2),
+        region("us", "failed", error="b: GET / answered 500\x1b[2J"),
+        events.Finished("hello", 4, "http://hello.example/", {"eu": "live", "us": "failed"}, 1, 1, 1, 12.34),
+    )
+
+
+def test_plain_lines_where_there_is_no_terminal() -> None:
+    assert shown(*a_push()) == [
+        "  building hello  $ make",
+        "hello 1.0  abababababab  37.0 MiB",
+        "  to demo by a at a.example:7400",
+        "  uploaded: 3.0 MiB sent, 27.0 MiB saved",
+        "  published as sequence 4  release abababababab",
+        "  eu: waiting  0 of 2 nodes",
+        "  eu: fetch  5.0 MiB of 10.0 MiB",
+        "  eu: live  2 nodes",
+        "  us: failed  0 of 1 node",
+        "  ✗ us: b: GET / answered 500\\x1b[2J",
+        "  ✓ live in eu after 12.3 s",
+        "  http://hello.example/",
+    ]
+
+
+def test_bars_in_a_terminal() -> None:
+    lines = shown(*a_push(), terminal=True)
+    bars = [line for line in lines if "━" in line]
+    last = {line.split()[0]: line for line in bars}
+    assert set(last) == {"pack", "upload", "eu", "us"}
+    assert "✓ done" in last["upload"]
+    assert "3.0 MiB sent, 27.0 MiB saved" in last["upload"]
+    assert "✓ live" in last["eu"]
+    assert "✗ failed" in last["us"]
+    assert all(len(line) <= 80 for line in bars)
+    assert lines[-1] == "  http://hello.example/"
+
+
+def test_nothing_live_has_no_address() -> None:
+    finished = events.Finished("hello", 4, "http://hello.example/", {"eu": "failed"}, 1, 1, 1, 1.0)
+    assert shown(finished) == []
+
+
+def test_warnings_and_putting_back() -> None:
+    assert shown(
+        events.Warned("only in eu\x1b"),
+        events.PuttingBack("hello", 5, DIGEST),
+        events.PuttingBack("hello", 2, ""),
+        events.Published("hello", 6, "", ()),
+    ) == [
+        "  warning only in eu\\x1b",
+        "  interrupted sequence 5: release abababababab again",
+        "  interrupted sequence 2: the app is removed again",
+        "  published as sequence 6  removed",
+    ]
+
+
+def test_every_event_is_shown_by_somebody() -> None:
+    view = PushView(Console(file=io.StringIO()))
+    kinds = [value for value in vars(events).values() if isinstance(value, type) and issubclass(value, events.Event)]
+    assert set(view._shows) == {*kinds, Building, Built} - {events.Event}

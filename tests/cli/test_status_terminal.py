@@ -1,0 +1,108 @@
+"""What an operator sees of a fleet: at first glance what is wrong, without colours, in 80 columns."""
+
+from __future__ import annotations
+
+import copy
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from edged.cli.status_terminal import Screen, print_apps, print_status
+from edged.fleet.deployment import Deployment
+from edged.publish.fleet_view import parse_fleet_view
+from registry.digest import digest_of
+from tests.publish.fakes import NOW, FakeFleet, status
+
+DIGEST = digest_of(b"release")
+
+
+@pytest.fixture
+def shape(tmp_path: Path) -> dict[str, Any]:
+    fleet = FakeFleet(tmp_path, ("eu-central", "us-east", "ap-south"))
+    regions = dict.fromkeys(("eu-central", "us-east", "ap-south"), DIGEST)
+    apps = {
+        "shop": Deployment("demo", "shop", 1, 42, regions, ("shop.example.com",), issued=NOW),
+        "hello": Deployment("demo", "hello", 1, 3, {"eu-central": DIGEST}, issued=NOW),
+    }
+    return copy.deepcopy(status(fleet, apps))
+
+
+def lines(shape: dict[str, Any], width: int = 80, show: Any = print_status, terminal: bool = True) -> list[str]:
+    written = io.StringIO()
+    console = Console(
+        file=written, force_terminal=terminal, color_system=None, width=width, highlight=False, _environ={}
+    )
+    show(parse_fleet_view(shape), console)
+    return [line.rstrip() for line in written.getvalue().splitlines()]
+
+
+def test_all_well(shape: dict[str, Any]) -> None:
+    found = lines(shape)
+    assert found[0] == "demo  ✓ all well  3 regions, 3 of 3 nodes up, 2 apps"
+    assert "eu-central  a     ✓ up       4/4     12  2.0 ms  15 ms  350 d  50.0 GiB" in found
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_three_things_at_once(shape: dict[str, Any], width: int) -> None:
+    """A dead node, a region behind, a certificate about to expire."""
+    shape["nodes"][1].update(state="silent", heard_s=200.0)
+    shape["nodes"][0]["certificate_days"] = 12.3
+    shape["apps"][1]["nodes"][2].update(running=41, stage="compile")
+    shape["apps"][1]["state"] = "rolling"
+    found = lines(shape, width)
+    assert found[0] == "demo  ✗ 3 problems  3 regions, 2 of 3 nodes up, 2 apps"
+    top = " ".join(" ".join(found[:9]).split())
+    assert "✗ node b in us-east is dead: not heard of for 3 min" in top
+    assert "! region ap-south is behind with shop: it runs 41, should run 42" in top
+    assert "! the certificate of node a expires in 12 days" in top
+    table = "\n".join(found)
+    assert "✗ dead 3 min" in table
+    assert "! 12 d" in table
+    assert "↻ap-south@41" in table
+    assert all(len(line) <= width for line in found)
+
+
+def test_a_dead_node_s_numbers_are_not_shown(shape: dict[str, Any]) -> None:
+    shape["nodes"][1].update(state="silent", heard_s=200.0)
+    (row,) = [line for line in lines(shape) if line.startswith("us-east")]
+    assert row.split() == ["us-east", "b", "✗", "dead", "3", "min", "-", "-", "-", "-", "350", "d", "50.0", "GiB"]
+
+
+def test_text_of_strangers(shape: dict[str, Any]) -> None:
+    shape["apps"][0]["nodes"][0].update(stage="failed", running=2, error_message="\x1b[2J[bold]x\nnext")
+    shape["alarms"] = ["\x1b]0;title\x07"]
+    text = "\n".join(lines(shape, 200))
+    assert "\\x1b[2J[bold]x\\nnext" in text
+    assert "\x1b]0" not in text
+
+
+def test_many_problems(shape: dict[str, Any]) -> None:
+    shape["alarms"] = [f"alarm {number}" for number in range(30)]
+    found = lines(shape)
+    assert found[0].startswith("demo  ✗ 30 problems")
+    assert any("and 18 more" in line for line in found)
+
+
+def test_lines_are_whole_where_there_is_no_terminal(shape: dict[str, Any]) -> None:
+    shape["apps"][1]["hosts"] = ["a-very-long-name-of-a-host.somewhere.far.away.example.com"]
+    assert any(shape["apps"][1]["hosts"][0] in line for line in lines(shape, terminal=False))
+
+
+def test_apps(shape: dict[str, Any]) -> None:
+    found = lines(shape, show=print_apps)
+    assert found[1].split() == ["hello", "✓", "live", "3", "http://hello.edged.localhost:8080/", "1", "region"]
+    assert found[2].split() == ["shop", "✓", "live", "42", "http://shop.example.com:8080/", "3", "regions"]
+    shape["apps"] = []
+    assert lines(shape, show=print_apps) == ["no apps yet: `edged push` brings the first one"]
+    assert "no apps yet" in lines(shape)
+
+
+def test_watching_shows_the_newest_in_place_of_the_one_before(shape: dict[str, Any]) -> None:
+    written = io.StringIO()
+    screen = Screen(Console(file=written, force_terminal=True, width=80, highlight=False, _environ={}))
+    screen.show(parse_fleet_view(shape))
+    screen.show(parse_fleet_view(shape))
+    assert written.getvalue().count("\x1b[2J") == 2
