@@ -185,10 +185,9 @@ def _table(*titles: str, right: tuple[int, ...] = ()) -> Table:
 
 def print_whole(what: RenderableType, console: Console) -> None:
     """Print tables; where there is no terminal, in lines as long as they need."""
-    if console.is_terminal:
-        console.print(what)
-    else:
-        console.print(what, width=_FILE_COLUMNS, crop=False)
+    if not console.is_terminal:
+        console.width = _FILE_COLUMNS
+    console.print(what)
 
 
 def _print(what: RenderableType, console: Console | None) -> None:
