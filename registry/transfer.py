@@ -2,7 +2,7 @@
 
     chunks wanted ─┐                        ┌─> asks(now)        what to ask of whom
     add_source ────┴─> Transfer <─ took ────┤
-                          ^                 ├─> expire(now)      asks that came to nothing: cancel them
+                          ^                 ├─> dropped          who is asked no more: cancel what it was asked
                           └── delivered / failed / lacks         └─> wake_s(now)      when to look again
 
 The nearest sources are asked, a few at once, each with a window of bytes that it has not delivered yet. A source that
@@ -108,7 +108,7 @@ class Transfer:
         self._drop(name, reason)
 
     def asks(self, now: float) -> list[Ask]:
-        """What to ask now. Each is answered with `delivered`, `lacks` or `failed`, or ends in `expire`."""
+        """What to ask now. Each ends with `delivered`, `lacks` or `failed`, or when its source is in `dropped`."""
         asks: list[Ask] = []
         for source in self._active():
             while (chunk := self._next_for(source, now)) is not None:
@@ -148,14 +148,11 @@ class Transfer:
         """
         self._drop(source, f"{fault}: {detail}")
 
-    def expire(self, now: float) -> list[Ask]:
-        """Drop sources that owe something and delivered nothing for `TRANSFER_STALL_S`; returns what they owed."""
-        owed: list[Ask] = []
+    def expire(self, now: float) -> None:
+        """Drop sources that owe something and have delivered nothing for `TRANSFER_STALL_S`."""
         for source in list(self._sources.values()):
             if source.asked and now - source.progress_at >= TRANSFER_STALL_S:
-                owed += [Ask(source.name, chunk) for chunk in source.asked.values()]
                 self._drop(source.name, f"stalled: nothing for {TRANSFER_STALL_S:g} s")
-        return owed
 
     def wake_s(self, now: float) -> float | None:
         """Seconds until `asks` or `expire` may have something without anything happening; None for never."""

@@ -110,7 +110,10 @@ def _before_hello(error: LinkError, address: str) -> LinkError:
     """In TLS 1.3 the client is done before the server has looked at its certificate: a refusal comes after."""
     if type(error) is not LinkError:
         return error
-    return PeerUntrusted(f"{address} closed the connection when it had seen our certificate")
+    return PeerUntrusted(
+        f"{address} closed the connection when it had seen our certificate",
+        remedy="See that it is in the roster of that node and has not expired, or close other links of yours.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from registry.digest import Digest
 from registry.errors import BlobMismatch, FrameInvalid, RegistryError, ReleaseMissing
 from registry.rate import TokenBucket
 from registry.release_store import ReleaseStore, StoredRelease, open_release
-from registry.transfer import Ask, Fault, Transfer
+from registry.transfer import Ask, Transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +194,10 @@ class _Transferring:
             while not self._transfer.is_done and self._failure is None:
                 self._look_around()
                 now = trio.current_time()
-                for owed in self._transfer.expire(now):
-                    self._scopes[owed].cancel()
+                self._transfer.expire(now)
+                for ask, scope in self._scopes.items():
+                    if ask.source in self._transfer.dropped:
+                        scope.cancel()  # somebody else is asked
                 for ask in self._transfer.asks(now):
                     self._scopes[ask] = scope = trio.CancelScope()
                     nursery.start_soon(self._ask, ask, self._links[ask.source], scope)
@@ -236,23 +238,16 @@ class _Transferring:
             if error.code == "fleet.not-here":
                 self._transfer.lacks(ask.source, digest, trio.current_time())
             else:
-                self._drop(ask.source, "broke", error)
+                self._transfer.failed(ask.source, "broke", error.message)
         except LinkError as error:
-            self._drop(ask.source, "broke", error)
+            self._transfer.failed(ask.source, "broke", error.message)
         except (FrameInvalid, BlobMismatch) as error:
-            self._drop(ask.source, "lied", error)
+            self._transfer.failed(ask.source, "lied", error.message)
         except RegistryError as error:
             self._failure = error
         finally:
             del self._scopes[ask]
             self._news.set()
-
-    def _drop(self, source: str, fault: Fault, error: EdgedError | RegistryError) -> None:
-        """The source is asked no more, and what it was asked is not waited for."""
-        self._transfer.failed(source, fault, error.message)
-        for ask, scope in self._scopes.items():
-            if ask.source == source:
-                scope.cancel()
 
 
 def _open(answer: object, digest: Digest, verify: Callable[[StoredRelease], None]) -> StoredRelease:

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from edged.errors import LinkError, PeerUntrusted, ProtocolError, TlsError
-from edged.fleet.certificate import Identity
+from edged.fleet.certificate import Identity, public_key
 from edged.fleet.peer import ANYONE, Anchors, Peer
 
 ALPN = "edged/1"
@@ -100,15 +100,14 @@ def _context(protocol: int, identity: Identity | None, anchors: Anchors) -> ssl.
 
 def _load(context: ssl.SSLContext, identity: Identity) -> None:
     """ssl reads keys from files only. A pipe is one that leaves nothing on a disk."""
+    if public_key(identity.certificate) != identity.key.public:
+        raise TlsError(f"the certificate and key of {identity.name} are not a pair")
+    certificate = x509.load_der_x509_certificate(identity.certificate).public_bytes(Encoding.PEM)
+    private = identity.key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     try:
-        certificate = x509.load_der_x509_certificate(identity.certificate).public_bytes(Encoding.PEM)
-        private = identity.key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         with _pipe(certificate) as chain, _pipe(private) as key:
             context.load_cert_chain(chain, key, password=_refuse_password)
-    except (ssl.SSLError, ValueError) as error:
-        reason = getattr(error, "reason", None) or "not DER"
-        raise TlsError(f"the certificate and key of {identity.name} are not a pair: {reason}") from None
-    except OSError as error:
+    except (ssl.SSLError, OSError) as error:
         raise TlsError(f"the certificate of {identity.name} cannot be loaded: {error.strerror}") from None
 
 

@@ -9,13 +9,20 @@ from contextlib import AsyncExitStack
 import pytest
 import trio
 
-from edged.errors import LinkError, PeerUntrusted, ProtocolError, RemoteError
-from edged.fleet.certificate import make_identity
+from edged.errors import LinkError, PeerUntrusted, ProtocolError, RemoteError, TlsError
+from edged.fleet.certificate import Identity, make_identity
 from edged.fleet.client import connect
 from edged.fleet.peer import ANYONE, Anchors, Peer
+from edged.fleet.server import Server
 from edged.fleet.session import Hello
 from edged.fleet.tls import ALPN
-from edged.limits import LINK_ANYONE_COUNT_MAX, LINK_ANYONE_S_MAX, LINK_HANDSHAKE_TIMEOUT_S, LINK_PER_PEER_MAX
+from edged.limits import (
+    LINK_ANYONE_COUNT_MAX,
+    LINK_ANYONE_S_MAX,
+    LINK_HANDSHAKE_TIMEOUT_S,
+    LINK_PER_ADDRESS_MAX,
+    LINK_PER_PEER_MAX,
+)
 from tests.fleet.fakes import HELLO, anchors_of, identity, nodes, peer_of, serving, table
 
 ONE, TWO, STRANGER = identity("one"), identity("two"), identity("stranger")
@@ -219,3 +226,32 @@ def test_anchors() -> None:
     first = Anchors([(ONE.certificate, peer_of(ONE)), (ONE.certificate, peer_of(ONE, "key"))])
     assert [peer.kind for peer in first.nodes] == ["node"]
     assert ANYONE.kind == "anyone"
+
+
+async def test_connections_of_one_address_at_the_limit_and_over() -> None:
+    async with serving(ONE, nodes(ONE)) as served:
+        host, port = served.address.split(":")
+        streams = [await trio.open_tcp_stream(host, int(port)) for _ in range(LINK_PER_ADDRESS_MAX + 1)]
+        assert await streams[-1].receive_some() == b""
+        assert served.server.statistics().connections == LINK_PER_ADDRESS_MAX
+        assert served.server.statistics().refused == 1
+        for stream in streams:
+            await stream.aclose()
+
+
+async def test_a_key_that_is_not_the_certificates() -> None:
+    mixed = Identity("mixed", ONE.certificate, TWO.key)
+    with pytest.raises(TlsError, match="not a pair"):
+        async with connect("127.0.0.1:1", mixed, nodes(ONE), hello=HELLO):
+            pass
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with trio.open_nursery() as nursery:
+        server = Server(mixed, lambda: nodes(ONE), lambda: HELLO, WHO)
+        with pytest.raises(TlsError, match="not a pair"):
+            await nursery.start(server.run, listeners)
+    await listeners[0].aclose()
+
+
+def test_no_key_in_a_repr() -> None:
+    assert ONE.key.private.private_bytes_raw().hex() not in repr(ONE)
+    assert "PRIVATE" not in repr(ONE)
