@@ -8,10 +8,10 @@ A `Table` names every site. The worker finds out by itself what is new, what sta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Literal
 
-from edged.worker.wire import Wire, parse_record
+from edged.worker.wire import Wire, as_wire, parse_record
 
 LogLevel = Literal["debug", "info", "warning"]
 
@@ -93,7 +93,7 @@ class Table:
 
 
 def settings_wire(settings: Settings) -> Wire:
-    return asdict(settings)
+    return as_wire(settings)
 
 
 def parse_settings(value: object) -> Settings:
@@ -104,7 +104,7 @@ def parse_settings(value: object) -> Settings:
 
 
 def table_wire(table: Table) -> Wire:
-    return asdict(table)
+    return as_wire(table)
 
 
 def parse_table(value: object) -> Table:

@@ -27,6 +27,22 @@ _LENGTH_BYTES = 4
 _INT_MAX = 2**63 - 1
 
 
+def as_wire(record: object) -> Wire:
+    """A record as maps, lists and scalars. `dataclasses.asdict` copies what it finds, and views of maps cannot be."""
+    wire: Wire = _plain(record)
+    return wire
+
+
+def _plain(value: object) -> Any:
+    if is_dataclass(value):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return value
+
+
 def broken(what: str) -> ControlError:
     return ControlError(f"a control connection carries what it should not: {what}")
 

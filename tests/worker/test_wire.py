@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import msgpack
@@ -36,7 +37,16 @@ from edged.worker.wire import FrameDecoder, encode_frame
 
 SETTINGS = Settings(3, "/cache", {"memory_bytes_max": 65536, "cpu_s_max": 0.5}, "/config", ("loopback",), "debug")
 SITE = Site(
-    "shop@1.2", "shop", "/folder", ("shop.test", "*"), {"cpu_s_max": 1}, {"key": "v"}, "/state", True, False, "/"
+    "shop@1.2",
+    "shop",
+    "/folder",
+    ("shop.test", "*"),
+    MappingProxyType({"cpu_s_max": 1}),  # as a deployment has them
+    MappingProxyType({"key": "v"}),
+    "/state",
+    True,
+    False,
+    "/",
 )
 TABLE = Table(7, (SITE, replace(SITE, key="blog@1.1")), (CertificateFiles(("a.test",), "/crt", "/key"),), 2)
 LATENCY = Latency([(3, 1), (100, 7)])
