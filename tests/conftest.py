@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.guests import build
 from tests.services import (
@@ -20,6 +21,10 @@ from tests.services import (
 )
 
 GuestPath = Callable[[str], Path]
+
+# No test asserts on time, and a machine may be busy.
+settings.register_profile("edged", deadline=None)
+settings.load_profile("edged")
 
 
 @pytest.fixture(scope="session")
