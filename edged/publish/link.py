@@ -6,12 +6,13 @@ Whatever a publisher calls may be called twice, so what a node did not answer is
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from typing import Any, Protocol, Self
 
 import trio
 
 from edged.errors import FleetUnreachable, LinkError
+from edged.nursery import plain_errors
 
 
 class Items(Protocol):
@@ -46,10 +47,11 @@ class Link:
         address: of the node that is asked at the moment, "" before the first call.
     """
 
-    def __init__(self, addresses: tuple[str, ...], connect: Connect, stack: AsyncExitStack) -> None:
+    def __init__(self, addresses: tuple[str, ...], connect: Connect, nursery: trio.Nursery) -> None:
         self._left = list(addresses)
         self._connect = connect
-        self._stack = stack
+        self._nursery = nursery
+        self._closing = trio.Event()
         self._client: Client | None = None
         self._connecting = trio.Lock()
         self._reasons: list[str] = []
@@ -103,15 +105,28 @@ class Link:
                     raise FleetUnreachable("\n".join(["no node of the fleet answers", *self._reasons]))
                 self.address = self._left.pop(0)
                 try:
-                    self._client = await self._stack.enter_async_context(self._connect(self.address))
+                    self._client = await self._nursery.start(self._hold, self.address)
                 except LinkError as lost:
-                    self._reasons.append(f"{self.address}: {lost.message}")
+                    self._reasons.append(self._reason(lost))
             return self._client
+
+    async def _hold(self, address: str, task_status: trio.TaskStatus[Client]) -> None:
+        """A connection is held by a task of its own: whoever needed it first may be cancelled while others go on."""
+        async with self._connect(address) as client:
+            task_status.started(client)
+            await self._closing.wait()
+
+    def close(self) -> None:
+        """End all connections."""
+        self._closing.set()
 
     def _drop(self, client: Client, lost: LinkError) -> None:
         if self._client is client:  # else another call noticed first
             self._client = None
-            self._reasons.append(f"{self.address}: {lost.message}")
+            self._reasons.append(self._reason(lost))
+
+    def _reason(self, lost: LinkError) -> str:
+        return lost.message if self.address in lost.message else f"{self.address}: {lost.message}"
 
 
 @asynccontextmanager
@@ -121,5 +136,8 @@ async def open_link(addresses: tuple[str, ...], connect: Connect) -> AsyncIterat
     Args:
         addresses: tried in this order.
     """
-    async with AsyncExitStack() as stack:
-        yield Link(addresses, connect, stack)
+    with plain_errors():
+        async with trio.open_nursery() as nursery:
+            link = Link(addresses, connect, nursery)
+            yield link
+            link.close()
