@@ -6,7 +6,7 @@ The wire is left out: a call is parsed and allowed as on a node, and answered by
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from edged.fleet.state import FleetState
 from edged.fleet.store import RecordStore
 from edged.limits import MiB
 from edged.publish.event import Event
-from edged.publish.link import Client, Link
+from edged.publish.link import Client, open_link
 from edged.publish.push import Package
 from edged.publish.signer import Signer
 from registry.chunk_store import ChunkStore
@@ -99,7 +99,8 @@ class FakeFleet:
             if node is None or node.is_down:
                 raise LinkError("nobody there")
             node.connections += 1
-            yield FakeClient(node, self._peer(identity))
+            async with trio.open_nursery():  # as a real connection has one
+                yield FakeClient(node, self._peer(identity))
 
         return connect
 
@@ -352,7 +353,3 @@ class Shown(list[Event]):
 
     def last(self, kind: type[Event]) -> Any:
         return [event for event in self if isinstance(event, kind)][-1]
-
-
-def link_of(fleet: FakeFleet, stack: Any, identity: Identity | None = None) -> Link:
-    return Link(fleet.addresses, fleet.connect_as(identity or fleet.ada), stack)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +45,7 @@ class Publisher:
 
     async def push(self, package: Package | None = None, timeout_s: float = 300, **wish: Any) -> events.Finished:
         package = package or self.fleet.package()
-        async with AsyncExitStack() as stack:
-            link = link_of(self.fleet, stack, self.signer.identity)
+        async with link_of(self.fleet, self.signer.identity) as link:
             push = Push(
                 link,
                 self.signer,
@@ -247,6 +245,15 @@ async def test_a_region_that_takes_too_long(fleet: FakeFleet, autojump_clock: Mo
     with pytest.raises(RolloutUnfinished, match=r"not live yet in us \(fetch\)"):
         await Publisher(fleet).push(timeout_s=60)
     assert fleet.first.head() is not None
+
+
+async def test_a_node_that_goes_away_while_a_region_takes_too_long(fleet: FakeFleet, autojump_clock: MockClock) -> None:
+    fleet.first.lose = {"watch": 0}
+    second = fleet.nodes[fleet.addresses[1]]
+    second.rollout = on_its_way
+    with pytest.raises(RolloutUnfinished):
+        await Publisher(fleet).push(timeout_s=60)
+    assert "watch" in second.calls
 
 
 async def test_a_region_whose_nodes_are_silent(fleet: FakeFleet) -> None:
