@@ -14,7 +14,7 @@ import math
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
-from typing import Any, Self
+from typing import Any
 
 import structlog
 import trio
@@ -36,6 +36,7 @@ from edged.fleet.session_event import (
     PongReceived,
     RequestReceived,
 )
+from edged.fleet.stream import Reply, Stream
 from edged.limits import (
     LINK_CALL_TIMEOUT_S,
     LINK_OUTBOX_BYTES_MAX,
@@ -43,7 +44,6 @@ from edged.limits import (
     LINK_READ_BYTES,
     LINK_SILENCE_S_MAX,
     LINK_WRITE_TIMEOUT_S,
-    STREAM_WINDOW,
 )
 from registry.errors import RegistryError
 
@@ -56,86 +56,6 @@ Dispatch = Callable[[Peer, str, dict[str, Any]], Awaitable[Any]]
 async def refuse_all(_peer: Peer, call: str, _args: dict[str, Any]) -> Any:
     """The dispatch of an end that answers nothing."""
     raise RequestInvalid(f"{call!r} is not answered here")
-
-
-class Stream:
-    """The items of a streamed answer, as they come. Made by `Link.stream`; asks when its first item is wanted.
-
-    Use `contextlib.aclosing` where it may be left before its end: the other end is then told to stop. It reads ahead by
-    `STREAM_WINDOW` items at most.
-    """
-
-    __slots__ = ("_args", "_call", "_end", "_items", "_link", "_news", "_number", "_taken")
-
-    def __init__(self, link: Link, call: str, args: dict[str, Any]) -> None:
-        self._link = link
-        self._call = call
-        self._args = args
-        self._number: int | None = None
-        self._items: deque[Any] = deque()
-        self._taken = 0
-        self._end: EdgedError | EndReceived | None = None
-        self._news = trio.Event()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Any:
-        """The next item.
-
-        Raises:
-            RemoteError: the other end failed.
-            LinkError: the link broke.
-        """
-        if self._number is None:
-            self._number = await self._link._ask(self._call, self._args, self)
-        while not self._items:
-            if isinstance(self._end, EdgedError):
-                raise self._end
-            if self._end is not None:
-                raise StopAsyncIteration
-            self._news = trio.Event()
-            await self._news.wait()
-        item = self._items.popleft()
-        self._taken += 1
-        if self._taken >= STREAM_WINDOW // 2:
-            self._link._took(self._number, self._taken)
-            self._taken = 0
-        return item
-
-    async def aclose(self) -> None:
-        """No more of it; returns at once."""
-        self.cancel()
-
-    def cancel(self) -> None:
-        """No more of it. May be called at any time, and twice."""
-        if self._number is not None and self._end is None:
-            self._link._cancel(self._number)
-        if self._end is None:
-            self._end = LinkError(f"the stream of {self._call} was closed")
-        self._items.clear()
-        self._news.set()
-
-    def _put(self, event: ItemReceived | EndReceived | EdgedError) -> None:
-        if isinstance(event, ItemReceived):
-            self._items.append(event.value)
-        elif self._end is None:
-            self._end = event
-        self._news.set()
-
-
-class _Reply:
-    """What a call waits for."""
-
-    __slots__ = ("came", "value")
-
-    def __init__(self) -> None:
-        self.came = trio.Event()
-        self.value: Any = None
-
-    def _put(self, value: Any) -> None:
-        self.value = value
-        self.came.set()
 
 
 class Link:
@@ -166,7 +86,7 @@ class Link:
         self._outbox_bytes = 0
         self._outbox_news = trio.Event()
         self._outbox_room = trio.Event()
-        self._waiting: dict[int, Stream | _Reply] = {}
+        self._waiting: dict[int, Stream | Reply] = {}
         self._requests: dict[int, trio.CancelScope] = {}
         self._windows: dict[int, trio.Event] = {}
         self._slot = trio.Event()
@@ -208,11 +128,11 @@ class Link:
             LinkError: no answer: the link broke, or the time is over.
             ProtocolError: the arguments do not fit into a frame.
         """
-        reply = _Reply()
+        reply = Reply()
         number: int | None = None
         try:
             with trio.move_on_after(timeout_s):
-                number = await self._ask(name, args, reply)
+                number = await self.ask(name, args, reply)
                 await reply.came.wait()
                 if isinstance(reply.value, EdgedError):
                     raise reply.value
@@ -220,13 +140,14 @@ class Link:
             raise LinkError(f"{self.address} did not answer {name} within {timeout_s:g} s")
         finally:
             if number is not None and not reply.came.is_set():
-                self._cancel(number)
+                self.cancel(number)
 
     def stream(self, name: str, /, **args: Any) -> Stream:
         """Call what answers with a stream; see `Stream`."""
         return Stream(self, name, args)
 
-    async def _ask(self, name: str, args: dict[str, Any], waiting: Stream | _Reply) -> int:
+    async def ask(self, name: str, args: dict[str, Any], waiting: Stream | Reply) -> int:
+        """Send a request, whose answers go to `waiting`; see `edged.fleet.stream.Asker`."""
         await self._ready.wait()
         while self.reason is None and not (self._session.may_ask and self._has_room):
             # Whoever is woken looks again: another may have been first.
@@ -239,11 +160,13 @@ class Link:
         self._put(data)
         return number
 
-    def _cancel(self, number: int) -> None:
+    def cancel(self, number: int) -> None:
+        """Nobody waits for the answers of that request any more."""
         if self._waiting.pop(number, None) is not None and self.reason is None:
             self._put(self._session.cancel(number))
 
-    def _took(self, number: int, count: int) -> None:
+    def took(self, number: int, count: int) -> None:
+        """So many items of that request were taken."""
         if number in self._waiting and self.reason is None:
             self._put(self._session.took(number, count))
 
@@ -279,7 +202,7 @@ class Link:
             self.reason = LinkError(f"the link to {self.address} was closed")
         waiting, self._waiting = self._waiting, {}
         for one in waiting.values():
-            one._put(self.reason)
+            one.put(self.reason)
         for event in (self._ready, self._slot, self._outbox_room, self._ended):
             event.set()
 
@@ -318,13 +241,13 @@ class Link:
                 if event.id in self._windows:
                     self._windows[event.id].set()
             case AnswerReceived():
-                self._waiting.pop(event.id)._put(event.value)
+                self._waiting.pop(event.id).put(event.value)
             case ErrorReceived():
-                self._waiting.pop(event.id)._put(event.error)
+                self._waiting.pop(event.id).put(event.error)
             case EndReceived():
-                self._waiting.pop(event.id)._put(event)
+                self._waiting.pop(event.id).put(event)
             case ItemReceived():
-                self._waiting[event.id]._put(event)
+                self._waiting[event.id].put(event)
             case PingReceived():
                 if self._has_room:  # who takes nothing needs no pong
                     self._put(event.data)

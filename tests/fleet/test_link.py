@@ -12,9 +12,10 @@ from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from edged.errors import CallForbidden, LinkError, ProtocolError, RemoteError
 from edged.fleet.frame import FrameReader, encode_frame
-from edged.fleet.link import Link, Stream
+from edged.fleet.link import Link
 from edged.fleet.peer import Peer
 from edged.fleet.session import Session
+from edged.fleet.stream import Stream
 from edged.limits import (
     FRAME_BYTES_MAX,
     LINK_OUTBOX_BYTES_MAX,
