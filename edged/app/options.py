@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from edged.host.initial_state import InitialState
@@ -39,6 +40,7 @@ class LoadOptions:
         providers: of values that `variables` does not have.
         runtime_config: of the operator.
         networks_allowed: that guests may reach, besides those of the runtime config.
+        networks_closed: that they never reach, whatever anybody allows.
         initial: put into the app's state before anything runs.
         state_folder: where stores and databases are kept; None for an app whose stores are not there.
         log_folder: also write guests' output to files there.
@@ -54,6 +56,7 @@ class LoadOptions:
     providers: Sequence[Provider] = ()
     runtime_config: RuntimeConfig = field(default_factory=RuntimeConfig)
     networks_allowed: Sequence[NetworkName] = ()
+    networks_closed: Sequence[IPv4Network | IPv6Network] = ()
     initial: InitialState = field(default_factory=InitialState)
     state_folder: Path | None = None
     log_folder: Path | None = None

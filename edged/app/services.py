@@ -145,7 +145,7 @@ async def open_services(
         remote.close()
         raise
     refusals = Refusals(app)
-    gate = configured_gate(config.outbound_networking, allowed=options.networks_allowed)
+    gate = configured_gate(config.outbound_networking, allowed=options.networks_allowed, closed=options.networks_closed)
     room = Room(config.outbound_networking.max_total_connections)
     dialer = Dialer(gate, refused=refusals.by_address, has_room=room.has_room)
     http = HttpClient(

@@ -61,6 +61,7 @@ class Agent:
         deployments: by app, the newest that this node has accepted, removed ones included.
         region: of this node, as the fleet has it now.
         domain: of the fleet: an app that names no host answers for one below it.
+        networks_closed: that no guest reaches.
         fetch: see `Fetch`.
         pool: of workers.
         set_sites: told all sites whenever they change.
@@ -73,6 +74,7 @@ class Agent:
         deployments: Callable[[], Mapping[str, Deployment]],
         region: Callable[[], str],
         domain: Callable[[], str],
+        networks_closed: Callable[[], tuple[str, ...]],
         fetch: Fetch,
         releases: ReleaseStore,
         checkouts: Checkouts,
@@ -84,6 +86,7 @@ class Agent:
         self._deployments = deployments
         self._region = region
         self._domain = domain
+        self._networks_closed = networks_closed
         self._fetch = fetch
         self._releases = releases
         self._checkouts = checkouts
@@ -217,6 +220,7 @@ class Agent:
             state_folder=str(self._apps_folder / app),
             serve=placed.serve,
             probe=deployment.probe,
+            networks_closed=self._networks_closed(),
         )
 
     async def _hand_out(self) -> None:

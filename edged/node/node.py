@@ -19,9 +19,11 @@ import random
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from functools import partial
 from importlib.metadata import version
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import structlog
@@ -169,6 +171,7 @@ class Node:
             deployments=state.deployments,
             region=self._region,
             domain=lambda: state.roster.domain if state.roster else "",
+            networks_closed=lambda: closed_networks(state.view),
             fetch=self._fetch,
             releases=stores.releases,
             checkouts=stores.checkouts,
@@ -369,6 +372,20 @@ class Node:
     def _hand_out(self) -> None:
         if self._sites is not None:
             self.pool.set(self._sites, _certificates(self.config))
+
+
+def closed_networks(view: View) -> tuple[str, ...]:
+    """Where no guest has any business: the prefixes that the fleet announces, and the addresses of its nodes.
+
+    A name in place of an address is not looked up, and loopback is everybody's: a fleet on one machine has it.
+    """
+    found = set(view.roster.prefixes if view.roster else ())
+    for node in view.nodes:
+        with suppress(ValueError):
+            address = ip_address(node.address.rpartition(":")[0].strip("[]"))
+            if not address.is_loopback:
+                found.add(str(ip_network(address)))
+    return tuple(sorted(found))
 
 
 _FIELDS = tuple(each.name for each in fields(NodeConfig) if each.name not in ("certificates", "lines"))

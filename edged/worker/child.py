@@ -16,6 +16,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import structlog
@@ -226,6 +227,7 @@ class _Process:
             variables=site.variables,
             state_folder=Path(site.state_folder) if site.state_folder else None,
             limits=limits_of(site.limits, self._usual, self._worker.engine.pool),
+            networks_closed=tuple(map(ip_network, site.networks_closed)),
         )
 
     def _changed(self) -> None:

@@ -272,7 +272,7 @@ def _differs(old: Site, new: Site) -> bool:
 
 
 def _kept(site: Site) -> Site:
-    return replace(site, hosts=(), serve=False, held=False, probe="")
+    return replace(site, hosts=(), serve=False, held=False, probe="", networks_closed=())
 
 
 def _name_of(site: Site) -> str:

@@ -53,6 +53,7 @@ class Site:
         serve: to be served as soon as it can; else it is a candidate, loaded and probed.
         held: another worker loads it first; not yet to be loaded.
         probe: a path that a candidate must answer with a status below 500; "" for none.
+        networks_closed: that its guests never reach: the fleet's prefixes and nodes. Holds from its next load on.
     """
 
     key: str
@@ -65,6 +66,7 @@ class Site:
     serve: bool = False
     held: bool = False
     probe: str = ""
+    networks_closed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
