@@ -110,6 +110,8 @@ class PushView:
         if live:
             where = listed(live)
             self._print(Text.assemble(("  ✓ live", "green"), f" in {where} after {event.seconds:.1f} s"))
+        if not event.regions:
+            self._print(Text.assemble(("  ✓ ", "green"), f"{event.app} is in no region any more"))
         if live and event.url:
             self._print(Text())
             self._print(Text.assemble("  ", (event.url, "bold")))

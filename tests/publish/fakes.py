@@ -6,7 +6,7 @@ The wire is left out: a call is parsed and allowed as on a node, and answered by
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from edged.fleet.state import FleetState
 from edged.fleet.store import RecordStore
 from edged.limits import MiB
 from edged.publish.event import Event
-from edged.publish.link import Client, open_link
+from edged.publish.link import Client
 from edged.publish.push import Package
 from edged.publish.signer import Signer
 from registry.chunk_store import ChunkStore

@@ -24,9 +24,10 @@ from edged.errors import (
 from edged.publish import event as events
 from edged.publish.deployments import Wish
 from edged.publish.interrupts import Interrupts
+from edged.publish.link import open_link
 from edged.publish.push import Package, Push
 from edged.publish.signer import Signer
-from tests.publish.fakes import NOW, FakeFleet, Shown, link_of, progress
+from tests.publish.fakes import NOW, FakeFleet, Shown, progress
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ class Publisher:
 
     async def push(self, package: Package | None = None, timeout_s: float = 300, **wish: Any) -> events.Finished:
         package = package or self.fleet.package()
-        async with link_of(self.fleet, self.signer.identity) as link:
+        async with open_link(self.fleet.addresses, self.fleet.connect_as(self.signer.identity)) as link:
             push = Push(
                 link,
                 self.signer,
