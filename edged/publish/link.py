@@ -103,11 +103,13 @@ class Link:
             while self._client is None:
                 if not self._left:
                     raise FleetUnreachable("\n".join(["no node of the fleet answers", *self._reasons]))
-                self.address = self._left.pop(0)
+                # Who is cancelled on the way has not tried this one: others may.
+                self.address = self._left[0]
                 try:
                     self._client = await self._nursery.start(self._hold, self.address)
                 except LinkError as lost:
                     self._reasons.append(self._reason(lost))
+                del self._left[0]
             return self._client
 
     async def _hold(self, address: str, task_status: trio.TaskStatus[Client]) -> None:
