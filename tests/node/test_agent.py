@@ -1,0 +1,274 @@
+"""The agent: every app for itself, what is on disk first, and what workers are told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from edged.errors import HostTaken, ReleaseUnavailable, VariablesUnavailable
+from edged.fleet.deployment import Deployment
+from edged.limits import POOL_LOOK_INTERVAL_S, ROLLOUT_WATCH_S
+from edged.node.agent import Agent, hosts_below
+from edged.node.app_rollout import Moved
+from edged.node.pool_event import SiteFailed, SiteReady, WorkerCrashed
+from edged.node.pool_state import SiteSummary
+from edged.node.rollout_store import RolloutStore
+from edged.worker.report import Failure, Traffic
+from edged.worker.table import Site
+from registry.checkout import Checkouts
+from registry.chunk_store import ChunkStore
+from registry.digest import Digest
+from registry.dsse import sign
+from registry.keys import SigningKey
+from registry.release import RELEASE_TYPE, Entry, Release
+from registry.release_store import ReleaseStore
+
+KEY = SigningKey.generate()
+
+
+class Node:
+    """An agent with a real disk, and peers and workers that do as they are told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.chunks = ChunkStore(folder / "registry", 10 * 1024 * 1024, reserve_bytes=0)
+        self.releases = ReleaseStore(folder / "registry", self.chunks)
+        self.deployed: dict[str, Deployment] = {}
+        self.fetched: list[Digest] = []
+        self.unavailable: set[Digest] = set()
+        self.sites: Sequence[Site] = ()
+        self.handed_out = 0
+        self.pool = FakePool()
+        self.agent = Agent(
+            deployments=lambda: self.deployed,
+            region=lambda: "eu",
+            domain=lambda: "demo.localhost",
+            networks_closed=lambda: ("203.0.113.0/24",),
+            fetch=self.fetch,
+            releases=self.releases,
+            checkouts=Checkouts(folder / "checkouts", self.chunks),
+            store=RolloutStore(folder / "rollouts"),
+            pool=self.pool,
+            set_sites=self.set_sites,
+            apps_folder=folder / "apps",
+        )
+
+    def put(self, app: str, text: bytes) -> Digest:
+        blob = self.chunks.put_file(BytesIO(text))
+        release = Release(app, "1", (Entry("spin.toml", blob),), {})
+        return self.releases.put(sign(RELEASE_TYPE, release.encode(), KEY).encode())
+
+    def deploy(self, app: str, sequence: int, *, region: str = "eu", hosts: tuple[str, ...] = ()) -> Deployment:
+        release = self.put(app, b"%s %d" % (app.encode(), sequence))
+        self.deployed[app] = each = Deployment("demo", app, 1, sequence, {region: release}, hosts=hosts)
+        self.agent.refresh()
+        return each
+
+    async def fetch(self, app: str, release: Digest, moved: Callable[[Moved], None]) -> None:
+        self.fetched.append(release)
+        if release in self.unavailable:
+            raise ReleaseUnavailable("no peer has it")
+        moved(Moved(1, 1, 0))
+
+    def set_sites(self, sites: Sequence[Site]) -> None:
+        self.sites = sites
+        self.handed_out += 1
+
+    def sites_of(self, app: str) -> list[tuple[str, bool]]:
+        return [(site.key, site.serve) for site in self.sites if site.app == app]
+
+
+class FakePool:
+    """Says of sites what it was told to."""
+
+    def __init__(self) -> None:
+        self.summaries: dict[str, SiteSummary] = {}
+
+    def sites(self) -> Mapping[str, SiteSummary]:
+        return self.summaries
+
+    def ready(self, key: str, traffic: Traffic | None = None) -> None:
+        self.summaries[key] = SiteSummary("ready", 1, 1, None, None, traffic or Traffic())
+
+
+@asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[Node]:
+    node = Node(folder)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(node.agent.run)
+        yield node
+        nursery.cancel_scope.cancel()
+
+
+async def settle() -> None:
+    """Until nothing moves but what waits for time to pass; threads included."""
+    limiter = trio.to_thread.current_default_thread_limiter()
+    while True:
+        await trio.testing.wait_all_tasks_blocked()
+        if not limiter.borrowed_tokens:
+            return
+        await trio.to_thread.run_sync(list)
+
+
+async def pass_time(clock: trio.testing.MockClock, seconds: float) -> None:
+    while seconds > 0:
+        clock.jump(min(seconds, POOL_LOOK_INTERVAL_S))
+        seconds -= POOL_LOOK_INTERVAL_S
+        await settle()
+
+
+async def bring(node: Node, app: str, sequence: int) -> None:
+    node.deploy(app, sequence)
+    await settle()
+    node.agent.emit(SiteReady(f"{app}@1.{sequence}"))
+    await settle()
+
+
+async def test_a_deployment_becomes_a_site(tmp_path: Path, mock_clock: trio.testing.MockClock) -> None:
+    async with running(tmp_path) as node:
+        node.deploy("shop", 1, hosts=("shop.example",))
+        await settle()
+        (site,) = node.sites
+        assert (site.key, site.app, site.hosts, site.serve) == ("shop@1.1", "shop", ("shop.example",), False)
+        assert (Path(site.folder) / "spin.toml").read_bytes() == b"shop 1"
+        assert site.state_folder == str(tmp_path / "apps" / "shop")
+        assert site.networks_closed == ("203.0.113.0/24",)
+        node.agent.emit(SiteReady("shop@1.1"))
+        await settle()
+        assert node.sites_of("shop") == [("shop@1.1", True)]
+        assert node.agent.reports()["shop"].stage == "live"
+        assert node.agent.releases() == {node.deployed["shop"].regions["eu"]}
+
+
+async def test_what_is_for_another_region_is_not_even_fetched(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    async with running(tmp_path) as node:
+        node.deploy("shop", 1, region="us")
+        await settle()
+        assert (node.fetched, list(node.sites), node.agent.reports()) == ([], [], {})
+
+
+async def test_an_app_without_hosts_answers_below_the_domain(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    async with running(tmp_path) as node:
+        node.deploy("Shop", 1)
+        await settle()
+        assert node.sites[0].hosts == ("shop.demo.localhost",)
+    assert hosts_below("", "shop") == ()
+
+
+async def test_a_start_serves_what_is_on_disk(tmp_path: Path, mock_clock: trio.testing.MockClock) -> None:
+    async with running(tmp_path) as node:
+        await bring(node, "shop", 1)
+        await bring(node, "blog", 1)
+        await pass_time(mock_clock, ROLLOUT_WATCH_S + 1)
+    async with running(tmp_path) as node:  # it has no records, and no peers
+        await settle()
+        assert [(site.key, site.serve) for site in node.sites] == [("blog@1.1", True), ("shop@1.1", True)]
+        assert (node.fetched, node.handed_out) == ([], 1)
+
+
+async def test_one_app_that_fails_touches_no_other(tmp_path: Path, mock_clock: trio.testing.MockClock) -> None:
+    async with running(tmp_path) as node:
+        await bring(node, "shop", 1)
+        node.unavailable.add(node.put("blog", b"blog 1"))
+        node.deploy("blog", 1)
+        node.deploy("broken", 1)
+        await settle()
+        failure = Failure("component.invalid", "no component", "build it again")
+        node.agent.emit(SiteFailed("broken@1.1", 0, failure))
+        await bring(node, "shop", 2)
+        reports = node.agent.reports()
+        assert {app: report.stage for app, report in reports.items()} == {
+            "blog": "fetch",
+            "broken": "failed",
+            "shop": "live",
+        }
+        assert (reports["blog"].error_code, reports["broken"].error_code) == (
+            ReleaseUnavailable.code,
+            "component.invalid",
+        )
+        assert node.sites_of("shop") == [("shop@1.2", True), ("shop@1.1", False)]
+
+
+async def test_of_two_apps_the_one_that_has_the_host_keeps_it(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    async with running(tmp_path) as node:
+        await bring(node, "shop", 1)
+        node.deploy("a-thief", 1, hosts=("shop.demo.localhost",))
+        await settle()
+        assert [site.app for site in node.sites] == ["shop", "a-thief"]  # who is served claims first
+        node.agent.emit(SiteFailed("a-thief@1.1", 0, Failure.of(HostTaken("it belongs to shop"))))
+        await settle()
+        assert node.agent.reports()["a-thief"].error_code == HostTaken.code
+        assert [site.app for site in node.sites] == ["shop"]
+
+
+async def test_somebody_elses_fault_is_not_the_releases(tmp_path: Path, mock_clock: trio.testing.MockClock) -> None:
+    async with running(tmp_path) as node:
+        node.deploy("shop", 1)
+        await settle()
+        node.agent.emit(SiteFailed("shop@1.1", 0, Failure.of(VariablesUnavailable("the vault is away"))))
+        await settle()
+        assert node.sites_of("shop") == []
+        await pass_time(mock_clock, 2)
+        assert node.sites_of("shop") == [("shop@1.1", False)]
+
+
+@pytest.mark.parametrize("loading", ["", "shop@1.2"])
+async def test_workers_that_crash_bring_the_old_release_back(
+    loading: str, tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    async with running(tmp_path) as node:
+        await bring(node, "shop", 1)
+        await bring(node, "shop", 2)
+        for worker in (0, 1):
+            node.agent.emit(WorkerCrashed(worker, "signal SIGSEGV", () if loading else ("shop@1.2",), loading))
+        await settle()
+        assert node.sites_of("shop") == [("shop@1.1", True)]
+        assert node.agent.reports()["shop"].stage == "reverted"
+
+
+async def test_requests_that_fail_bring_the_old_release_back(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    async with running(tmp_path) as node:
+        await bring(node, "shop", 1)
+        node.pool.ready("shop@1.1", Traffic(served=100, failed=100))
+        await pass_time(mock_clock, 2 * POOL_LOOK_INTERVAL_S)
+        await bring(node, "shop", 2)
+        node.pool.ready("shop@1.2", Traffic(served=4, failed=4))
+        await pass_time(mock_clock, 2 * POOL_LOOK_INTERVAL_S)
+        assert node.agent.reports()["shop"].failures == 4
+        assert node.sites_of("shop")[0] == ("shop@1.2", True)
+        node.pool.ready("shop@1.2", Traffic(served=4, failed=5))
+        await pass_time(mock_clock, 2 * POOL_LOOK_INTERVAL_S)
+        assert node.sites_of("shop") == [("shop@1.1", True)]
+
+
+async def test_an_event_that_was_missed_is_seen_at_the_next_look(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    async with running(tmp_path) as node:
+        node.deploy("shop", 1)
+        await settle()
+        node.pool.ready("shop@1.1")
+        await pass_time(mock_clock, 2 * POOL_LOOK_INTERVAL_S)
+        assert node.sites_of("shop") == [("shop@1.1", True)]
+
+
+async def test_an_app_that_was_removed_is_let_go(tmp_path: Path, mock_clock: trio.testing.MockClock) -> None:
+    async with running(tmp_path) as node:
+        await bring(node, "shop", 1)
+        node.deployed["shop"] = Deployment("demo", "shop", 1, 2, {})
+        node.agent.refresh()
+        await settle()
+        assert (list(node.sites), node.agent.reports(), node.agent.releases()) == ([], {}, set())
