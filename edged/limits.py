@@ -281,6 +281,7 @@ SCRUB_INTERVAL_S = 0.25  # between two chunks that are read to see whether they 
 
 REPORT_RATE_WINDOW_S = 60.0  # that requests a second and latencies of a node's report speak of
 REPORT_RATE_SAMPLE_COUNT_MAX = 64  # looks at the counts in that time
+CATCH_UP_LOOK_S = 0.1  # how often a node that has just started looks whether a peer can be asked
 REPORT_AGE_S_MAX = 0.2  # how old a node's report may be when a peer asks: each takes a look at all sites of all workers
 REPORT_REFRESH_S = 2.0  # between two of them
 WATCH_LOOK_INTERVAL_S = 0.25  # how often a `watch` looks for news: as often as an eye on a progress bar

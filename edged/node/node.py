@@ -47,7 +47,7 @@ from edged.fleet.session import Hello
 from edged.fleet.state import FleetState
 from edged.fleet.view import Record, View
 from edged.http.bind import bind
-from edged.limits import REPORT_REFRESH_S
+from edged.limits import CATCH_UP_LOOK_S, REPORT_REFRESH_S
 from edged.node.agent import Agent
 from edged.node.answers import Answers
 from edged.node.app_rollout import Moved
@@ -233,6 +233,7 @@ class Node:
                 await nursery.start(self.server.run, listeners)
                 nursery.start_soon(self.peers.run)
                 nursery.start_soon(self.gossip.run)
+                nursery.start_soon(self._catch_up)
                 nursery.start_soon(self.answers.run)
                 nursery.start_soon(self._housekeeping.run)
                 await self.pool.wait_until(lambda pool: pool.statistics().workers_ready > 0)
@@ -307,6 +308,18 @@ class Node:
     async def _keep_workers(self, scope: trio.CancelScope) -> None:
         await self.pool.run()
         scope.cancel()  # they were stopped, and have ended
+
+    async def _catch_up(self) -> None:
+        """Ask the first peer that answers for all there is: a node that was away, or is new, does not wait its turn."""
+        while not self.peers.open():
+            await trio.sleep(CATCH_UP_LOOK_S)
+        for link in self.peers.open():
+            try:
+                await self.gossip.report_to(link)
+                await self.gossip.compare_with(link)
+                return
+            except EdgedError as error:
+                log.debug("node.not-caught-up", peer=link.peer.name, reason=error.message)
 
     async def _refresh_report(self) -> None:
         while True:
