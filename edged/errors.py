@@ -835,6 +835,14 @@ class FleetFileError(EdgedError):
     default_remedy = "Check the permissions and the disk."
 
 
+class DemoFailed(EdgedError):
+    """A node of `edged fleet demo` ended before it was ready."""
+
+    code = "fleet.demo-failed"
+    exit_status = 70
+    default_remedy = "See what its log says."
+
+
 class RemovalUnconfirmed(EdgedError):
     """A roster that removes more nodes and keys than one, without saying how many."""
 

@@ -1,4 +1,4 @@
-"""`edged fleet`: who the fleet is made of. All but `publish` happens in the operator's folder alone."""
+"""`edged fleet`: who the fleet is made of. All but `publish` and `demo` happens in the operator's folder alone."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from edged.cli.fleet_demo import demo
 from edged.cli.fleet_publish import publish
 from edged.cli.fleet_view import roster_as_json, show_roster
 from edged.cli.span import parse_span
@@ -293,3 +294,4 @@ def show(folder: Path, *, as_json: bool) -> None:
 
 
 fleet.add_command(publish)
+fleet.add_command(demo)
