@@ -311,15 +311,15 @@ class Node:
 
     async def _catch_up(self) -> None:
         """Ask the first peer that answers for all there is: a node that was away, or is new, does not wait its turn."""
-        while not self.peers.open():
+        while True:
+            for link in self.peers.open():
+                try:
+                    await self.gossip.report_to(link)
+                    await self.gossip.compare_with(link)
+                    return
+                except EdgedError as error:
+                    log.debug("node.not-caught-up", peer=link.peer.name, reason=error.message)
             await trio.sleep(CATCH_UP_LOOK_S)
-        for link in self.peers.open():
-            try:
-                await self.gossip.report_to(link)
-                await self.gossip.compare_with(link)
-                return
-            except EdgedError as error:
-                log.debug("node.not-caught-up", peer=link.peer.name, reason=error.message)
 
     async def _refresh_report(self) -> None:
         while True:
