@@ -270,7 +270,9 @@ class OciInvalid(RegistryError):
 
     code = "registry.oci-invalid"
     exit_status = 65
-    default_remedy = "Push the image again with `spin registry push`; if it stays so, its registry is broken or hostile."
+    default_remedy = (
+        "Push the image again with `spin registry push`; if it stays so, its registry is broken or hostile."
+    )
 
 
 class OciUnsupported(RegistryError):

@@ -69,7 +69,9 @@ RELEASE_COUNT_MAX = 10_000  # in one store: 200 apps with 50 releases each
 
 # --- images of other registries (registry.oci) ---
 
-OCI_MANIFEST_BYTES_MAX = 4 * MiB  # an image or an index: what the distribution specification has registries take at least
+OCI_MANIFEST_BYTES_MAX = (
+    4 * MiB
+)  # an image or an index: what registries take at least (distribution-spec)
 OCI_LAYER_COUNT_MAX = 1_000  # of one image: Spin makes 500 at most
 OCI_LOCKED_APP_BYTES_MAX = 16 * MiB  # 50 000 files with their digests take 9
 OCI_JSON_DEPTH_MAX = 32  # maps and arrays inside each other; a real one has 6
@@ -78,10 +80,11 @@ OCI_FILE_COUNT_MAX = 50_000  # of all components: as many as edged mounts
 OCI_INLINE_BYTES_MAX = 64 * KiB  # one file inside the locked app; Spin puts up to 128 bytes there
 OCI_APP_BYTES_MAX = 4 * GiB  # all files of an app on disk, and all that one archive may unpack to
 OCI_ARCHIVE_MEMBER_COUNT_MAX = 200_000  # files and folders of one archive
-OCI_ARCHIVE_HEADER_BYTES_MAX = 64 * KiB  # an extended header: the longest path of Linux has 4 KiB
+OCI_ARCHIVE_HEADER_BYTES_MAX = 4 * KiB  # a header with a long name: the longest path of Linux
 OCI_TOKEN_BYTES_MAX = 256 * KiB  # an answer with a token; real ones have 4 KiB
 OCI_REDIRECT_COUNT_MAX = 5  # for one request: a registry needs one
 OCI_READ_TIMEOUT_S = 30.0  # between two pieces, and for a connection
+OCI_MANIFEST_TIMEOUT_S = 120.0  # a manifest with the token for it: 4 MiB at 300 kbit/s
 OCI_BLOB_TIMEOUT_S = 1_800.0  # one layer: 4 GiB at 20 Mbit/s
 OCI_PARALLEL_COUNT = 4  # layers fetched at once
 

@@ -20,13 +20,6 @@ from registry.limits import OCI_APP_BYTES_MAX, OCI_ARCHIVE_HEADER_BYTES_MAX, OCI
 from registry.paths import check_path
 
 _READ_BYTES = 1 << 20
-_HEADERS = (
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
-)
 _FILES = (tarfile.REGTYPE, tarfile.AREGTYPE)
 
 
@@ -60,6 +53,8 @@ def extract(archive: Path, wanted: Collection[Digest], folder: Path) -> frozense
                 pass
     except (tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError) as error:
         raise OciInvalid(f"an archive is not tar in gzip: {error}") from None
+    except RecursionError:  # tarfile calls itself for each header that another follows
+        raise OciInvalid("an archive has names for names") from None
     except OSError as error:  # gzip.BadGzipFile is one
         raise OciInvalid(f"an archive cannot be read: {error}") from None
     finally:
@@ -68,16 +63,20 @@ def extract(archive: Path, wanted: Collection[Digest], folder: Path) -> frozense
 
 
 class _Member(tarfile.TarInfo):
-    """Refuses a member before anything of it is read: tarfile would read a header of whatever length it claims."""
+    """Refuses a member before anything of it is read: tarfile would read a header of whatever length it claims.
+
+    Of the headers that extend others only GNU's long names are taken, which is what Spin writes. Those of POSIX (pax)
+    have tarfile search texts in quadratic time (CVE-2024-6232) and keep maps of sparse files of any length.
+    """
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         member = super().frombuf(buf, encoding, errors)
-        if member.type in _HEADERS:
+        if member.type == tarfile.GNUTYPE_LONGNAME:
             if not 0 <= member.size <= OCI_ARCHIVE_HEADER_BYTES_MAX:
                 raise OciInvalid(f"an archive has a header of more than {OCI_ARCHIVE_HEADER_BYTES_MAX} bytes")
         elif member.type not in (*_FILES, tarfile.DIRTYPE):
-            raise OciInvalid("an archive has something else than files and folders: a link, a device, a sparse file")
+            raise OciInvalid("an archive has something else than files and folders: a link, a device, a pax header")
         return member
 
 

@@ -42,7 +42,8 @@ def parse_challenge(headers: Iterable[str]) -> Challenge | None:
         scheme, _, rest = header.strip().partition(" ")
         if len(header) > _CHARS_MAX or scheme.lower() not in ("bearer", "basic"):
             continue
-        items = [item for item in parse_http_list(rest) if "=" in item]
+        # The standard library stumbles over `name=` without a value.
+        items = [item for item in parse_http_list(rest) if item.partition("=")[2]]
         parameters = {name.lower(): value for name, value in parse_keqv_list(items).items()}
         found.setdefault(scheme.lower(), Challenge(scheme.lower(), parameters))
     return found.get("bearer") or found.get("basic")

@@ -21,6 +21,7 @@ from registry.digest import digest_of
 from registry.errors import OciDenied, OciInvalid, OciMissing, OciRedirectRefused, OciUnavailable, RegistryError
 from registry.limits import (
     OCI_MANIFEST_BYTES_MAX,
+    OCI_MANIFEST_TIMEOUT_S,
     OCI_READ_TIMEOUT_S,
     OCI_REDIRECT_COUNT_MAX,
     OCI_TOKEN_BYTES_MAX,
@@ -117,7 +118,10 @@ class RegistryImage:
             if len(data) > OCI_MANIFEST_BYTES_MAX:
                 raise OciInvalid(f"the manifest of {self._reference} has more than {OCI_MANIFEST_BYTES_MAX} bytes")
 
-        await self._get(f"manifests/{wanted or self._reference.tag}", take, accept=_ACCEPT)
+        with trio.move_on_after(OCI_MANIFEST_TIMEOUT_S) as scope:
+            await self._get(f"manifests/{wanted or self._reference.tag}", take, accept=_ACCEPT)
+        if scope.cancelled_caught:
+            raise OciUnavailable(f"{self._reference.host} gave no manifest within {OCI_MANIFEST_TIMEOUT_S:g} s")
         if wanted is not None and digest_of(bytes(data)) != wanted:
             raise OciInvalid(f"the manifest {wanted} has other bytes than its digest says")
         return bytes(data)
@@ -218,8 +222,8 @@ class RegistryImage:
             raise refusal
         try:
             addresses = await self._resolve(host)
-        except OSError as error:
-            raise OciUnavailable(f"{host} has no address") from error
+        except (OSError, UnicodeError) as error:  # UnicodeError: labels that no name has
+            raise OciUnavailable(f"{host[:260]!r} has no address") from error
         # Between this look and the connection a name may change; the certificate then has to be of that name still.
         if not addresses or not all(map(_is_public, addresses)):
             raise refusal
@@ -236,8 +240,21 @@ def _is_public(text: str) -> bool:
     except ValueError:
         return False
     if isinstance(address, ipaddress.IPv6Address):
-        address = address.ipv4_mapped or address
+        inner = address.ipv4_mapped or (ipaddress.IPv4Address(address.packed[-4:]) if address in _NAT64 else None)
+        if inner is None:
+            return address.is_global and address in _UNICAST and not any(address in network for network in _CARRIERS)
+        address = inner
     return address.is_global and not address.is_multicast
+
+
+_UNICAST: Final = ipaddress.IPv6Network(
+    "2000::/3"
+)  # what IANA has given out; is_global is true of all the rest
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the way to IPv4 of a network that has none itself
+_CARRIERS: Final = tuple(
+    # With an IPv4 address somewhere inside, or for documentation: Teredo and others, 6to4 (RFC 3056), RFC 9637.
+    map(ipaddress.IPv6Network, ("2001::/23", "2002::/16", "3fff::/20"))
+)
 
 
 async def _all_of(response: httpx.Response, take: Take) -> None:

@@ -10,7 +10,7 @@ from typing import BinaryIO, Protocol
 import trio
 
 from registry.digest import Digest, digest_of
-from registry.errors import OciFolderUnusable, OciInvalid
+from registry.errors import OciFolderUnusable, OciInvalid, OciUnavailable
 from registry.limits import OCI_BLOB_TIMEOUT_S
 from registry.oci.manifest import Descriptor, Manifest, parse_manifest
 
@@ -144,4 +144,4 @@ async def _read(image: Image, descriptor: Descriptor, take: Take) -> None:
     with trio.move_on_after(OCI_BLOB_TIMEOUT_S) as scope:
         await image.read(descriptor, take)
     if scope.cancelled_caught:
-        raise OciInvalid(f"{descriptor.digest} did not arrive within {OCI_BLOB_TIMEOUT_S:g} s", remedy="Try again.")
+        raise OciUnavailable(f"{descriptor.digest} did not arrive within {OCI_BLOB_TIMEOUT_S:g} s")

@@ -82,9 +82,9 @@ def _open(path: Path) -> tuple[BinaryIO, int]:
     return file, status.st_size
 
 
-def _piece(file: BinaryIO) -> bytes:
+def _piece(file: BinaryIO, count: int = _READ_BYTES) -> bytes:
     try:
-        return file.read(_READ_BYTES)
+        return file.read(count)
     except OSError as error:
         raise OciInvalid(f"{file.name} cannot be read: {error.strerror}") from error
 
@@ -94,4 +94,4 @@ def _small(path: Path, bytes_max: int) -> bytes:
     with file:
         if size > bytes_max:
             raise OciInvalid(f"{path} has {size} bytes, of {bytes_max} that it may")
-        return file.read(bytes_max)
+        return _piece(file, bytes_max)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import tarfile
 from pathlib import Path
 
@@ -50,13 +49,26 @@ def test_members_are_found_by_digest(tmp_path: Path, names: tuple[str, str]) -> 
     assert extracted(tmp_path, data) == {hex_of(digest_of(A)): A, hex_of(digest_of(B)): B}
 
 
-def test_pax_headers(tmp_path: Path) -> None:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz", format=tarfile.PAX_FORMAT) as tar:
-        info = tarfile.TarInfo("ü" * 100)
-        info.size = len(A)
-        tar.addfile(info, io.BytesIO(A))
-    assert extracted(tmp_path, out.getvalue()) == {hex_of(digest_of(A)): A}
+def blocks(info: tarfile.TarInfo, content: bytes = b"") -> bytes:
+    """A header that says what it says, and some content in whole blocks."""
+    return info.tobuf(tarfile.GNU_FORMAT) + content + bytes(-len(content) % tarfile.BLOCKSIZE)
+
+
+SPARSE = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"
+
+
+@pytest.mark.parametrize("type_", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGLINK])
+@pytest.mark.parametrize("content", [b"1" * 60_000, SPARSE, b"11 path=a\n"], ids=["digits", "sparse", "honest"])
+def test_headers_that_spin_does_not_write(tmp_path: Path, type_: bytes, content: bytes) -> None:
+    data = blocks(member("x", type_, size=len(content)), content) + blocks(member("a"), b"9\n" + b"1\n" * 18)
+    assert "something else" in refused(tmp_path, gzip.compress(data))
+
+
+def test_a_name_for_a_name_for_a_name(tmp_path: Path) -> None:
+    name = blocks(member("x", tarfile.GNUTYPE_LONGNAME, size=2), b"a\0")
+    assert extracted(tmp_path, gzip.compress(name * 2 + blocks(member("b")) + bytes(1024))) == {}
+    (tmp_path / "over").mkdir()
+    assert "names for names" in refused(tmp_path / "over", gzip.compress(name * 2_000 + blocks(member("b"))))
 
 
 @pytest.mark.parametrize(

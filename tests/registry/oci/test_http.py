@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+import trio.testing
 
 from registry.digest import Digest
 from registry.errors import (
@@ -18,9 +19,9 @@ from registry.errors import (
     OciUnavailable,
     RegistryError,
 )
-from registry.limits import OCI_MANIFEST_BYTES_MAX, OCI_REDIRECT_COUNT_MAX, OCI_TOKEN_BYTES_MAX
+from registry.limits import OCI_MANIFEST_BYTES_MAX, OCI_READ_TIMEOUT_S, OCI_REDIRECT_COUNT_MAX, OCI_TOKEN_BYTES_MAX
 from registry.oci.challenge import Credentials
-from registry.oci.http import open_registry
+from registry.oci.http import open_registry, resolve_host
 from registry.oci.reference import Reference, parse_reference
 from registry.oci.spin import import_app
 from tests.registry.oci.images import MANIFEST, Built, described, shop
@@ -213,6 +214,19 @@ SURPRISES = [
     "https://registry.internal/",
     "https://both.example.com/",
     "https://169.254.169.254/latest/",
+    "https://[::1]/",
+    "https://[::ffff:10.0.0.1]/",
+    "https://[::7f00:1]/",
+    "https://[::ffff:0:7f00:1]/",
+    "https://[64:ff9b::a00:1]/",
+    "https://[64:ff9b:1::a00:1]/",
+    "https://[2002:7f00:1::]/",
+    "https://[2001:0:7f00:1::]/",
+    "https://[fd00:ec2::254]/",
+    "https://[fe80::1]/",
+    "https://[fec0::1]/",
+    "https://[ff02::1]/",
+    "https://[3fff::1]/",
     "file:///etc/passwd?",
     "ftp://cdn.example.com/",
     f"http://{HOST}/",
@@ -220,7 +234,7 @@ SURPRISES = [
 
 
 async def literal(host: str) -> Collection[str]:
-    return [host] if host[0].isdigit() else await public(host)
+    return [host] if host[0].isdigit() or ":" in host else await public(host)
 
 
 @pytest.mark.parametrize("where", SURPRISES)
@@ -232,6 +246,59 @@ async def test_a_redirect_to_a_private_surprise(fake: Fake, tmp_path: Path, wher
         with pytest.raises(OciRedirectRefused):
             await import_app(image, tmp_path / "app")
     assert {request.url.host for request in fake.requests} == {HOST, "auth.example.com"}
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "[2606:2800:21f::1]", "[64:ff9b::5db8:d822]"])
+async def test_a_redirect_to_a_public_address(fake: Fake, tmp_path: Path, address: str) -> None:
+    fake.blobs_at = f"https://{address}/"
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        if request.url.host == address.strip("[]"):
+            return answer(fake.image.blobs[request.url.path.removeprefix("/")])
+        return fake(request)
+
+    async with open_registry(
+        parse_reference(f"{HOST}/shop"), transport=httpx.MockTransport(serve), resolve=literal
+    ) as image:
+        await import_app(image, tmp_path / "app")
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example.com", "a..b"])
+async def test_a_redirect_to_no_name(fake: Fake, tmp_path: Path, host: str) -> None:
+    async def resolve(name: str) -> Collection[str]:
+        return await (resolve_host if name == host else public)(name)  # the real one does not get as far as asking
+
+    fake.blobs_at = f"https://{host}/"
+    async with open_registry(
+        parse_reference(f"{HOST}/shop"), transport=httpx.MockTransport(fake), resolve=resolve
+    ) as image:
+        with pytest.raises(OciUnavailable):
+            await import_app(image, tmp_path / "app")
+
+
+@pytest.mark.parametrize("header", ["Bearer realm=", "Bearer =", 'Bearer realm=",', "Bearer", "Basic realm=,", ""])
+async def test_a_challenge_that_asks_nothing(tmp_path: Path, header: str) -> None:
+    def serve(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(401, headers={"www-authenticate": header})
+
+    async with open_registry(parse_reference(f"{HOST}/shop"), transport=httpx.MockTransport(serve)) as image:
+        with pytest.raises((OciDenied, OciRedirectRefused)):
+            await import_app(image, tmp_path / "app")
+
+
+async def test_a_manifest_that_drips(fake: Fake, tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    class Drip(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            while True:
+                await trio.sleep(OCI_READ_TIMEOUT_S - 1)
+                yield b" "
+
+    def serve(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=Drip())
+
+    async with open_registry(parse_reference(f"{HOST}/shop"), transport=httpx.MockTransport(serve)) as image:
+        with pytest.raises(OciUnavailable, match="no manifest within"):
+            await import_app(image, tmp_path / "app")
 
 
 @pytest.mark.parametrize("where", ["https://registry.internal/token", "http://auth.example.com/token"])
@@ -336,6 +403,8 @@ HEX = "0123456789abcdef" * 4
         ("localhost/a", Reference("localhost", "a", "latest")),
         ("localhost:5000/a/b-c__d.e:1.0", Reference("localhost:5000", "a/b-c__d.e", "1.0")),
         ("r.example.com/a@sha256:" + HEX, Reference("r.example.com", "a", "", Digest("sha256:" + HEX))),
+        ("r.io:65535/a:x", Reference("r.io:65535", "a", "x")),
+        ("10.0.0.1/a:x", Reference("10.0.0.1", "a", "x")),
         ("[::1]:5000/a:_x", Reference("[::1]:5000", "a", "_x")),
         ("r.io/a:" + "t" * 128, Reference("r.io", "a", "t" * 128)),
     ],
@@ -367,6 +436,15 @@ def test_references(text: str, reference: Reference) -> None:
         "user@r.io/a",
         "r.io/a?b",
         "r.io/a:b\n",
+        "[:::]/a",
+        "[1:2]/a",
+        "r.io:0/a",
+        "r.io:65536/a",
+        "1.2.3.999/a",
+        "0x7f.1/a",
+        "127.1/a",
+        "-r.io/a",
+        "r" * 64 + ".io/a",
     ],
 )
 def test_what_is_no_reference(text: str) -> None:
