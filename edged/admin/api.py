@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
 from edged.admin.metrics import CONTENT_TYPE as METRICS_TYPE
 from edged.admin.metrics import metrics_text
 from edged.admin.page import page
-
-Status = Mapping[str, Any]
-"""The answer of the `status` call, whose keys docs/status.md lists."""
+from edged.status.view import StatusView
 
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
@@ -46,7 +44,7 @@ class Source:
         not_ready: why this node does not serve; empty if it does.
     """
 
-    status: Callable[[], Status]
+    status: Callable[[], StatusView]
     not_ready: Callable[[], str]
 
 
@@ -64,10 +62,10 @@ def _ready(source: Source) -> Answer:
 
 
 def _app(source: Source, name: str) -> Answer:
-    found = next((app for app in source.status()["apps"] if app["name"] == name), None)
+    found = source.status().app(name)
     if found is None:
         return _error(404, "app.unknown", "no such app", "See /v1/apps for those there are.")
-    return _json(found)
+    return _json(asdict(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +78,9 @@ class _Path:
 
 _PATHS: Mapping[str, _Path] = {
     "/": _Path(lambda source: Answer(200, _HTML, page(source.status())), "The status as a page", _HTML),
-    "/v1/status": _Path(lambda source: _json(source.status()), "Fleet, regions, nodes, apps, alarms", _JSON),
-    "/v1/apps": _Path(lambda source: _json(source.status()["apps"]), "The apps of the fleet", _JSON),
-    "/v1/nodes": _Path(lambda source: _json(source.status()["nodes"]), "The nodes of the fleet", _JSON),
+    "/v1/status": _Path(lambda source: _json(source.status().as_plain()), "Fleet, regions, nodes, apps, alarms", _JSON),
+    "/v1/apps": _Path(lambda source: _json(source.status().as_plain()["apps"]), "The apps of the fleet", _JSON),
+    "/v1/nodes": _Path(lambda source: _json(source.status().as_plain()["nodes"]), "The nodes of the fleet", _JSON),
     "/metrics": _Path(
         lambda source: Answer(200, METRICS_TYPE, metrics_text(source.status())), "For Prometheus", METRICS_TYPE
     ),

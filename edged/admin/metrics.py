@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from edged.status.view import AppView, StatusView
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
-# Key of a node in the status -> metric, what it says.
+# Field of a NodeView -> metric, what it says.
 _NODE_GAUGES = {
     "workers_ready": ("edged_workers_ready", "Worker processes that serve."),
     "workers_total": ("edged_workers_total", "Worker processes that there should be."),
@@ -29,7 +30,7 @@ _NODE_GAUGES = {
 _STAGES_OK = frozenset({"live"})
 
 
-def metrics_text(status: Mapping[str, Any]) -> bytes:
+def metrics_text(status: StatusView) -> bytes:
     """The whole answer of /metrics."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Status(status))
@@ -37,26 +38,27 @@ def metrics_text(status: Mapping[str, Any]) -> bytes:
 
 
 class _Status(Collector):
-    def __init__(self, status: Mapping[str, Any]) -> None:
+    def __init__(self, status: StatusView) -> None:
         self._status = status
 
     def collect(self) -> Iterator[Metric]:
-        nodes, apps = self._status["nodes"], self._status["apps"]
+        nodes, apps = self._status.nodes, self._status.apps
         up = GaugeMetricFamily("edged_node_up", "1 if the node was heard of lately.", labels=["node", "region"])
         for node in nodes:
-            up.add_metric([node["name"], node["region"]], float(node["state"] == "up"))
+            up.add_metric([node.name, node.region], float(node.state == "up"))
         yield up
         for key, (name, said) in _NODE_GAUGES.items():
             gauge = GaugeMetricFamily(name, said, labels=["node", "region"])
             for node in nodes:
-                if node[key] is not None:
-                    gauge.add_metric([node["name"], node["region"]], node[key])
+                value = getattr(node, key)
+                if value is not None:
+                    gauge.add_metric([node.name, node.region], value)
             yield gauge
         yield from _apps(apps)
-        yield GaugeMetricFamily("edged_alarms", "Alarms of this node.", value=len(self._status["alarms"]))
+        yield GaugeMetricFamily("edged_alarms", "Alarms of this node.", value=len(self._status.alarms))
 
 
-def _apps(apps: list[Mapping[str, Any]]) -> Iterator[Metric]:
+def _apps(apps: Sequence[AppView]) -> Iterator[Metric]:
     labels = ["app", "node", "region"]
     desired = GaugeMetricFamily("edged_app_desired_sequence", "Of the deployment that the node knows.", labels=labels)
     running = GaugeMetricFamily("edged_app_running_sequence", "Of the deployment that the node serves.", labels=labels)
@@ -64,11 +66,11 @@ def _apps(apps: list[Mapping[str, Any]]) -> Iterator[Metric]:
     requests = CounterMetricFamily("edged_app_requests", "Since the node serves this release.", labels=labels)
     failures = CounterMetricFamily("edged_app_failures", "Of these, those that the guest failed.", labels=labels)
     for app in apps:
-        for node in app["nodes"]:
-            of = [app["name"], node["node"], node["region"]]
-            desired.add_metric(of, node["desired"])
-            running.add_metric(of, node["running"])
-            live.add_metric(of, float(node["stage"] in _STAGES_OK))
-            requests.add_metric(of, node["requests"])
-            failures.add_metric(of, node["failures"])
+        for node in app.nodes:
+            of = [app.name, node.node, node.region]
+            desired.add_metric(of, node.desired)
+            running.add_metric(of, node.running)
+            live.add_metric(of, float(node.stage in _STAGES_OK))
+            requests.add_metric(of, node.requests)
+            failures.add_metric(of, node.failures)
     yield from (desired, running, live, requests, failures)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
-from typing import Any
+
+from edged.status.diagnosis import diagnose
+from edged.status.view import AppView, NodeView, StatusView
 
 _REFRESH_S = 5
-_CERTIFICATE_DAYS_LOW = 30
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --ok: #1a7f37; --warn: #9a6700; --bad: #cf222e; }
@@ -25,76 +26,54 @@ code { font: 13px ui-monospace, monospace; }
 """
 
 _MARKS = {"ok": "●", "warn": "▲", "bad": "✖"}
+_KINDS = {"error": "bad", "warning": "warn"}
 _APP_MARK = {"live": "ok", "rolling": "warn", "failed": "bad", "unknown": "bad"}
 _NODE_MARK = {"up": "ok", "silent": "bad", "never": "warn"}
 
 
-def page(status: Mapping[str, Any]) -> bytes:
+def page(status: StatusView) -> bytes:
     """The whole document."""
-    fleet = status["fleet"]
-    troubles = list(troubles_of(status))
+    fleet = status.fleet
+    problems = diagnose(status)
     said = (
-        "".join(f'<p class="said bad">{_MARKS["bad"]} {escape(trouble)}</p>' for trouble in troubles)
+        "".join(_said(_KINDS[problem.severity], problem.text, problem.remedy) for problem in problems)
         or f'<p class="said ok">{_MARKS["ok"]} all well</p>'
     )
-    clock = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(status["time"]))
-    heading = f"roster {fleet['roster_version']}, as {escape(status['answered_by'])} knows it at {clock}"
+    clock = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(status.time))
+    heading = f"roster {fleet.roster_version}, as {escape(status.answered_by)} knows it at {clock}"
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <meta http-equiv="refresh" content="{_REFRESH_S}">
-<title>{escape(fleet["name"])}: {"all well" if not troubles else escape(troubles[0])}</title>
+<title>{escape(fleet.name)}: {escape(problems[0].text) if problems else "all well"}</title>
 <style>{_STYLE}</style>
-<h1>{escape(fleet["name"])}</h1>
+<h1>{escape(fleet.name)}</h1>
 <p class="dim">{heading}</p>
 {said}
 <h2>Nodes</h2>
-{_nodes(status["nodes"])}
+{_nodes(status.nodes)}
 <h2>Apps</h2>
-{_apps(status["apps"])}
+{_apps(status.apps)}
 """.encode()
 
 
-def troubles_of(status: Mapping[str, Any]) -> Iterable[str]:
-    """What is wrong, in words, the worst first."""
-    for node in status["nodes"]:
-        if node["state"] != "up":
-            yield f"node {node['name']} in {node['region']} is {_silence(node)}"
-    for app in status["apps"]:
-        for node in app["nodes"]:
-            if node["stage"] in ("failed", "reverted"):
-                yield f"{app['name']} {node['stage']} on {node['node']}: {node['error_message']}"
-    for node in status["nodes"]:
-        days = node["certificate_days"]
-        if days is not None and days < _CERTIFICATE_DAYS_LOW:
-            yield f"the certificate of {node['name']} {_expiry(days)}"
-        yield from (f"{node['name']}: {alarm}" for alarm in node["alarms"])
-    yield from status["alarms"]
+def _said(kind: str, text: str, remedy: str) -> str:
+    return f'<p class="said {kind}">{_MARKS[kind]} {escape(text)} <span class="dim">{escape(remedy)}</span></p>'
 
 
-def _silence(node: Mapping[str, Any]) -> str:
-    if node["state"] == "never" or node["heard_s"] is None:
-        return "not heard of yet"
-    return f"silent for {node['heard_s']:.0f} s"
-
-
-def _expiry(days: float) -> str:
-    return f"expires in {days:.0f} days" if days >= 0 else "has expired"
-
-
-def _nodes(nodes: Sequence[Mapping[str, Any]]) -> str:
+def _nodes(nodes: Sequence[NodeView]) -> str:
     rows = [
         (
-            _marked(_NODE_MARK[node["state"]], node["name"]),
-            escape(node["region"]),
-            escape(node["state"]),
-            _of(node["workers_ready"], node["workers_total"]),
-            _number(node["requests_s"], "{:.1f}"),
-            _number(node["p50_ms"], "{:.1f}"),
-            _number(node["p99_ms"], "{:.1f}"),
-            _number(node["certificate_days"], "{:.0f}"),
-            escape(node["version"]),
+            _marked(_NODE_MARK[node.state], node.name),
+            escape(node.region),
+            escape(node.state),
+            _of(node.workers_ready, node.workers_total),
+            _number(node.requests_s, "{:.1f}"),
+            _number(node.p50_ms, "{:.1f}"),
+            _number(node.p99_ms, "{:.1f}"),
+            _number(node.certificate_days, "{:.0f}"),
+            escape(node.version),
         )
         for node in nodes
     ]
@@ -102,20 +81,20 @@ def _nodes(nodes: Sequence[Mapping[str, Any]]) -> str:
     return _table(heads, rows)
 
 
-def _apps(apps: Sequence[Mapping[str, Any]]) -> str:
+def _apps(apps: Sequence[AppView]) -> str:
     if not apps:
         return '<p class="dim">none yet: <code>edged push</code> brings one</p>'
     rows = [
         (
-            _marked(_APP_MARK[app["state"]], app["name"]),
-            escape(", ".join(app["hosts"])),
-            str(app["sequence"]),
+            _marked(_APP_MARK[app.state], app.name),
+            escape(", ".join(app.hosts)),
+            str(app.sequence),
             "<br>".join(
-                f"{escape(node['region'])} {escape(node['node'])}: {escape(node['stage'])}"
-                + (f" {node['running']}" if node["running"] else "")
-                for node in app["nodes"]
+                f"{escape(node.region)} {escape(node.node)}: {escape(node.stage)}"
+                + (f" {node.running}" if node.running else "")
+                for node in app.nodes
             ),
-            escape(app["message"]),
+            escape(app.message),
         )
         for app in apps
     ]

@@ -6,9 +6,9 @@ import click
 
 from edged.cli.with_fleet import fleet_options, print_json, remember_apps, run
 from edged.publish.fleet import Fleet
-from edged.publish.fleet_view import FleetView
 from edged.publish.interrupts import Interrupts
 from edged.publish.url import app_url
+from edged.status.view import StatusView
 
 
 @click.command()
@@ -16,11 +16,11 @@ from edged.publish.url import app_url
 def apps(*, fleet: str | None, as_json: bool) -> None:
     """List the apps of a fleet and where they answer."""
 
-    async def work(fleet: Fleet, _interrupts: Interrupts) -> FleetView:
+    async def work(fleet: Fleet, _interrupts: Interrupts) -> StatusView:
         return await fleet.view()
 
     view = run(work, fleet=fleet)
-    remember_apps(view.name, [app.name for app in view.apps])
+    remember_apps(view.fleet.name, [app.name for app in view.apps])
     if as_json:
         for app in view.apps:
             print_json(

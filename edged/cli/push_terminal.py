@@ -13,8 +13,9 @@ from rich.text import Text
 
 from edged.cli.words import listed, plural, short, size
 from edged.publish import event as events
-from edged.publish.regions import FAILED, STAGES
+from edged.publish.regions import STAGES
 from edged.readable import readable
+from edged.status.view import FAILED
 from edged.up import event as up_events
 
 _BAR_COLUMNS = 20

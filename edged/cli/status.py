@@ -10,8 +10,8 @@ import trio
 from edged.cli.with_fleet import fleet_options, print_json, remember_apps, run
 from edged.limits import STATUS_INTERVAL_S
 from edged.publish.fleet import Fleet
-from edged.publish.fleet_view import parse_fleet_view
 from edged.publish.interrupts import Interrupts
+from edged.status.parse import parse_status
 
 
 @click.command()
@@ -37,8 +37,8 @@ def status(*, watch: bool, fleet: str | None, as_json: bool) -> int:
         run(again, fleet=fleet, own_signals=True)
         return 0
     answer = run(once, fleet=fleet)
-    view = parse_fleet_view(answer)
-    remember_apps(view.name, [app.name for app in view.apps])
+    view = parse_status(answer)
+    remember_apps(view.fleet.name, [app.name for app in view.apps])
     if as_json:
         print_json(answer)
     else:
@@ -52,4 +52,4 @@ def _screen() -> Any:
     from edged.cli.status_terminal import Screen  # noqa: PLC0415 - see above
 
     screen = Screen()
-    return lambda answer: screen.show(parse_fleet_view(answer))
+    return lambda answer: screen.show(parse_status(answer))

@@ -10,11 +10,10 @@ from rich.text import Text
 
 from edged.cli.words import plural, size
 from edged.limits import CERTIFICATE_DAYS_WARNED, STATUS_PROBLEMS_SHOWN_MAX
-from edged.publish.diagnosis import Problem, diagnose, duration, is_behind
-from edged.publish.fleet_view import AppView, FleetView, NodeView
-from edged.publish.regions import FAILED
 from edged.publish.url import app_url
 from edged.readable import readable
+from edged.status.diagnosis import Problem, diagnose, duration, is_behind
+from edged.status.view import FAILED, AppView, NodeView, StatusView
 
 _GOOD, _WARNING, _BAD = ("✓", "green"), ("!", "yellow"), ("✗", "red")
 _FILE_COLUMNS = 10_000  # whatever reads a file or pipe folds no lines
@@ -27,18 +26,18 @@ class Screen:
     def __init__(self, console: Console | None = None) -> None:
         self._console = Console(highlight=False) if console is None else console
 
-    def show(self, view: FleetView) -> None:
+    def show(self, view: StatusView) -> None:
         if self._console.is_terminal:
             self._console.clear()
         self._console.print(render(view))
 
 
-def print_status(view: FleetView, console: Console | None = None) -> None:
+def print_status(view: StatusView, console: Console | None = None) -> None:
     """On stdout, once. Lines are cut only where there is a terminal whose width they would exceed."""
     _print(render(view), console)
 
 
-def print_apps(view: FleetView, console: Console | None = None) -> None:
+def print_apps(view: StatusView, console: Console | None = None) -> None:
     """The apps alone, with where they answer."""
     if not view.apps:
         _print(Text("no apps yet: `edged push` brings the first one"), console)
@@ -50,18 +49,18 @@ def print_apps(view: FleetView, console: Console | None = None) -> None:
     _print(table, console)
 
 
-def render(view: FleetView) -> RenderableType:
+def render(view: StatusView) -> RenderableType:
     """The whole of it."""
     return Group(
         _summary(view, diagnose(view)), Text(), _nodes(view), Text(), _apps(view) if view.apps else Text("no apps yet")
     )
 
 
-def _summary(view: FleetView, problems: Sequence[Problem]) -> RenderableType:
+def _summary(view: StatusView, problems: Sequence[Problem]) -> RenderableType:
     up = sum(node.state == "up" for node in view.nodes)
     counts = f"{plural(len(view.regions), 'region')}, {up} of {plural(len(view.nodes), 'node')} up"
     counts += f", {plural(len(view.apps), 'app')}"
-    head = Text.assemble((readable(view.name), "bold"), "  ")
+    head = Text.assemble((readable(view.fleet.name), "bold"), "  ")
     if not problems:
         return head.append("✓ all well", "green").append(f"  {counts}", "dim")
     errors = sum(problem.severity == "error" for problem in problems)
@@ -78,7 +77,7 @@ def _summary(view: FleetView, problems: Sequence[Problem]) -> RenderableType:
     return Group(head, lines)
 
 
-def _nodes(view: FleetView) -> Table:
+def _nodes(view: StatusView) -> Table:
     table = _table(
         "REGION", "NODE", "STATE", "WORKERS", "REQ/S", "P50", "P99", "CERT", "FREE", right=(3, 4, 5, 6, 7, 8)
     )
@@ -135,11 +134,11 @@ def _certificate(days: float | None) -> Text:
     return Text(f"! {days:.0f} d", "yellow") if days < CERTIFICATE_DAYS_WARNED else Text(f"{days:.0f} d")
 
 
-def _apps(view: FleetView) -> Table:
+def _apps(view: StatusView) -> Table:
     table = _table("APP", "STATE", "SEQ", "FAILED", "REGIONS", "HOSTS")
     table.columns[-1].overflow = "ellipsis"
     for app in view.apps:
-        hosts = app.hosts or ((f"{app.name}.{view.domain}",) if view.domain else ())
+        hosts = app.hosts or ((f"{app.name}.{view.fleet.domain}",) if view.fleet.domain else ())
         table.add_row(*_app_start(app), _failures(app), _regions(app), readable(", ".join(hosts)))
     return table
 

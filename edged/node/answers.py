@@ -23,7 +23,8 @@ from edged.fleet.report import Board, NodeReport
 from edged.fleet.state import FleetState
 from edged.limits import LOG_MERGE_LINE_COUNT_MAX, WATCH_ASK_INTERVAL_S, WATCH_LOOK_INTERVAL_S
 from edged.node.log_tail import LogLine, LogTail, Subscription
-from edged.node.status_view import Moment, RolloutView, rollout_views, status_view
+from edged.node.status_view import Moment, rollout_views, status_view
+from edged.status.view import RolloutView, StatusView
 
 log = structlog.get_logger()
 
@@ -87,13 +88,13 @@ class Answers:
         """For the dispatcher."""
         return {"status": self.status, "watch": self.watch, "logs": self.logs}
 
-    def status_now(self) -> dict[str, Any]:
+    def status_now(self) -> StatusView:
         """The status as it is now. See docs/status.md."""
         moment = self._moment()
-        return status_view(self._node, self._state.view, self._state.alarms(), self._board, moment).as_plain()
+        return status_view(self._node, self._state.view, self._state.alarms(), self._board, moment)
 
     async def status(self, _peer: Peer) -> dict[str, Any]:
-        return self.status_now()
+        return self.status_now().as_plain()
 
     async def watch(self, _peer: Peer, app: str, sequence: int) -> Items:
         """How far each node is with a deployment, as it changes. Has no end of its own."""

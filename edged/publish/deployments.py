@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from edged.errors import AppUnknown, PushConflict, RecordConflict, RecordForbidden, RecordStale, RemoteError
 from edged.fleet.deployment import Deployment
-from edged.publish.answer import Answer
 from edged.publish.author import Author, Signed
 from edged.publish.upload import Call
+from edged.status.answer import Answer
 from registry.digest import Digest
 
 _CONFLICTS = frozenset({RecordStale.code, RecordConflict.code})

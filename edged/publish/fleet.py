@@ -18,12 +18,13 @@ from edged.fleet.certificate import load_identity
 from edged.fleet.client import connect
 from edged.fleet.roster import Roster
 from edged.fleet.session import Hello
-from edged.publish.answer import Answer
 from edged.publish.context import Context, ContextStore
 from edged.publish.deployments import Head, read_head
-from edged.publish.fleet_view import FleetView, parse_fleet_view
 from edged.publish.link import Connect, Link, open_link
 from edged.publish.signer import Signer
+from edged.status.answer import Answer
+from edged.status.parse import parse_status
+from edged.status.view import StatusView
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,9 @@ class Fleet:
     link: Link
     author: Signer
 
-    async def view(self) -> FleetView:
+    async def view(self) -> StatusView:
         """The whole fleet, as the node knows it."""
-        return parse_fleet_view(await self.link.call("status"))
+        return parse_status(await self.link.call("status"))
 
     async def head(self, app: str) -> Head:
         """The newest deployment of an app."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from edged.errors import AppUnknown
 from edged.fleet.deployment import Deployment
-from edged.publish.answer import Answer
 from edged.publish.fleet import Fleet
+from edged.status.answer import Answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from edged.publish.answer import Answer
 from edged.publish.link import Link
+from edged.status.answer import Answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,14 @@ from edged.manifest.problems import nearest, shown
 from edged.publish.author import Author
 from edged.publish.deployments import Head, Wish, again, publish, read_head, removed, wished
 from edged.publish.event import Connected, Finished, Published, PuttingBack, Show, Warned
-from edged.publish.fleet_view import FleetView, parse_fleet_view
 from edged.publish.interrupts import Interrupts, until
 from edged.publish.link import Link
 from edged.publish.regions import Regions
 from edged.publish.upload import Frames, Upload
 from edged.publish.url import app_url
 from edged.publish.watch import check, regions_of, watch
+from edged.status.parse import parse_status
+from edged.status.view import StatusView
 from registry.blob import Chunk
 from registry.digest import Digest
 
@@ -94,7 +95,7 @@ class Push:
             RolloutFailed, RolloutUnfinished: a region that is not live.
             EdgedError: as `Link.call`.
         """
-        published: list[tuple[Head, Deployment, FleetView]] = []
+        published: list[tuple[Head, Deployment, StatusView]] = []
         async with until(self._interrupts.first):
             published.append(await self._publish())
         if not published:
@@ -108,14 +109,14 @@ class Push:
             await self._put_back(before, deployment)
         return self._end(view, deployment, regions)
 
-    async def _publish(self) -> tuple[Head, Deployment, FleetView]:
+    async def _publish(self) -> tuple[Head, Deployment, StatusView]:
         """Everything until the fleet has the record; begun again at the next node if one goes away."""
         deployment: Deployment | None = None
         head: Head | None = None
         while True:
             try:
-                view = parse_fleet_view(await self._link.call_once("status"))
-                self._show(Connected(view.name, view.answered_by, self._link.address))
+                view = parse_status(await self._link.call_once("status"))
+                self._show(Connected(view.fleet.name, view.answered_by, self._link.address))
                 if head is None or deployment is None:
                     head = await read_head(self._link.call_once, self._author, self._package.app)
                     deployment = self._wished(head, view)
@@ -131,7 +132,7 @@ class Push:
             )
             return head, deployment, view
 
-    def _wished(self, head: Head, view: FleetView) -> Deployment:
+    def _wished(self, head: Head, view: StatusView) -> Deployment:
         known = [region.name for region in view.regions]
         for region in self._wish.regions or ():
             if region not in known:
@@ -203,7 +204,7 @@ class Push:
             return removed(self._author, head, now, message)
         return again(self._author, head, before.live, now, message)
 
-    def _end(self, view: FleetView, deployment: Deployment, regions: Regions) -> Finished:
+    def _end(self, view: StatusView, deployment: Deployment, regions: Regions) -> Finished:
         stages = regions.stages()
         finished = Finished(
             app=deployment.app,

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from edged.publish.event import RegionChanged
+from edged.status.view import FAILED
 
 STAGES = ("waiting", "fetch", "verify", "compile", "probe", "live")
 """What a node goes through, in this order."""
 
-FAILED = ("failed", "reverted")
 SUPERSEDED = "superseded"
 SILENT = "silent"
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
 
-from edged.publish.fleet_view import FleetView, NodeView
+from edged.status.view import NodeView, StatusView
 
 
-def app_url(view: FleetView, app: str, hosts: Sequence[str], regions: Collection[str]) -> str:
+def app_url(view: StatusView, app: str, hosts: Sequence[str], regions: Collection[str]) -> str:
     """The address to try: the first host, or `APP.DOMAIN`, with scheme and port of a node that serves it.
 
     Returns:
         "" if no host is known: neither the app nor the fleet has one.
     """
-    host = next((host for host in hosts if not host.startswith("*")), f"{app}.{view.domain}" if view.domain else "")
+    domain = view.fleet.domain
+    host = next((host for host in hosts if not host.startswith("*")), f"{app}.{domain}" if domain else "")
     if not host:
         return ""
     nodes = [node for node in view.nodes if node.region in regions and node.url]

@@ -6,14 +6,14 @@ from contextlib import aclosing
 
 from edged.errors import PushConflict, RolloutFailed, RolloutUnfinished
 from edged.fleet.deployment import Deployment
-from edged.publish.answer import Answer
 from edged.publish.event import Show
-from edged.publish.fleet_view import FleetView
 from edged.publish.link import Link
 from edged.publish.regions import SILENT, NodeProgress, Regions
+from edged.status.answer import Answer
+from edged.status.view import StatusView
 
 
-def regions_of(view: FleetView, deployment: Deployment) -> Regions:
+def regions_of(view: StatusView, deployment: Deployment) -> Regions:
     """The regions that a deployment names, with the nodes that the fleet has there."""
     return Regions(
         {region: [node.name for node in view.nodes if node.region == region] for region in deployment.regions}

@@ -6,17 +6,16 @@ from typing import Any
 
 import pytest
 
+from edged.status.view import AppNodeView, AppView, FleetView, NodeView, StatusView
 
-def node(name: str, region: str, **others: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "region": region,
+
+def node(name: str, region: str, **others: Any) -> NodeView:
+    known: dict[str, Any] = {
         "address": "192.0.2.1:7400",
         "url": "http://192.0.2.1",
         "state": "up",
         "since": 1_700_000_000.0,
         "heard_s": 1.5,
-        "hearsay": False,
         "version": "0.1.0",
         "roster_version": 3,
         "in_sync": True,
@@ -26,17 +25,14 @@ def node(name: str, region: str, **others: Any) -> dict[str, Any]:
         "p50_ms": 1.25,
         "p99_ms": 9.0,
         "certificate_days": 200.0,
-        "disk_free_bytes": 10**9,
+        "disk_free_bytes": 10**10,
         "disk_used_bytes": 10**6,
-        "alarms": [],
-        **others,
     }
+    return NodeView(name, region, **{**known, **others})
 
 
-def on_node(node: str, region: str, **others: Any) -> dict[str, Any]:
-    return {
-        "node": node,
-        "region": region,
+def on_node(node: str, region: str, **others: Any) -> AppNodeView:
+    known: dict[str, Any] = {
         "state": "up",
         "desired": 2,
         "running": 2,
@@ -47,56 +43,40 @@ def on_node(node: str, region: str, **others: Any) -> dict[str, Any]:
         "since": 1_700_000_000.0,
         "requests": 10,
         "failures": 1,
-        **others,
     }
+    return AppNodeView(node, region, **{**known, **others})
 
 
-def status_of(nodes: list[dict[str, Any]], apps: list[dict[str, Any]], alarms: list[str]) -> dict[str, Any]:
-    return {
-        "format": 1,
-        "time": 1_700_000_100.0,
-        "answered_by": "ams1",
-        "fleet": {
-            "name": "shop",
-            "domain": "shop.example",
-            "epoch": 0,
-            "roster_version": 3,
-            "prefixes": [],
-            "keys": [],
-        },
-        "regions": [],
-        "nodes": nodes,
-        "apps": apps,
-        "alarms": alarms,
-    }
+def status_of(nodes: list[NodeView], apps: list[AppView], alarms: tuple[str, ...]) -> StatusView:
+    fleet = FleetView("shop", "shop.example", 0, 3, (), ())
+    return StatusView(1_700_000_100.0, "ams1", fleet, (), tuple(nodes), tuple(apps), alarms)
 
 
-def app(name: str, *nodes: dict[str, Any], **others: Any) -> dict[str, Any]:
-    return {
-        "name": name,
+def app(name: str, *nodes: AppNodeView, **others: Any) -> AppView:
+    known: dict[str, Any] = {
         "epoch": 0,
         "sequence": 2,
         "issued": 1_700_000_000,
         "message": "",
-        "hosts": [f"{name}.shop.example"],
+        "hosts": (f"{name}.shop.example",),
         "state": "live",
-        "regions": {},
-        "nodes": list(nodes),
-        **others,
+        "regions": {node.region: node.release for node in nodes},
     }
+    return AppView(name, nodes=nodes, **{**known, **others})
 
 
 @pytest.fixture
-def well() -> dict[str, Any]:
-    return status_of([node("ams1", "eu")], [app("cart", on_node("ams1", "eu"))], [])
+def well() -> StatusView:
+    return status_of([node("ams1", "eu")], [app("cart", on_node("ams1", "eu"))], ())
 
 
 @pytest.fixture
-def unwell() -> dict[str, Any]:
+def unwell() -> StatusView:
     nodes = [
         node("ams1", "eu"),
         node("nyc1", "us", state="silent", heard_s=62.0, p50_ms=None, p99_ms=None, requests_s=None),
         node("sin1", "ap", certificate_days=3.2),
     ]
     behind = on_node("sin1", "ap", running=1, stage="failed", error_code="guest.trap", error_message="it <traps>")
-    return status_of(nodes, [app("cart", on_node("ams1", "eu"), behind, state="failed", message="<b>sale</b>")], ["!"])
+    cart = app("cart", on_node("ams1", "eu"), behind, state="failed", message="<b>sale</b>")
+    return status_of(nodes, [cart], ("!",))

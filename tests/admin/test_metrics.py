@@ -2,21 +2,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from edged.admin.metrics import metrics_text
+from edged.status.view import StatusView
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
-def samples(status: dict[str, Any]) -> dict[tuple[str, str], float]:
+def samples(status: StatusView) -> dict[tuple[str, str], float]:
     families = text_string_to_metric_families(metrics_text(status).decode())
     return {(s.name, s.labels.get("node", "")): s.value for family in families for s in family.samples}
 
 
-def test_what_is_known_is_there_and_what_is_not_is_left_out(unwell: dict[str, Any]) -> None:
+def test_what_is_known_is_there_and_what_is_not_is_left_out(unwell: StatusView) -> None:
     found = samples(unwell)
     assert found["edged_node_up", "ams1"] == 1
     assert found["edged_node_up", "nyc1"] == 0
@@ -29,6 +29,6 @@ def test_what_is_known_is_there_and_what_is_not_is_left_out(unwell: dict[str, An
     assert found["edged_alarms", ""] == 1
 
 
-def test_the_docs_list_every_metric_and_no_other(unwell: dict[str, Any]) -> None:
+def test_the_docs_list_every_metric_and_no_other(unwell: StatusView) -> None:
     documented = set(re.findall(r"^\| `(edged_\w+)`", DOCS.read_text(), re.MULTILINE))
     assert documented == {name for name, _ in samples(unwell)}

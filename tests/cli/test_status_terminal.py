@@ -12,7 +12,7 @@ from rich.console import Console
 
 from edged.cli.status_terminal import Screen, print_apps, print_status
 from edged.fleet.deployment import Deployment
-from edged.publish.fleet_view import parse_fleet_view
+from edged.status.parse import parse_status
 from registry.digest import digest_of
 from tests.publish.fakes import NOW, FakeFleet, status
 
@@ -35,7 +35,7 @@ def lines(shape: dict[str, Any], width: int = 80, show: Any = print_status, term
     console = Console(
         file=written, force_terminal=terminal, color_system=None, width=width, highlight=False, _environ={}
     )
-    show(parse_fleet_view(shape), console)
+    show(parse_status(shape), console)
     return [line.rstrip() for line in written.getvalue().splitlines()]
 
 
@@ -103,6 +103,6 @@ def test_apps(shape: dict[str, Any]) -> None:
 def test_watching_shows_the_newest_in_place_of_the_one_before(shape: dict[str, Any]) -> None:
     written = io.StringIO()
     screen = Screen(Console(file=written, force_terminal=True, width=80, highlight=False, _environ={}))
-    screen.show(parse_fleet_view(shape))
-    screen.show(parse_fleet_view(shape))
+    screen.show(parse_status(shape))
+    screen.show(parse_status(shape))
     assert written.getvalue().count("\x1b[2J") == 2

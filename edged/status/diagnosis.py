@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edged.limits import CERTIFICATE_DAYS_WARNED, DISK_FREE_BYTES_WARNED
-from edged.publish.fleet_view import AppNodeView, AppView, FleetView, NodeView
-from edged.publish.regions import FAILED
+from edged.status.view import FAILED, AppNodeView, AppView, NodeView, StatusView
 
 Severity = Literal["error", "warning"]
 
@@ -28,13 +27,13 @@ class Problem:
     remedy: str = ""
 
 
-def diagnose(view: FleetView) -> tuple[Problem, ...]:
+def diagnose(view: StatusView) -> tuple[Problem, ...]:
     """All that is wrong, errors first. Empty if all is well."""
     found = [*_nodes(view), *_apps(view), *_certificates(view), *_rest(view)]
     return tuple(sorted(found, key=lambda problem: problem.severity != "error"))
 
 
-def _nodes(view: FleetView) -> Iterator[Problem]:
+def _nodes(view: StatusView) -> Iterator[Problem]:
     for region in view.regions:
         if region.nodes_total > 1 and not region.nodes_up:
             yield Problem("error", f"region {region.name} is dead: none of its {region.nodes_total} nodes is heard of")
@@ -55,11 +54,11 @@ def _nodes(view: FleetView) -> Iterator[Problem]:
             yield Problem("warning", f"{where} has {node.disk_free_bytes // 1024**2} MiB of disk left", "Make room.")
 
 
-def _has_others(view: FleetView, node: NodeView) -> bool:
+def _has_others(view: StatusView, node: NodeView) -> bool:
     return any(other.region == node.region and other.name != node.name for other in view.nodes)
 
 
-def _apps(view: FleetView) -> Iterator[Problem]:
+def _apps(view: StatusView) -> Iterator[Problem]:
     for app in view.apps:
         for region in app.regions:
             behind = [
@@ -86,9 +85,9 @@ def is_behind(app: AppView, node: AppNodeView) -> bool:
     return node.running != app.sequence or node.stage != "live"
 
 
-def _certificates(view: FleetView) -> Iterator[Problem]:
+def _certificates(view: StatusView) -> Iterator[Problem]:
     parties = [(f"the certificate of node {node.name}", node.certificate_days) for node in view.nodes]
-    parties += [(f"the certificate of key {key.name}", key.certificate_days) for key in view.keys]
+    parties += [(f"the certificate of key {key.name}", key.certificate_days) for key in view.fleet.keys]
     for what, days in parties:
         if days is None or days >= CERTIFICATE_DAYS_WARNED:
             continue
@@ -98,16 +97,16 @@ def _certificates(view: FleetView) -> Iterator[Problem]:
             yield Problem("warning", f"{what} expires in {_days(days)}", "Make a new one and sign the roster.")
 
 
-def _rest(view: FleetView) -> Iterator[Problem]:
+def _rest(view: StatusView) -> Iterator[Problem]:
     for alarm in view.alarms:
         yield Problem("error", alarm)
     behind = [node for node in view.nodes if _has_older_roster(view, node)]
     for node in behind:
-        yield Problem("warning", f"node {node.name} has roster {node.roster_version}, not {view.roster_version}")
+        yield Problem("warning", f"node {node.name} has roster {node.roster_version}, not {view.fleet.roster_version}")
 
 
-def _has_older_roster(view: FleetView, node: NodeView) -> bool:
-    return node.state == "up" and node.roster_version is not None and node.roster_version < view.roster_version
+def _has_older_roster(view: StatusView, node: NodeView) -> bool:
+    return node.state == "up" and node.roster_version is not None and node.roster_version < view.fleet.roster_version
 
 
 def _days(days: float) -> str:

@@ -11,8 +11,8 @@ import pytest
 from edged.errors import ProtocolError
 from edged.fleet.deployment import Deployment
 from edged.limits import CERTIFICATE_DAYS_WARNED, DISK_FREE_BYTES_WARNED
-from edged.publish.diagnosis import diagnose, duration
-from edged.publish.fleet_view import parse_fleet_view
+from edged.status.diagnosis import diagnose, duration
+from edged.status.parse import parse_status
 from registry.digest import digest_of
 from tests.publish.fakes import NOW, FakeFleet, status
 
@@ -27,7 +27,7 @@ def shape(tmp_path: Path) -> dict[str, Any]:
 
 
 def said(shape: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(problem.severity, problem.text) for problem in diagnose(parse_fleet_view(shape))]
+    return [(problem.severity, problem.text) for problem in diagnose(parse_status(shape))]
 
 
 def test_all_well(shape: dict[str, Any]) -> None:
@@ -64,7 +64,7 @@ def test_a_region_behind(shape: dict[str, Any]) -> None:
 def test_a_region_that_failed(shape: dict[str, Any], stage: str) -> None:
     shape["apps"][0]["nodes"][1].update(running=41, stage=stage, error_message="GET /healthz answered 500")
     assert said(shape) == [("error", f"shop {stage} in us: GET /healthz answered 500")]
-    (problem,) = diagnose(parse_fleet_view(shape))
+    (problem,) = diagnose(parse_status(shape))
     assert "edged rollback shop" in problem.remedy
 
 
@@ -139,10 +139,10 @@ def test_another_shape(shape: dict[str, Any], path: list[str | int], value: obje
         at = at[key]
     at[path[-1]] = value
     with pytest.raises(ProtocolError):
-        parse_fleet_view(shape)
+        parse_status(shape)
 
 
 @pytest.mark.parametrize("value", [None, [], "status", 5])
 def test_no_table_at_all(value: object) -> None:
     with pytest.raises(ProtocolError, match="no table"):
-        parse_fleet_view(value)
+        parse_status(value)

@@ -1,0 +1,1 @@
+"""What a fleet says of itself: the shape of a status, and what is wrong with it in words."""
