@@ -62,7 +62,9 @@ class Checkouts:
         self._incoming = folder / "incoming"
         self._reserve_bytes = reserve_bytes
         self._lock = threading.Lock()
-        self._verified: set[Digest] = set()  # releases and blobs that this process has made or read
+        # Made or read by this process. Two sets: a file may consist of the very bytes whose digest names a release.
+        self._whole_releases: set[Digest] = set()
+        self._whole_blobs: set[Digest] = set()
         with faults(f"the folder {folder} cannot be opened"):
             make_folders(self._disk, folder, ["blobs", "releases", "incoming"])
             for left in os.scandir(self._incoming):
@@ -79,11 +81,11 @@ class Checkouts:
         entries = {entry.path: entry.blob for entry in release.entries}  # paths that a Release has checked
         target = self._releases / hex_of(release_digest)
         with self._lock, faults(f"the release {release_digest} cannot be checked out"):
-            if release_digest in self._verified:
+            if release_digest in self._whole_releases:
                 return target
             if target.exists():
                 if _is_whole(target, entries):
-                    self._verified.add(release_digest)
+                    self._whole_releases.add(release_digest)
                     return target
                 self._remove_tree(target)
             self._lay_blobs({blob.digest: blob for blob in entries.values()})
@@ -95,7 +97,7 @@ class Checkouts:
                 shutil.rmtree(fresh, ignore_errors=True)
                 raise
             self._disk.sync_folder(self._releases)
-            self._verified.add(release_digest)
+            self._whole_releases.add(release_digest)
         return target
 
     def keep(self, release_digests: Collection[Digest]) -> None:
@@ -104,11 +106,11 @@ class Checkouts:
         with self._lock, faults("releases cannot be removed"):
             for entry in os.scandir(self._releases):
                 if entry.name not in kept:
-                    self._verified.discard(Digest("sha256:" + entry.name))
+                    self._whole_releases.discard(Digest("sha256:" + entry.name))
                     self._remove_tree(Path(entry.path))
             for name, status in regular_files(self._blobs):
                 if status.st_nlink == 1:
-                    self._verified.discard(Digest("sha256:" + name))
+                    self._whole_blobs.discard(Digest("sha256:" + name))
                     self._disk.unlink(self._blobs / name)
 
     def _remove_tree(self, tree: Path) -> None:
@@ -133,14 +135,14 @@ class Checkouts:
         for one in laid:
             one.result()
         # The names in blobs/ may be lost with the power: the releases keep the files, and a blob is laid again.
-        self._verified.update(blob.digest for blob in absent)
+        self._whole_blobs.update(blob.digest for blob in absent)
 
     def _has_blob(self, blob: Blob) -> bool:
-        if blob.digest in self._verified:
+        if blob.digest in self._whole_blobs:
             return True
         if _file_digest(self._blobs / hex_of(blob.digest), blob.size) != blob.digest:
             return False
-        self._verified.add(blob.digest)
+        self._whole_blobs.add(blob.digest)
         return True
 
     def _lay_blob(self, blob: Blob) -> None:

@@ -20,6 +20,8 @@ ZSTD_LEVEL = 3  # 230 MB/s; 19 saves a seventh of a Python component and takes e
 
 PATH_BYTES_MAX = 1024  # all of a path in UTF-8; with the folder before it less than PATH_MAX of Linux
 PATH_NAME_BYTES_MAX = 255  # NAME_MAX of Linux
+PATH_DEPTH_MAX = 64  # names in a path; node_modules in node_modules have some 20. Whoever walks a tree may recurse
+PATH_FOLDER_COUNT_MAX = 16_384  # folders of all paths of a release: each is a block of disk, and made durable by itself
 
 # --- the chunk store (registry.chunk_store) ---
 
@@ -69,9 +71,7 @@ RELEASE_COUNT_MAX = 10_000  # in one store: 200 apps with 50 releases each
 
 # --- images of other registries (registry.oci) ---
 
-OCI_MANIFEST_BYTES_MAX = (
-    4 * MiB
-)  # an image or an index: what registries take at least (distribution-spec)
+OCI_MANIFEST_BYTES_MAX = 4 * MiB  # an image or an index: what registries take at least (distribution-spec)
 OCI_LAYER_COUNT_MAX = 1_000  # of one image: Spin makes 500 at most
 OCI_LOCKED_APP_BYTES_MAX = 16 * MiB  # 50 000 files with their digests take 9
 OCI_JSON_DEPTH_MAX = 32  # maps and arrays inside each other; a real one has 6

@@ -6,14 +6,15 @@ import unicodedata
 from collections.abc import Iterable
 
 from registry.errors import PathInvalid
-from registry.limits import PATH_BYTES_MAX, PATH_NAME_BYTES_MAX
+from registry.limits import PATH_BYTES_MAX, PATH_DEPTH_MAX, PATH_FOLDER_COUNT_MAX, PATH_NAME_BYTES_MAX
 
 
 def check_path(text: object) -> str:
-    """A path: relative, /-separated, in NFC, without empty, `.` or `..` names, backslashes or control characters.
+    """A path: relative, /-separated, in NFC, without empty, `.` or `..` names, backslashes or invisible characters.
 
     Raises:
-        PathInvalid: it is not, or is longer than PATH_BYTES_MAX, or a name of it than PATH_NAME_BYTES_MAX.
+        PathInvalid: it is not, or is longer than PATH_BYTES_MAX, or a name of it than PATH_NAME_BYTES_MAX, or it has
+            more than PATH_DEPTH_MAX names.
     """
     if not isinstance(text, str):
         raise PathInvalid(f"a path is a text, not {type(text).__name__}")
@@ -30,7 +31,10 @@ def check_path(text: object) -> str:
         raise PathInvalid(f"the path {text!r} has a backslash, a control or an invisible character")
     if unicodedata.normalize("NFC", text) != text:
         raise PathInvalid(f"the path {text!r} is not in Unicode's normal form C")
-    for name in text.split("/"):
+    names = text.split("/")
+    if len(names) > PATH_DEPTH_MAX:
+        raise PathInvalid(f"the path {text[:40]!r}... has {len(names)} names, of {PATH_DEPTH_MAX} that it may")
+    for name in names:
         if name in {"", ".", ".."}:
             raise PathInvalid(f"the path {text!r} has an empty name, `.` or `..`, or begins or ends with a slash")
         if len(name.encode()) > PATH_NAME_BYTES_MAX:
@@ -39,7 +43,8 @@ def check_path(text: object) -> str:
 
 
 # Control characters, lone surrogates, line and paragraph separators: what a terminal or a log would be confused by.
-_REFUSED = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# Format characters turn around how a name is read, or are ignored: for HFS+ two names that differ by one are the same.
+_REFUSED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def check_paths(paths: Iterable[str]) -> None:
@@ -48,7 +53,7 @@ def check_paths(paths: Iterable[str]) -> None:
     Sorted by code point, each once, none a folder of another; so also on a disk that does not tell cases apart.
 
     Raises:
-        PathInvalid: one of these does not hold.
+        PathInvalid: one of these does not hold, or there are more than PATH_FOLDER_COUNT_MAX folders.
     """
     previous = ""
     seen: dict[str, str] = {}  # as such a disk sees it -> as it is written
@@ -70,6 +75,10 @@ def check_paths(paths: Iterable[str]) -> None:
                 raise PathInvalid(f"the path {other!r} is a folder of {path!r}")
             if folder in folders:
                 break  # so are those above it
+            if len(folders) == PATH_FOLDER_COUNT_MAX:
+                raise PathInvalid(
+                    f"the paths have more than {PATH_FOLDER_COUNT_MAX} folders", remedy="Put files into fewer folders."
+                )
             folders[folder] = path
 
 

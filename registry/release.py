@@ -99,8 +99,11 @@ class Release:
         except PathInvalid as error:
             raise ReleaseInvalid(error.message, remedy=error.remedy) from None
         sizes: dict[Digest, int] = {}
+        blobs: dict[Digest, Blob] = {}
         for entry in self.entries:
             _check_blob(entry, sizes)
+            if blobs.setdefault(entry.blob.digest, entry.blob) != entry.blob:
+                raise ReleaseInvalid(f"{entry.path!r} has the digest of another file, but not its size or chunks")
         _within(self.size, RELEASE_PLAIN_BYTES_MAX, "bytes in all its files")
 
     def encode(self) -> bytes:

@@ -247,9 +247,7 @@ def _is_public(text: str) -> bool:
     return address.is_global and not address.is_multicast
 
 
-_UNICAST: Final = ipaddress.IPv6Network(
-    "2000::/3"
-)  # what IANA has given out; is_global is true of all the rest
+_UNICAST: Final = ipaddress.IPv6Network("2000::/3")  # what IANA has given out; is_global is true of all the rest
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the way to IPv4 of a network that has none itself
 _CARRIERS: Final = tuple(
     # With an IPv4 address somewhere inside, or for documentation: Teredo and others, 6to4 (RFC 3056), RFC 9637.

@@ -140,6 +140,17 @@ def test_chunks_that_are_not_the_blob(store: ChunkStore, tmp_path: Path) -> None
     assert files_of(tmp_path / "out") == {}
 
 
+def test_a_file_whose_content_is_a_release(store: ChunkStore, tmp_path: Path) -> None:
+    inner = release_of(store, {"a": b"inner"})
+    outer = release_of(store, {"the other's release": inner.encode()})
+    checkouts = Checkouts(tmp_path / "out", store)
+    checkouts.make(outer.digest, outer)
+    assert files_of(checkouts.make(inner.digest, inner)) == {"a": b"inner"}
+    checkouts.keep([])
+    checkouts.make(inner.digest, inner)
+    assert files_of(checkouts.make(outer.digest, outer)) == {"the other's release": inner.encode()}
+
+
 def test_what_must_stay_free_stays_free(store: ChunkStore, tmp_path: Path) -> None:
     with pytest.raises(DiskFull):
         Checkouts(tmp_path / "out", store, reserve_bytes=2**62).make(FIRST, release_of(store, FILES))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.errors import PathInvalid
-from registry.limits import PATH_BYTES_MAX, PATH_NAME_BYTES_MAX
+from registry.limits import PATH_BYTES_MAX, PATH_DEPTH_MAX, PATH_FOLDER_COUNT_MAX, PATH_NAME_BYTES_MAX
 from registry.paths import check_path, check_paths
 
 
@@ -55,6 +55,9 @@ def test_paths_that_are_allowed(path: str) -> None:
         "a\x7fb",
         "a\x85b",
         "a\u2028b",
+        ".g\u200cit",
+        "a\u202egnp.exe",
+        "\ufeffa",
         "e\u0301",  # not NFC
         "\udcff",
         "x" * (PATH_NAME_BYTES_MAX + 1),
@@ -78,6 +81,22 @@ def test_the_longest_path_and_one_byte_more() -> None:
     assert len(check_path(longest)) == PATH_BYTES_MAX
     with pytest.raises(PathInvalid):
         check_path(longest + "x")
+
+
+def test_the_deepest_path_and_one_name_more() -> None:
+    deepest = "/".join("a" * PATH_DEPTH_MAX)
+    check_path(deepest)
+    with pytest.raises(PathInvalid, match="names"):
+        check_path(deepest + "/a")
+
+
+def test_as_many_folders_as_may_be_and_one_more() -> None:
+    paths = [f"{number:05}/{'b/' * 62}c" for number in range(PATH_FOLDER_COUNT_MAX // 63 + 1)]
+    there = PATH_FOLDER_COUNT_MAX // 63 * 63
+    fitting = [*paths[:-1], "x/" * (PATH_FOLDER_COUNT_MAX - there) + "c"]
+    check_paths([*fitting, "y"])
+    with pytest.raises(PathInvalid, match="folders"):
+        check_paths([*fitting, "y/c"])
 
 
 @given(st.text(alphabet=st.sampled_from("a./\\\0é\u0301"), max_size=12))

@@ -265,6 +265,20 @@ def test_the_bytes_of_a_release_are_bounded() -> None:
         padded(left - 1).encode()
 
 
+def test_one_digest_for_two_contents_is_refused() -> None:
+    one, two = blob(b"one"), blob(b"two")
+    parts = (*one.chunks, *two.chunks)
+    Release(
+        "shop",
+        "1",
+        (Entry("a", Blob(digest_of(b"onetwo"), 6, parts)), Entry("b", Blob(digest_of(b"onetwo"), 6, parts))),
+        {},
+    )
+    for other in (Blob(digest_of(b"onetwo"), 6, parts[::-1]), Blob(digest_of(b"onetwo"), 9, (*parts, parts[0]))):
+        with pytest.raises(ReleaseInvalid, match="another file"):
+            Release("shop", "1", (Entry("a", Blob(digest_of(b"onetwo"), 6, parts)), Entry("b", other)), {})
+
+
 def test_a_lying_chunk_digest_of_a_single_chunk_is_refused() -> None:
     lie = Blob(digest_of(b"x"), 1, (Chunk(Digest(digest_of(b"y")), 1),))
     with pytest.raises(ReleaseInvalid, match="only chunk"):
