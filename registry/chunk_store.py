@@ -261,8 +261,12 @@ class ChunkStore:
 
     def _discard(self, written: list[_Written]) -> None:
         for one in written:
-            with suppress(OSError):  # swept later
+            try:
                 self._disk.unlink(one.path)
+            except FileNotFoundError:
+                pass  # never made, or taken away under its own name
+            except OSError:
+                continue  # it still takes its bytes; swept later
             self._usage.release(one.bytes)
 
     # --- getting ---
@@ -335,14 +339,14 @@ class ChunkStore:
 
         Args:
             name: of the transfer, for `drop_lease`; any text of up to LEASE_NAME_BYTES_MAX.
-            until: wall clock, s.
+            until: wall clock, s; after LEASE_S_MAX it ends in any case.
 
         Raises:
-            LeaseRefused: too many leases, or digests of one.
+            LeaseRefused: too many leases, or digests of one or of all.
         """
         leased = list(digests)
         with self._lock, faults("a lease cannot be written"):
-            self._leases.put(name, leased, until)
+            self._leases.put(name, leased, until, time.time())
             for digest in leased:  # a collection under way has read the leases before
                 self._confirm(digest)
 

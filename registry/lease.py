@@ -9,7 +9,14 @@ from pathlib import Path
 from registry.digest import Digest, hex_of
 from registry.disk import Disk, regular_files, temporary
 from registry.errors import LeaseRefused, Malformed
-from registry.limits import LEASE_BYTES_MAX, LEASE_COUNT_MAX, LEASE_DIGEST_COUNT_MAX, LEASE_NAME_BYTES_MAX
+from registry.limits import (
+    LEASE_BYTES_MAX,
+    LEASE_COUNT_MAX,
+    LEASE_DIGEST_COUNT_MAX,
+    LEASE_NAME_BYTES_MAX,
+    LEASE_S_MAX,
+    LEASES_BYTES_MAX,
+)
 from registry.strict import Reader, decode, encode
 
 _DIGEST_BYTES = 32
@@ -24,11 +31,11 @@ class Leases:
         self._incoming = incoming
         self._disk = disk
 
-    def put(self, name: str, digests: Iterable[Digest], until: float) -> None:
+    def put(self, name: str, digests: Iterable[Digest], until: float, now: float) -> None:
         """Writes a lease in place of the one of that name; durable when it returns.
 
         Raises:
-            LeaseRefused: a name that is too long, too many digests, or too many other leases.
+            LeaseRefused: a name that is too long, too many digests, or too many other leases or digests of those.
         """
         held = sorted({hex_of(digest) for digest in digests})
         if len(held) > LEASE_DIGEST_COUNT_MAX or len(name.encode()) > LEASE_NAME_BYTES_MAX:
@@ -37,19 +44,24 @@ class Leases:
                 remedy="Push a smaller application.",
             )
         path = self._path(name)
-        others = sum(entry != path.name for entry, _ in regular_files(self._folder))
-        if others >= LEASE_COUNT_MAX:
-            raise LeaseRefused(f"the store has {others} leases, as many as it keeps")
-        record = {"name": name, "until": float(until), "digests": bytes.fromhex("".join(held))}
+        record = encode({"name": name, "until": float(until), "digests": bytes.fromhex("".join(held))})
+        if not self._has_room(path.name, len(record)):
+            self.held(now)  # those that have ended make room
+            if not self._has_room(path.name, len(record)):
+                raise LeaseRefused("the store has as many leases, or chunks in them, as it keeps")
         fresh = temporary(self._incoming)
         try:
-            self._disk.write(fresh, [encode(record)])
+            self._disk.write(fresh, [record])
             self._disk.sync(fresh)
             self._disk.rename(fresh, path)
         except OSError:
             fresh.unlink(missing_ok=True)
             raise
         self._disk.sync_folder(self._folder)
+
+    def _has_room(self, name: str, size: int) -> bool:
+        others = [status.st_size for entry, status in regular_files(self._folder) if entry != name]
+        return len(others) < LEASE_COUNT_MAX and sum(others) + size <= LEASES_BYTES_MAX
 
     def drop(self, name: str) -> None:
         """Removes a lease, if there is one."""
@@ -58,7 +70,7 @@ class Leases:
             self._disk.unlink(path)
 
     def held(self, now: float) -> set[str]:
-        """The chunks of all leases, as hexadecimal digits. Removes leases that have ended.
+        """The chunks of all leases, as hexadecimal digits. Removes leases that have ended, or never would.
 
         One that cannot be read is removed as well: its chunks have the grace of chunks that nobody names, and its
         transfer asks again what is missing.
@@ -70,7 +82,7 @@ class Leases:
                 until, digests = _parse(self._disk.read(path, LEASE_BYTES_MAX))
             except Malformed:
                 until, digests = now, b""
-            if until <= now:
+            if not now < until <= now + LEASE_S_MAX:
                 self._disk.unlink(path)
             else:
                 held.update(

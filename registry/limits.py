@@ -36,6 +36,8 @@ QUARANTINE_COUNT_MAX = 64  # corrupt files kept for whoever looks into the disk;
 LEASE_COUNT_MAX = 1_000  # transfers under way
 LEASE_DIGEST_COUNT_MAX = 65_536  # of one lease: 32 bytes each, in a file
 LEASE_BYTES_MAX = 32 * LEASE_DIGEST_COUNT_MAX + 4 * KiB  # that file
+LEASES_BYTES_MAX = 24 * MiB  # all of them: 786 432 chunks, more than STORE_BYTES_MAX holds; in memory while collecting
+LEASE_S_MAX = 30 * 86_400.0  # one that ends later was made by a clock that was ahead: it ends now
 LEASE_NAME_BYTES_MAX = 1 * KiB
 
 # --- records (registry.strict) ---

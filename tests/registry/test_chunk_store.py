@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import random
@@ -38,6 +39,7 @@ from registry.limits import (
     LEASE_COUNT_MAX,
     LEASE_DIGEST_COUNT_MAX,
     LEASE_NAME_BYTES_MAX,
+    LEASE_S_MAX,
     QUARANTINE_COUNT_MAX,
     MiB,
 )
@@ -422,9 +424,61 @@ def test_as_long_a_name_as_a_lease_may_have_and_one_byte_more(store: ChunkStore)
 
 def test_as_many_leases_as_a_store_keeps_and_one_more(store: ChunkStore, tmp_path: Path) -> None:
     store.lease("0", [], until=later())
+    [lease] = (tmp_path / "store" / "leases").iterdir()
     for number in range(LEASE_COUNT_MAX - 1):
-        (tmp_path / "store" / "leases" / f"other{number}").touch()
+        (lease.parent / f"other{number}").write_bytes(lease.read_bytes())
     with pytest.raises(LeaseRefused):
         store.lease("1", [], until=later())
     store.lease("0", [], until=later())  # its own place
     assert store.statistics().lease_count == LEASE_COUNT_MAX
+
+
+def test_leases_that_have_ended_make_room(store: ChunkStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("registry.lease.LEASE_COUNT_MAX", 2)
+    store.lease("ended", [], until=time.time() - 1)
+    store.lease("open", [], until=later())
+    store.lease("new", [], until=later())
+    with pytest.raises(LeaseRefused):
+        store.lease("one too many", [], until=later())
+
+
+def test_as_many_digests_as_all_leases_may_have_and_one_more(
+    store: ChunkStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests = [Digest(f"sha256:{number:064x}") for number in range(11)]
+    store.lease("first", digests[:5], until=later())
+    store.lease("other", digests[5:10], until=later())
+    used = sum(path.stat().st_size for path in (tmp_path / "store" / "leases").iterdir())
+    monkeypatch.setattr("registry.lease.LEASES_BYTES_MAX", used)
+    store.lease("other", digests[5:10], until=later())
+    with pytest.raises(LeaseRefused):
+        store.lease("other", digests[5:], until=later())
+
+
+def test_a_lease_of_a_clock_that_was_far_ahead_ends(store: ChunkStore, tmp_path: Path) -> None:
+    chunk = put(store, b"1")
+    now = time.time()
+    for until, kept in ((now + LEASE_S_MAX, 1), (now + LEASE_S_MAX + 1, 0)):
+        store.lease("push", [chunk.digest], until=until)
+        os.utime(file_of(tmp_path, chunk), (1_000.0, 1_000.0))
+        assert store.collect([], now).kept_count == kept
+
+
+def test_a_file_that_cannot_be_taken_back_is_given_back_once(tmp_path: Path) -> None:
+    class Sticky(FaultyDisk):
+        sticky = True
+
+        def unlink(self, path: Path) -> None:
+            if self.sticky:
+                raise OSError(errno.EIO, "stuck")
+            super().unlink(path)
+
+    disk = Sticky()
+    store = ChunkStore(tmp_path / "store", QUOTA, disk=disk)
+    disk.fail_after(1, errno.EIO)  # the sync of the chunk
+    with pytest.raises(StoreFailed):
+        put(store, b"1")
+    assert store.statistics().used_bytes == BLOCK_BYTES
+    disk.sticky = False
+    store.collect([], later(INCOMING_GRACE_S))
+    assert store.statistics().used_bytes == 0

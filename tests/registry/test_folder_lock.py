@@ -83,9 +83,12 @@ def test_a_process_that_is_killed_lets_go(tmp_path: Path) -> None:
 
 
 def test_its_file_is_closed_with_it(tmp_path: Path) -> None:
-    before = os.listdir("/proc/self/fd")
+    def opened() -> int:
+        links = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+        return sum(os.path.exists(link) and os.path.samefile(link, tmp_path / "lock") for link in links)
+
     lock = FolderLock(tmp_path / "lock")
-    assert len(os.listdir("/proc/self/fd")) == len(before) + 1
+    assert opened() == 1
     del lock
     gc.collect()
-    assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert opened() == 0
