@@ -24,6 +24,7 @@ from registry.errors import RegistryError
 from registry.keys import PublicKey, SigningKey
 
 _DAY_S = 86_400
+_SIGNATURE_HEADER = b"\x03\x41\x00"  # a bit string of 64 bytes, all bits used: one form for one signature
 _EARLIER_S = 3_600  # a certificate is valid an hour before it is made: clocks of other machines may be late
 
 
@@ -133,6 +134,8 @@ def check_certificate(der: bytes) -> None:
         certificate.verify_directly_issued_by(certificate)
     except (ValueError, TypeError, InvalidSignature) as error:
         raise IdentityInvalid("the certificate is not signed by its own key") from error
+    if not der.endswith(_SIGNATURE_HEADER + certificate.signature):
+        raise IdentityInvalid("the certificate has its signature in another form than that of RFC 8410")
     if not _names(certificate):
         raise IdentityInvalid("the certificate has no name")
 
@@ -182,4 +185,7 @@ def _parse(der: bytes) -> x509.Certificate:
 
 
 def _names(certificate: x509.Certificate) -> list[str]:
-    return [str(name.value) for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    try:
+        return [str(name.value) for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    except (ValueError, TypeError) as error:  # names are taken apart only when somebody asks for them
+        raise IdentityInvalid("the certificate's name is not what names are made of") from error

@@ -12,13 +12,16 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import structlog
 import trio
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from edged.errors import LinkError, PeerUntrusted, ProtocolError, TlsError
 from edged.fleet.certificate import Identity, public_key
-from edged.fleet.peer import ANYONE, Anchors, Peer
+from edged.fleet.peer import ANYONE, Anchors, Peer, fingerprint_of
+
+log = structlog.get_logger()
 
 ALPN = "edged/1"
 
@@ -88,14 +91,19 @@ def _context(protocol: int, identity: Identity | None, anchors: Anchors) -> ssl.
     context.check_hostname = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a listed certificate is trusted whoever signed it
     context.set_alpn_protocols([ALPN])
-    if anchors.certificates:
-        try:
-            context.load_verify_locations(cadata=b"".join(anchors.certificates))
-        except ssl.SSLError as error:
-            raise TlsError(f"a certificate of the roster is none: {error.reason}") from None
+    _trust(context, anchors)
     if identity is not None:
         _load(context, identity)
     return context
+
+
+def _trust(context: ssl.SSLContext, anchors: Anchors) -> None:
+    """One by one: a certificate that OpenSSL does not take, although we did, locks out nobody but who has it."""
+    for certificate in anchors.certificates:
+        try:
+            context.load_verify_locations(cadata=certificate)
+        except ssl.SSLError as error:
+            log.warning("link.certificate-unusable", fingerprint=fingerprint_of(certificate), reason=error.reason)
 
 
 def _load(context: ssl.SSLContext, identity: Identity) -> None:

@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+
 from edged.fleet.certificate import Identity, make_identity
 from edged.fleet.deployment import Deployment
 from edged.fleet.record import Key as RecordKey
@@ -89,6 +91,17 @@ def state(folder: Path, *, operations: FileOperations | None = None, **changes: 
         outcome = found.begin(roster(**changes).seal([root()]), NOW)
         assert outcome.kind == "accepted", outcome
     return found
+
+
+def forged(there: bytes, instead: bytes, who: Identity | None = None) -> bytes:
+    """The certificate of `who`, or of a node "abcdefgh", with some of its bytes changed, and signed again."""
+    who = who or identity("abcdefgh")
+    content = x509.load_der_x509_certificate(who.certificate).tbs_certificate_bytes
+    assert there in content
+    assert len(there) == len(instead)
+    content = content.replace(there, instead)
+    inside = content + bytes.fromhex("300506032b6570") + b"\x03\x41\x00" + who.key.sign(content)
+    return b"\x30\x82" + len(inside).to_bytes(2, "big") + inside
 
 
 @dataclass

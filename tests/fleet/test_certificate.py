@@ -27,7 +27,7 @@ from edged.fleet.certificate import (
 )
 from edged.limits import CERTIFICATE_BYTES_MAX
 from registry.digest import digest_of
-from tests.fleet.kit import NOW, identity
+from tests.fleet.kit import NOW, forged, identity
 
 
 def test_what_is_made() -> None:
@@ -94,6 +94,30 @@ def test_every_changed_byte_is_refused_or_means_another_key() -> None:
     for index in range(len(der)):
         with pytest.raises(IdentityInvalid):
             check_certificate(der[:index] + bytes([der[index] ^ 1]) + der[index + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("there", "instead"),
+    [
+        (b"\x0c\x08abcdefgh", b"\x0c\x08abcd\xff\xffgh"),
+        (b"\x0c\x08abcdefgh", b"\x01\x08abcdefgh"),
+        (b"\x0c\x08abcdefgh", b"\x03\x08abcdefgh"),
+        (b"\x06\x03\x55\x04\x03", b"\x06\x03\x55\x04\x04"),
+    ],
+    ids=["not Unicode", "a boolean", "bits", "no common name"],
+)
+def test_a_name_that_is_none_is_refused_however_well_it_is_signed(there: bytes, instead: bytes) -> None:
+    with pytest.raises(IdentityInvalid, match="name"):
+        check_certificate(forged(there, instead))
+
+
+def test_a_signature_has_one_form() -> None:
+    """Else anybody could make another certificate, with another fingerprint, of somebody else's."""
+    for _ in range(64):  # half of all signatures end in a bit that could be said to be unused
+        der = make_identity("n1", now=NOW).certificate
+        assert der[-65] == 0
+        with pytest.raises(IdentityInvalid):
+            check_certificate(der[:-65] + b"\x01" + der[-64:])
 
 
 def test_too_long() -> None:

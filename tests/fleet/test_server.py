@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from edged.errors import LinkError, PeerUntrusted, ProtocolError, RemoteError, TlsError
-from edged.fleet.certificate import Identity, make_identity
+from edged.fleet.certificate import Identity, fingerprint, make_identity
 from edged.fleet.client import connect
 from edged.fleet.peer import ANYONE, Anchors, Peer
 from edged.fleet.server import Server
@@ -23,6 +23,7 @@ from edged.limits import (
     LINK_PER_ADDRESS_MAX,
     LINK_PER_PEER_MAX,
 )
+from tests.fleet import kit
 from tests.fleet.fakes import HELLO, anchors_of, identity, nodes, peer_of, serving, table
 
 ONE, TWO, STRANGER = identity("one"), identity("two"), identity("stranger")
@@ -255,3 +256,15 @@ async def test_a_key_that_is_not_the_certificates() -> None:
 def test_no_key_in_a_repr() -> None:
     assert ONE.key.private.private_bytes_raw().hex() not in repr(ONE)
     assert "PRIVATE" not in repr(ONE)
+
+
+async def test_a_certificate_that_openssl_does_not_take_locks_out_nobody_else() -> None:
+    bad = kit.forged(b"\x0c\x08abcdefgh", b"\x0c\x08abcd\xff\xffgh")
+    trusted = Anchors(
+        [(bad, Peer("bad", "node", fingerprint(bad))), *((who.certificate, peer_of(who)) for who in (ONE, TWO))]
+    )
+    async with (
+        serving(ONE, trusted, WHO) as served,
+        connect(served.address, TWO, trusted, hello=HELLO) as client,
+    ):
+        assert await client.call("who") == ["two", "node"]

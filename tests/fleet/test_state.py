@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from edged.errors import RecordForbidden, VoucherInvalid, VoucherUsed
+from edged.errors import RecordForbidden, RecordInvalid, VoucherInvalid, VoucherUsed
 from edged.fleet.record import Key, Version
 from edged.fleet.roster import Region
 from edged.fleet.state import FleetState, Outcome
 from edged.fleet.store import RecordStore
+from edged.fleet.voucher import ADMISSION_TYPE, Admission
 from edged.limits import SEQUENCE_JUMP_MAX, VOUCHER_S_MAX
 from registry.digest import digest_of
 from registry.dsse import sign
@@ -21,6 +22,7 @@ from tests.fleet.kit import (
     RELEASE,
     Joining,
     deployment,
+    forged,
     identity,
     key,
     node,
@@ -403,3 +405,18 @@ def test_statistics(tmp_path: Path) -> None:
 def test_the_digest_is_that_of_the_payload() -> None:
     one = deployment()
     assert one.digest == digest_of(one.encode())
+
+
+# --- who would bring a node down with a record ---
+
+
+@pytest.mark.parametrize("instead", [b"\x0c\x08abcd\xff\xffgh", b"\x03\x08abcdefgh"])
+def test_a_certificate_whose_name_is_none_is_no_more_than_refused(tmp_path: Path, instead: bytes) -> None:
+    fleet = state(tmp_path)
+    new = Joining("abcdefgh")
+    certificate = forged(b"\x0c\x08abcdefgh", instead)
+    who = replace(new.identity, certificate=certificate)
+    with pytest.raises(RecordInvalid):
+        fleet.admit(new.voucher, certificate, new.proof(who), identity("n1"), NOW)
+    payload = Admission(new.voucher, certificate, new.proof(who), "n1", int(NOW)).encode()
+    refused(fleet, sign(ADMISSION_TYPE, payload, identity("n1").key).encode(), "fleet.record-invalid")
