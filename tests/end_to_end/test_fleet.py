@@ -1,0 +1,145 @@
+"""A fleet of three regions, as its users see it: the real commands, real nodes, real sockets."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edged.limits import KiB, MiB
+from tests.fleets import Event, Fleet, app_folder, fleet_on_loopback, saying
+from tests.guests import wat
+
+HELLO = "hello.edged.localhost"
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    regions = {"eu-1": "eu", "us-1": "us", "ap-1": "ap"}
+    with fleet_on_loopback(tmp_path_factory.mktemp("fleet"), regions) as fleet:
+        yield fleet
+
+
+def answers(fleet: Fleet, host: str) -> dict[str, tuple[int, bytes]]:
+    return {name: node.get(host=host) for name, node in fleet.nodes.items()}
+
+
+def everywhere(fleet: Fleet, body: bytes) -> dict[str, tuple[int, bytes]]:
+    return dict.fromkeys(fleet.nodes, (200, body))
+
+
+def live_regions(fleet: Fleet, app: str) -> dict[str, tuple[str, int]]:
+    """What each node says of an app: stage and running sequence."""
+    (found,) = [each for each in fleet.status()["apps"] if each["name"] == app]
+    return {each["node"]: (each["stage"], each["running"]) for each in found["nodes"]}
+
+
+def test_push_change_roll_back(fleet: Fleet, tmp_path: Path) -> None:
+    """When a command ends, what it was told to do is done everywhere; a change moves little, no change nothing."""
+    app = app_folder(tmp_path / "app", "hello", saying("one"), files='["noise"]')
+    (app / "noise").write_bytes(random.Random(1).randbytes(2 * MiB))
+    first = fleet.push(app).last
+    assert first["event"] == "finished"
+    assert first["regions"] == {"eu": "live", "us": "live", "ap": "live"}
+    assert answers(fleet, HELLO) == everywhere(fleet, b"one")
+
+    app_folder(app, "hello", saying("two"), files='["noise"]')
+    second = fleet.push(app, "-m", "more of it").last
+    assert answers(fleet, HELLO) == everywhere(fleet, b"two")
+    assert 0 < second["bytes_sent"] < 64 * KiB
+    assert second["bytes_saved"] >= 2 * MiB
+    again = fleet.push(app).last
+    assert (again["bytes_sent"], again["sequence"]) == (0, 3)
+
+    fleet.run("rollback", "hello", "1", "--yes", "--json")
+    assert answers(fleet, HELLO) == everywhere(fleet, b"one")
+    assert live_regions(fleet, "hello") == dict.fromkeys(fleet.nodes, ("live", 4))
+    releases = fleet.run("releases", "hello", "--json").events
+    assert [(each["sequence"], each["message"]) for each in releases][2] == (2, "more of it")
+
+
+def test_an_app_is_where_it_was_placed(fleet: Fleet, tmp_path: Path) -> None:
+    app = app_folder(tmp_path, "placed", saying("here"), edged_table='regions = ["us"]\nhosts = ["shop.test"]')
+    assert fleet.push(app).last["regions"] == {"us": "live"}
+    found = answers(fleet, "shop.test")
+    assert found.pop("us-1") == (200, b"here")
+    assert {status for status, _ in found.values()} == {421}
+
+
+def test_a_probe_that_fails_changes_nothing(fleet: Fleet, tmp_path: Path) -> None:
+    app = app_folder(tmp_path, "probed", saying("good"), edged_table='probe = "/"')
+    fleet.push(app)
+    app_folder(tmp_path, "probed", wat.text("trap"), edged_table='probe = "/"')
+    failed = fleet.push(app, check=False)
+    assert failed.last["code"] == "push.failed"
+    assert answers(fleet, "probed.edged.localhost") == everywhere(fleet, b"good")
+    stages = {stage for stage, _ in live_regions(fleet, "probed").values()}
+    assert stages == {"failed"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_push_that_is_stopped(fleet: Fleet, tmp_path: Path, number: signal.Signals) -> None:
+    """Stopped before it is published, it has changed nothing; after that, Ctrl-C puts back what was there."""
+    name = f"stopped-{int(number)}"
+    host = f"{name}.edged.localhost"
+    app = app_folder(tmp_path, name, saying("before"), files='["noise"]')
+    (app / "noise").touch()
+    fleet.push(app)
+    app_folder(tmp_path, name, saying("after"), files='["noise"]')
+    for moment in ("packing", "connected", "uploading"):
+        (app / "noise").write_bytes(os.urandom(8 * MiB))  # the upload takes a while
+        events = stopped(fleet, app, moment, number)
+        assert "published" not in [each["event"] for each in events]
+        if number == signal.SIGINT:
+            assert events[-1]["code"] == "push.interrupted"
+        assert answers(fleet, host) == everywhere(fleet, b"before")
+    events = stopped(fleet, app, "published", number)
+    if number == signal.SIGINT:
+        assert "putting-back" in [each["event"] for each in events]
+        assert answers(fleet, host) == everywhere(fleet, b"before")
+    fleet.push(app)
+    assert answers(fleet, host) == everywhere(fleet, b"after")
+
+
+def stopped(fleet: Fleet, app: Path, moment: str, number: signal.Signals) -> list[Event]:
+    """Push, send a signal at an event, and what was shown until it ended."""
+    process = fleet.popen("push", app, "--json")
+    assert process.stdout is not None
+    events = []
+    with process.stdout:
+        for line in process.stdout:
+            events.append(json.loads(line))
+            if events[-1]["event"] == moment:
+                process.send_signal(number)
+                break
+        events += map(json.loads, process.stdout)
+    process.communicate()
+    assert process.returncode
+    return events
+
+
+def test_what_was_there_is_served_before_any_peer_is_heard(fleet: Fleet, tmp_path: Path) -> None:
+    """`kill -9` of all nodes; one that starts alone serves at once, takes a push for itself, and the others follow."""
+    app = app_folder(tmp_path, "alone", saying("one"))
+    fleet.push(app)
+    host = "alone.edged.localhost"
+    for node in fleet.nodes.values():
+        node.kill()
+    alone = fleet["us-1"]
+    alone.start()
+    assert alone.get(host=host) == (200, b"one")
+    app_folder(app, "alone", saying("two"))
+    pushed = fleet.push(app, check=False)
+    assert pushed.last["code"] == "push.unfinished"
+    assert alone.get(host=host) == (200, b"two")
+    others = [fleet["eu-1"], fleet["ap-1"]]
+    for node in others:
+        node.start(wait=False)
+    for node in others:
+        node.wait_stage("alone", "live", 2)
+    assert answers(fleet, host) == everywhere(fleet, b"two")
