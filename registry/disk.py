@@ -21,10 +21,10 @@ BLOCK_BYTES = 4096  # what a file takes at least, and in multiples of, on the fi
 class Disk:
     """Files of a real disk. Nothing is durable before `sync` of the file and `sync_folder` of its folder."""
 
-    def write(self, path: Path, pieces: Iterable[bytes]) -> None:
-        """A new read-only file."""
+    def write(self, path: Path, pieces: Iterable[bytes], mode: int = 0o444) -> None:
+        """A new file, which its owner may read."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(path, flags, 0o444), "wb", buffering=0) as file:
+        with open(os.open(path, flags, mode), "wb", buffering=0) as file:
             for piece in pieces:
                 rest = memoryview(piece)
                 while rest:

@@ -6,38 +6,36 @@ folder/releases/<64 hex digits>.corrupt    the last one of that name that was fo
 ```
 
 A release is stored once all its chunks are, so whoever finds it here can run it. Who signed it was verified by the
-caller, who also decides which of two envelopes around the same release is better: the later one replaces the former.
+caller. Of two envelopes around the same release one is kept, with the signatures of both.
 Blocking and thread-safe.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from registry.chunk_store import ChunkStore
 from registry.digest import Digest, digest_from_hex, digest_of, hex_of
+from registry.disk import Disk, faults, make_folders, regular_files
 from registry.dsse import Envelope
 from registry.errors import (
     BlobsMissing,
-    DiskFull,
     EnvelopeInvalid,
     RegistryError,
     ReleaseInvalid,
     ReleaseMissing,
-    StoreFailed,
     StoreFull,
 )
-from registry.limits import ENVELOPE_BYTES_MAX, INCOMING_GRACE_S, RELEASE_COUNT_MAX
+from registry.limits import ENVELOPE_BYTES_MAX, INCOMING_GRACE_S, RELEASE_COUNT_MAX, SIGNATURE_COUNT_MAX
 from registry.release import RELEASE_TYPE, Release
-from registry.whole_file import TEMPORARY, sync_folder, write_whole
+from registry.whole_file import TEMPORARY, write_whole
 
 _NAME = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -74,26 +72,23 @@ class ReleaseStore:
     Args:
         folder: that of the chunk store, or another; made if it is not there.
         chunks: where the chunks of these releases are.
-        fail_point: as in `write_whole`.
+        disk: another one than the real one, for tests.
 
     Raises, besides what each method says: StoreFailed where the folder cannot be read or written.
     """
 
-    def __init__(
-        self, folder: Path, chunks: ChunkStore, *, fail_point: Callable[[str], None] = lambda _step: None
-    ) -> None:
+    def __init__(self, folder: Path, chunks: ChunkStore, *, disk: Disk | None = None) -> None:
         self._folder = folder / "releases"
         self._chunks = chunks
-        self._fail_point = fail_point
+        self._disk = Disk() if disk is None else disk
         self._lock = threading.Lock()  # over what takes a name or takes it away
-        with self._disk():
-            self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-            sync_folder(folder)
+        with self._faults():
+            make_folders(self._disk, folder, [self._folder.name])
             oldest = time.time() - INCOMING_GRACE_S
-            for path in self._folder.glob(f".*{TEMPORARY}"):
-                with contextlib.suppress(FileNotFoundError):  # another process sweeps too
-                    if path.stat().st_mtime < oldest:
-                        path.unlink()
+            for name, status in regular_files(self._folder):
+                if name.startswith(".") and name.endswith(TEMPORARY) and status.st_mtime < oldest:
+                    with contextlib.suppress(FileNotFoundError):  # another process sweeps too
+                        self._disk.unlink(self._folder / name)
 
     def put(self, envelope: bytes) -> Digest:
         """Store a release whose signature the caller has verified; durable when it returns.
@@ -109,13 +104,13 @@ class ReleaseStore:
         if missing := self._chunks.missing([chunk.digest for chunk in stored.release.chunks()]):
             raise BlobsMissing(f"{len(missing)} chunks of release {stored.digest} are not there", missing)
         path = self._path(stored.digest)
-        with self._lock, self._disk():
+        with self._lock, self._faults():
             if not path.exists() and len(self.digests()) >= RELEASE_COUNT_MAX:
                 raise StoreFull(
                     f"{RELEASE_COUNT_MAX} releases are stored, as many as may be",
                     remedy="Remove releases that no app needs any more.",
                 )
-            write_whole(path, envelope, mode=0o444, replace=True, fail_point=self._fail_point)
+            write_whole(path, self._joined(stored), mode=0o444, replace=True, disk=self._disk)
         return stored.digest
 
     def get(self, digest: Digest) -> StoredRelease:
@@ -127,32 +122,33 @@ class ReleaseStore:
         try:
             return self._read(digest)
         except ReleaseInvalid:
-            with self._lock, self._disk():
+            with self._lock, self._faults():
                 # A sound one may have been put since.
                 try:
                     return self._read(digest)
                 except ReleaseInvalid as error:
                     path = self._path(digest)
-                    path.replace(path.with_suffix(".corrupt"))
-                    sync_folder(self._folder)
+                    self._disk.rename(path, path.with_suffix(".corrupt"))
+                    self._disk.sync_folder(self._folder)
                     raise ReleaseMissing(f"release {digest} was damaged on disk: {error.message}") from None
 
     def has(self, digest: Digest) -> bool:
         """Whether it is there, as far as its name goes: reading verifies it."""
-        with self._disk():
+        with self._faults():
             return self._path(digest).exists()
 
     def digests(self) -> frozenset[Digest]:
         """The names of all that are there."""
-        with self._disk():
+        with self._faults():
             names = os.listdir(self._folder)
         return frozenset(digest_from_hex(name) for name in names if _NAME.fullmatch(name))
 
     def remove(self, digest: Digest) -> None:
         """Remove a release, if it is there; its chunks stay until they are collected."""
-        with self._lock, self._disk():
-            self._path(digest).unlink(missing_ok=True)
-            sync_folder(self._folder)
+        with self._lock, self._faults():
+            with contextlib.suppress(FileNotFoundError):
+                self._disk.unlink(self._path(digest))
+            self._disk.sync_folder(self._folder)
 
     def reachable(self, digests: Iterable[Digest]) -> set[Digest]:
         """The digests of all chunks of these releases: what a garbage collection must keep.
@@ -173,14 +169,11 @@ class ReleaseStore:
 
     def _read(self, digest: Digest) -> StoredRelease:
         """Raises ReleaseMissing; ReleaseInvalid for whatever is wrong with what is there."""
-        try:
-            descriptor = os.open(self._path(digest), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            with os.fdopen(descriptor, "rb") as file:
-                data = file.read(ENVELOPE_BYTES_MAX + 1)
-        except FileNotFoundError:
-            raise ReleaseMissing(f"release {digest} is not there") from None
-        except OSError as error:
-            raise _failed(self._folder, error) from error
+        with self._faults():
+            try:
+                data = self._disk.read(self._path(digest), ENVELOPE_BYTES_MAX)
+            except FileNotFoundError:
+                raise ReleaseMissing(f"release {digest} is not there") from None
         try:
             stored = open_release(data)
         except RegistryError as error:
@@ -189,15 +182,20 @@ class ReleaseStore:
             raise ReleaseInvalid(f"its content is release {stored.digest}")
         return stored
 
-    @contextlib.contextmanager
-    def _disk(self) -> Iterator[None]:
+    def _joined(self, fresh: StoredRelease) -> bytes:
+        """Its envelope with the signatures of the one that is there, so that no signer takes away another's word.
+
+        A signature that both have is the fresh one's, and so are all if together they are too many.
+        """
+        envelope = Envelope.parse(fresh.envelope)
         try:
-            yield
-        except OSError as error:
-            raise _failed(self._folder, error) from error
+            former = Envelope.parse(self._read(fresh.digest).envelope)
+        except (ReleaseMissing, ReleaseInvalid):
+            return fresh.envelope
+        signatures = {one.key_id: one for one in (*former.signatures, *envelope.signatures)}
+        if len(signatures) > SIGNATURE_COUNT_MAX:
+            return fresh.envelope
+        return replace(envelope, signatures=tuple(signatures[key_id] for key_id in sorted(signatures))).encode()
 
-
-def _failed(folder: Path, error: OSError) -> StoreFailed:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return DiskFull(f"the disk of {folder} is full")
-    return StoreFailed(f"{folder} cannot be used: {error.strerror}")
+    def _faults(self) -> contextlib.AbstractContextManager[None]:
+        return faults(f"{self._folder} cannot be used")

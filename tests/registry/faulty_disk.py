@@ -50,11 +50,11 @@ class FaultyDisk(Disk):
             self.dead = True
             raise PowerCut
 
-    def write(self, path: Path, pieces: Iterable[bytes]) -> None:
+    def write(self, path: Path, pieces: Iterable[bytes], mode: int = 0o444) -> None:
         data = b"".join(pieces)
         with self._guard:
-            self._step(lambda: super(FaultyDisk, self).write(path, [data[: len(data) // 2]]))
-            super().write(path, [data])
+            self._step(lambda: super(FaultyDisk, self).write(path, [data[: len(data) // 2]], mode))
+            super().write(path, [data], mode)
             self._unsynced.add(path)
             self._undo.append(({path.parent}, lambda: path.unlink(missing_ok=True)))
 

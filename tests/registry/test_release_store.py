@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-import errno
 import os
+import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -11,7 +12,7 @@ import pytest
 from registry import release_store
 from registry.chunk_store import ChunkStore
 from registry.digest import Digest, digest_of, hex_of
-from registry.dsse import sign
+from registry.dsse import Envelope, Signature, sign, signers
 from registry.errors import (
     BlobsMissing,
     DiskFull,
@@ -22,23 +23,20 @@ from registry.errors import (
     StoreFull,
 )
 from registry.keys import SigningKey
-from registry.limits import ENVELOPE_BYTES_MAX, INCOMING_GRACE_S
+from registry.limits import ENVELOPE_BYTES_MAX, INCOMING_GRACE_S, SIGNATURE_COUNT_MAX
 from registry.release import RELEASE_TYPE
 from registry.release_store import ReleaseStore, StoredRelease
 from registry.strict import encode
-from tests.registry.releases import MemoryChunks, release, signed
-from tests.registry.test_whole_file import STEPS, Crash
+from tests.registry.faulty_disk import FULL, FaultyDisk, PowerCut
+from tests.registry.releases import KEY, MemoryChunks, release, signed
 
 CHUNKS = MemoryChunks()
 FIRST = release({"a": b"one", "b": b"two"}, CHUNKS)
 SECOND = release({"a": b"one", "b": b"three"}, CHUNKS)
 
 
-def _store(
-    folder: Path, chunks: MemoryChunks = CHUNKS, fail_point: Callable[[str], None] | None = None
-) -> ReleaseStore:
-    held = cast(ChunkStore, chunks)
-    return ReleaseStore(folder, held) if fail_point is None else ReleaseStore(folder, held, fail_point=fail_point)
+def _store(folder: Path, chunks: MemoryChunks = CHUNKS, disk: FaultyDisk | None = None) -> ReleaseStore:
+    return ReleaseStore(folder, cast(ChunkStore, chunks), disk=disk)
 
 
 def _path(folder: Path, digest: Digest) -> Path:
@@ -64,13 +62,33 @@ def test_what_was_not_put_is_missing(tmp_path: Path) -> None:
     assert store.digests() == frozenset()
 
 
-def test_a_later_envelope_of_the_same_release_replaces_the_former(tmp_path: Path) -> None:
+def test_two_envelopes_of_the_same_release_become_one_with_the_signatures_of_both(tmp_path: Path) -> None:
     store = _store(tmp_path)
-    again = sign(RELEASE_TYPE, FIRST.encode(), SigningKey.generate()).encode()
+    other = SigningKey.generate()
     store.put(signed(FIRST))
-    digest = store.put(again)
+    digest = store.put(sign(RELEASE_TYPE, FIRST.encode(), other).encode())
     assert store.digests() == {digest}
-    assert store.get(digest).envelope == again
+    both = Envelope.parse(store.get(digest).envelope)
+    assert signers(both, [KEY.public, other.public]) == {KEY.public.id, other.public.id}
+    assert both == Envelope.parse(signed(FIRST)).signed_by(other)
+
+
+def test_a_signature_that_both_have_is_the_later_one(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    sound = Envelope.parse(signed(FIRST))
+    store.put(replace(sound, signatures=(Signature(KEY.public.id, bytes(64)),)).encode())
+    digest = store.put(sound.encode())
+    assert store.get(digest).envelope == sound.encode()
+
+
+def test_more_signatures_than_an_envelope_has_are_the_later_ones(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    former = tuple(Signature(f"{number:064x}", bytes(64)) for number in range(SIGNATURE_COUNT_MAX - 1))
+    store.put(Envelope(RELEASE_TYPE, FIRST.encode(), former).encode())
+    digest = store.put(signed(FIRST))
+    assert len(Envelope.parse(store.get(digest).envelope).signatures) == SIGNATURE_COUNT_MAX
+    another = sign(RELEASE_TYPE, FIRST.encode(), SigningKey.generate()).encode()
+    assert store.get(store.put(another)).envelope == another
 
 
 def test_chunks_must_be_there_first(tmp_path: Path) -> None:
@@ -181,30 +199,41 @@ def test_reachable_of_what_cannot_be_read_is_an_error(tmp_path: Path) -> None:
         store.reachable([digest])
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_a_crash_leaves_a_whole_release_or_none(tmp_path: Path, step: str) -> None:
-    def fail_point(reached: str) -> None:
-        if reached == step:
-            raise Crash
+STEPS = 4  # written, synced, renamed, folder synced
 
+
+@pytest.mark.parametrize("step", range(STEPS))
+def test_a_power_cut_leaves_a_whole_release_or_none(tmp_path: Path, step: int) -> None:
     digest = _store(tmp_path).put(signed(SECOND))
-    with pytest.raises(Crash):
-        _store(tmp_path, fail_point=fail_point).put(signed(FIRST))
+    disk = FaultyDisk()
+    store = _store(tmp_path, disk=disk)
+    disk.fail_after(step)
+    with pytest.raises(PowerCut):
+        store.put(signed(FIRST))
+    disk.lose_power(random.Random(step))
     after = _store(tmp_path)
     assert after.get(digest).release == SECOND
-    assert after.has(FIRST.digest) == (step == "sync folder")
+    assert not after.has(FIRST.digest) or after.get(FIRST.digest).release == FIRST
     assert after.put(signed(FIRST)) == FIRST.digest
     assert after.get(FIRST.digest).release == FIRST
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_a_full_disk_loses_nothing(tmp_path: Path, step: str) -> None:
-    def fail_point(reached: str) -> None:
-        if reached == step:
-            raise OSError(errno.ENOSPC, "No space left on device")
+def test_what_was_acknowledged_survives_a_power_cut_right_after(tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    store = _store(tmp_path / "new" / "folder", disk=disk)
+    before = disk.steps
+    store.put(signed(FIRST))
+    assert disk.steps - before == STEPS
+    disk.lose_power(random.Random(3))
+    assert _store(tmp_path / "new" / "folder").get(FIRST.digest).release == FIRST
 
+
+@pytest.mark.parametrize("step", range(STEPS))
+def test_a_full_disk_loses_nothing(tmp_path: Path, step: int) -> None:
     digest = _store(tmp_path).put(signed(SECOND))
-    full = _store(tmp_path, fail_point=fail_point)
+    disk = FaultyDisk()
+    full = _store(tmp_path, disk=disk)
+    disk.fail_after(step, FULL)
     with pytest.raises(DiskFull):
         full.put(signed(FIRST))
     assert full.get(digest).release == SECOND

@@ -1,63 +1,60 @@
+"""Small files on a disk that fails at each step: whole and durable, or as they were."""
+
 from __future__ import annotations
 
-import errno
 import os
-import stat
+import random
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from registry import whole_file
 from registry.whole_file import write_whole
+from tests.registry.faulty_disk import FULL, FaultyDisk, PowerCut
 
-STEPS = ["create", "write", "sync", "name", "sync folder"]
-
-
-class Crash(BaseException):
-    """Power is gone: nothing of ours runs any more, so no handler may catch it."""
+STEPS = {True: 4, False: 5}  # written, synced, renamed (or linked and unlinked), folder synced
 
 
-def _stopping_at(step: str, error: BaseException):
-    def fail_point(reached: str) -> None:
-        if reached == step:
-            raise error
-
-    return fail_point
-
-
-def test_the_steps_are_these(tmp_path: Path) -> None:
-    steps: list[str] = []
-    write_whole(tmp_path / "a", b"", mode=0o600, replace=True, fail_point=steps.append)
-    assert steps == STEPS
+@pytest.mark.parametrize("replace", STEPS)
+def test_a_file_has_its_bytes_and_mode(tmp_path: Path, replace: bool) -> None:
+    disk = FaultyDisk()
+    write_whole(tmp_path / "a", b"new", mode=0o600, replace=replace, disk=disk)
+    assert disk.steps == STEPS[replace]
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
+    assert os.listdir(tmp_path) == ["a"]
+    disk.lose_power(random.Random(1))
+    assert (tmp_path / "a").read_bytes() == b"new"
 
 
-@pytest.mark.parametrize("replace", [True, False])
-@pytest.mark.parametrize("step", STEPS)
-def test_a_crash_leaves_the_whole_file_or_none(tmp_path: Path, step: str, replace: bool) -> None:
-    path = tmp_path / "a"
-    with pytest.raises(Crash):
-        write_whole(path, b"new", mode=0o600, replace=replace, fail_point=_stopping_at(step, Crash()))
-    assert not path.exists() or path.read_bytes() == b"new"
-    assert path.exists() == (step == "sync folder")
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("replace", "step"), [(replace, step) for replace in STEPS for step in range(STEPS[replace])])
+def test_a_power_cut_leaves_the_whole_file_or_none(tmp_path: Path, replace: bool, step: int, seed: int) -> None:
+    disk = FaultyDisk()
+    disk.fail_after(step)
+    with pytest.raises(PowerCut):
+        write_whole(tmp_path / "a", b"new", mode=0o600, replace=replace, disk=disk)
+    disk.lose_power(random.Random(seed))
+    assert not (tmp_path / "a").exists() or (tmp_path / "a").read_bytes() == b"new"
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_a_crash_leaves_what_was_there_or_the_new(tmp_path: Path, step: str) -> None:
-    path = tmp_path / "a"
-    write_whole(path, b"old", mode=0o600, replace=True)
-    with pytest.raises(Crash):
-        write_whole(path, b"new", mode=0o600, replace=True, fail_point=_stopping_at(step, Crash()))
-    assert path.read_bytes() == (b"new" if step == "sync folder" else b"old")
+@pytest.mark.parametrize("step", range(STEPS[True]))
+def test_a_crash_leaves_what_was_there_or_the_new(tmp_path: Path, step: int) -> None:
+    write_whole(tmp_path / "a", b"old", mode=0o600, replace=True)
+    disk = FaultyDisk()
+    disk.fail_after(step)
+    with pytest.raises(PowerCut):
+        write_whole(tmp_path / "a", b"new", mode=0o600, replace=True, disk=disk)
+    assert (tmp_path / "a").read_bytes() == (b"old" if step < 3 else b"new")
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, step: str) -> None:
-    path = tmp_path / "a"
-    with pytest.raises(OSError, match="full"):
-        write_whole(
-            path, b"new", mode=0o600, replace=True, fail_point=_stopping_at(step, OSError(errno.ENOSPC, "full"))
-        )
-    assert os.listdir(tmp_path) == (["a"] if step == "sync folder" else [])
+@pytest.mark.parametrize(("replace", "step"), [(replace, step) for replace in STEPS for step in range(STEPS[replace])])
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, replace: bool, step: int) -> None:
+    disk = FaultyDisk()
+    disk.fail_after(step, FULL)
+    with pytest.raises(OSError, match="space"):
+        write_whole(tmp_path / "a", b"new", mode=0o600, replace=replace, disk=disk)
+    assert os.listdir(tmp_path) == (["a"] if step >= 3 else [])
 
 
 def test_what_may_not_be_replaced_is_not(tmp_path: Path) -> None:
@@ -68,32 +65,31 @@ def test_what_may_not_be_replaced_is_not(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a"]
 
 
-class _Recorded:
-    """`os`, with what is made durable written down: whether a folder, and how many bytes it had by then."""
+@pytest.mark.parametrize("replace", STEPS)
+def test_the_bytes_are_durable_before_the_name_and_the_name_at_last(tmp_path: Path, replace: bool) -> None:
+    class Recorded(FaultyDisk):
+        done: list[str]
 
-    def __init__(self) -> None:
-        self.synced: list[int | str] = []
+        def write(self, path: Path, pieces: Iterable[bytes], mode: int = 0o444) -> None:
+            super().write(path, pieces, mode)
+            self.done = ["write"]
 
-    def __getattr__(self, name: str):
-        return getattr(os, name)
+        def sync(self, path: Path) -> None:
+            super().sync(path)
+            self.done.append(f"sync {path.stat().st_size}")
 
-    def fsync(self, descriptor: int) -> None:
-        found = os.fstat(descriptor)
-        self.synced.append("folder" if stat.S_ISDIR(found.st_mode) else found.st_size)
+        def sync_folder(self, path: Path) -> None:
+            super().sync_folder(path)
+            self.done.append("sync folder")
 
+        def rename(self, old: Path, new: Path) -> None:
+            super().rename(old, new)
+            self.done.append("name")
 
-@pytest.mark.parametrize("replace", [True, False])
-def test_the_bytes_are_durable_before_the_name_and_the_name_at_last(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replace: bool
-) -> None:
-    recorded, seen = _Recorded(), {}
-    monkeypatch.setattr(whole_file, "os", recorded)
-    write_whole(
-        tmp_path / "a",
-        b"12345",
-        mode=0o600,
-        replace=replace,
-        fail_point=lambda step: seen.update({step: list(recorded.synced)}),
-    )
-    assert seen["name"] == [5]
-    assert recorded.synced == [5, "folder"]
+        def link(self, old: Path, new: Path) -> None:
+            super().link(old, new)
+            self.done.append("name")
+
+    disk = Recorded()
+    write_whole(tmp_path / "a", b"12345", mode=0o600, replace=replace, disk=disk)
+    assert disk.done == ["write", "sync 5", "name", "sync folder"]
