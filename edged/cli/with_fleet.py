@@ -52,6 +52,8 @@ def json_option(command: _F) -> _F:
         configure(level="warning", as_json=True if as_json else None)
         try:
             return command(*args, as_json=as_json, **options)
+        except (click.Abort, click.ClickException):  # of a question or an option: click says it, and so does main
+            raise
         except Exception as error:
             failure = failure_of(error)
             if as_json:
