@@ -116,7 +116,7 @@ class FleetNode:
         return self.folder / "state"
 
     def write_config(self, roster: Path, more: str, workers: int) -> None:
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.config.write_text(
             f'[node]\nname = "{self.name}"\nregion = "{self.region}"\nstate_dir = "state"\nworkers = {workers}\n'
             f'[fleet]\nlisten = "{self.address}"\nroster = "{roster}"\n'
@@ -338,6 +338,7 @@ def made(
         name: FleetNode(name, region, folder / name, place, (prefix or {}).get(name, ()))
         for name, region in regions.items()
     }
+    folder.mkdir(parents=True, exist_ok=True)
     fleet = Fleet(folder, nodes, place, publisher)
     options = [text for region in dict.fromkeys(regions.values()) for text in ("--region", region)]
     fleet.run("fleet", "init", fleet.operator, "--domain", DOMAIN, *options)
