@@ -286,6 +286,7 @@ REPORT_AGE_S_MAX = 0.2  # how old a node's report may be when a peer asks: each 
 REPORT_REFRESH_S = 2.0  # between two of them
 WATCH_LOOK_INTERVAL_S = 0.25  # how often a `watch` looks for news: as often as an eye on a progress bar
 WATCH_ASK_INTERVAL_S = 0.5  # how often a node that answers a `watch` asks its peers how far they are
+LOG_MERGE_INTERVAL_S = 0.2  # `edged logs -f` waits so long for older lines of other nodes; nobody reads faster
 LOG_MERGE_LINE_COUNT_MAX = 256  # lines of all nodes that wait for whoever reads them; then those who send wait
 
 # --- a node.toml (edged.node) ---
@@ -410,6 +411,8 @@ CERTIFICATE_DAYS_WARNED = 30.0  # left of a certificate when `edged status` begi
 DISK_FREE_BYTES_WARNED = 1024 * MiB  # of a node: room for a few releases and what compiling them makes
 PUSH_TIMEOUT_S = 300.0  # until every region is live or failed, after the record is published; a region may compile
 PUBLISH_STORE_BYTES_MAX = 8 * 1024 * MiB  # chunks kept in a publisher's cache
+# What has not been used for so long goes when half of that is taken: a month first; an hour is the longest upload.
+PUBLISH_STORE_AGES_S = (30 * 86_400.0, 7 * 86_400.0, 86_400.0, 3_600.0)
 UPLOAD_CALL_TIMEOUT_S = 300.0  # an answer to one of UPLOADS_MAX chunks: 8 MiB at 250 kbit/s; a dead link is noticed sooner
 UPLOADS_MAX = 8  # chunks on their way at once: 8 MiB fill 250 ms at 250 Mbit/s
 VARIABLES_MAX = 256  # of one deployment; a manifest rarely declares ten

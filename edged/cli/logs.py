@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import click
 
 from edged.cli.with_fleet import app_argument, fleet_options, print_json, run
+from edged.errors import AppUnknown
 from edged.limits import LOG_TAIL_LINE_COUNT
 from edged.publish.fleet import Fleet
 from edged.publish.interrupts import Interrupts, until
-from edged.publish.logs import LogLine, follow, in_order
+from edged.publish.logs import LogLine, read_logs
 from edged.readable import readable
 
-_STREAM_COLOURS = {"stderr": "yellow"}
+_STREAM_COLOURS = {"stderr": "yellow", "edged": "cyan"}
+_SIGNS = {"stdout": "│", "stderr": "┃"}
 
 
 @click.command(context_settings={"show_default": True})
@@ -27,29 +28,46 @@ _STREAM_COLOURS = {"stderr": "yellow"}
 @fleet_options
 def logs(app: str, *, is_following: bool, tail: int, fleet: str | None, as_json: bool) -> None:
     """Show what the guests of APP print, of all nodes together."""
-    show: Callable[[LogLine], None] = _print_json if as_json else _print
+    one: Callable[[LogLine], None] = _print_json if as_json else _print
+    count = 0
+
+    def show(lines: Sequence[LogLine]) -> None:
+        nonlocal count
+        count += len(lines)
+        for line in lines:
+            one(line)
 
     async def work(fleet: Fleet, interrupts: Interrupts) -> None:
+        if is_following:
+            await _check_known(fleet, app)
         async with until(interrupts.first):
-            if not is_following:
-                async with aclosing(follow(fleet.link, app, tail=tail, follow=False)) as lines:
-                    found = [line async for line in lines]
-                for line in in_order(found, tail):
-                    show(line)
-                return
-            async with aclosing(follow(fleet.link, app, tail=tail, follow=True)) as lines:
-                async for line in lines:
-                    show(line)
+            await read_logs(fleet.link, app, tail=tail, follow=is_following, show=show)
+        if not count:  # looked at last: lines of an app that was removed are still kept
+            await _check_known(fleet, app)
 
     run(work, fleet=fleet, own_signals=True)
+    if not count and not as_json:
+        click.echo(f"no line of {app} is kept by any node", err=True)
+
+
+async def _check_known(fleet: Fleet, app: str) -> None:
+    if (await fleet.view()).app(app) is None:
+        raise AppUnknown(f"the fleet has no app `{app}`")
 
 
 def _print(line: LogLine) -> None:
-    clock = time.strftime("%H:%M:%S", time.localtime(line.time)) + f".{int(line.time * 1000) % 1000:03}"
-    start = click.style(f"{clock} {readable(line.region)}/{readable(line.node)}", dim=True)
-    component = click.style(readable(line.component), fg="cyan")
+    start = click.style(f"{_clock(line.time)} {readable(line.region)}/{readable(line.node)}", dim=True)
+    component = click.style(readable(line.component) or "-", fg="cyan")
     text = click.style(readable(line.text), fg=_STREAM_COLOURS.get(line.stream))
-    click.echo(f"{start} {component} {'┃' if line.stream == 'stderr' else '│'} {text}")
+    click.echo(f"{start} {component} {_SIGNS.get(line.stream, '·')} {text}")
+
+
+def _clock(time: str) -> str:
+    """The time of day where it is read."""
+    try:
+        return datetime.fromisoformat(time).astimezone().strftime("%H:%M:%S.%f")[:12]
+    except (ValueError, OverflowError):
+        return readable(time[:12])
 
 
 def _print_json(line: LogLine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -103,7 +104,11 @@ def _reason(error: OSError) -> str:
     cause = error.__cause__
     while isinstance(cause, BaseExceptionGroup):
         cause = cause.exceptions[0]
-    return getattr(cause, "strerror", None) or error.strerror or "no address of it answers"
+    if not isinstance(cause, OSError):
+        cause = error
+    if cause.errno is not None and cause.errno > 0:
+        return os.strerror(cause.errno)  # trio's own text repeats the address, as Python writes it
+    return cause.strerror or "no address of it answers"
 
 
 def _before_hello(error: LinkError, address: str) -> LinkError:

@@ -164,15 +164,25 @@ def test_remove_and_back(user: Commands) -> None:
 def test_logs(user: Commands) -> None:
     line = {"node": "a", "region": "eu", "component": "shop", "stream": "stdout"}
     user.fleet.first.lines = [
-        line | {"time": NOW + 2.0, "text": "later\x1b[2J"},
-        line | {"time": NOW + 1.0, "text": "sooner", "node": "b", "region": "us", "stream": "stderr"},
+        line | {"time": "2026-11-21T06:00:02.250Z", "text": "later\x1b[2J"},
+        line | {"time": "2026-11-21T06:00:01.000Z", "text": "sooner", "node": "b", "region": "us", "stream": "stderr"},
+        line | {"time": "not a time", "text": "rollout.stage", "component": "", "stream": "edged"},
     ]
-    out = user.run("logs", "shop").stdout
-    assert [text.split(maxsplit=1)[1] for text in out.splitlines()] == [
-        "us/b shop ┃ sooner", "eu/a shop │ later\\x1b[2J"
-    ]  # fmt: skip
-    assert [one["text"] for one in user.json("logs", "shop", "-n", "2")] == ["sooner", "later\x1b[2J"]
-    assert user.run("logs", "shop", "-n", "0").stdout == ""
+    out = user.run("logs", "shop").stdout.splitlines()
+    assert [text.split(maxsplit=1)[1] for text in out[:2]] == ["us/b shop ┃ sooner", "eu/a shop │ later\\x1b[2J"]
+    assert out[1][:12].endswith(":02.250")
+    assert out[2] == "not a time eu/a - · rollout.stage"
+    assert [one["text"] for one in user.json("logs", "shop", "-n", "2")] == ["sooner", "rollout.stage"]
+
+
+def test_logs_of_nothing(user: Commands) -> None:
+    user.run("push", str(user.app()))
+    said = user.run("logs", "shop")
+    assert (said.stdout, said.stderr) == ("", "no line of shop is kept by any node\n")
+    assert user.json("logs", "shop") == []
+    for options in ([], ["--follow"]):
+        with pytest.raises(AppUnknown, match="no app `shpo`"):
+            user.run("logs", "shpo", *options)
 
 
 # --- login ---
