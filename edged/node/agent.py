@@ -11,6 +11,7 @@ records may be lost, and nothing is never an order to stop.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -100,6 +101,8 @@ class Agent:
         self._keys: dict[str, tuple[str, Version]] = {}
         self._paths: dict[str, Path] = {}
         self._counted: dict[str, tuple[int, int]] = {}
+        self._served: set[str] = set()
+        """Keys of sites that all workers served once: who looks then asks at once, and must get it."""
         self._dirty = trio.Event()
         self._nursery: trio.Nursery | None = None
 
@@ -153,14 +156,20 @@ class Agent:
 
     def reports(self) -> dict[str, AppReport]:
         """Of each app that is here, or on its way, or was to be."""
-        traffic = {key: summary.traffic for key, summary in self._pool.sites().items()}
+        sites = self._pool.sites()
+        self._served &= self._keys.keys()
+        self._served |= {key for key, each in sites.items() if each.stage == "ready" and each.serving >= each.ready > 0}
         found: dict[str, AppReport] = {}
         for app, rollout in self._rollouts.items():
             live = rollout.plan.saved.live
             if live is None and not rollout.plan.desired:
                 continue
-            seen = traffic.get(_key(app, live.version), Traffic()) if live else Traffic()
-            found[app] = rollout.report(requests=seen.served + seen.failed, failures=seen.failed)
+            key = _key(app, live.version) if live else ""
+            seen = sites[key].traffic if key in sites else Traffic()
+            report = rollout.report(requests=seen.served + seen.failed, failures=seen.failed)
+            if report.stage == "live" and key and key not in self._served:
+                report = replace(report, stage="compile")  # it is decided, and workers are still to do it
+            found[app] = report
         return found
 
     def releases(self) -> set[Digest]:

@@ -33,9 +33,9 @@ def everywhere(fleet: Fleet, body: bytes) -> dict[str, tuple[int, bytes]]:
     return dict.fromkeys(fleet.nodes, (200, body))
 
 
-def live_regions(fleet: Fleet, app: str) -> dict[str, tuple[str, int]]:
+def stages(status: Event, app: str) -> dict[str, tuple[str, int]]:
     """What each node says of an app: stage and running sequence."""
-    (found,) = [each for each in fleet.status()["apps"] if each["name"] == app]
+    (found,) = [each for each in status["apps"] if each["name"] == app]
     return {each["node"]: (each["stage"], each["running"]) for each in found["nodes"]}
 
 
@@ -58,7 +58,7 @@ def test_push_change_roll_back(fleet: Fleet, tmp_path: Path) -> None:
 
     fleet.run("rollback", "hello", "1", "--yes", "--json")
     assert answers(fleet, HELLO) == everywhere(fleet, b"one")
-    assert live_regions(fleet, "hello") == dict.fromkeys(fleet.nodes, ("live", 4))
+    assert stages(fleet.status(), "hello") == dict.fromkeys(fleet.nodes, ("live", 4))
     releases = fleet.run("releases", "hello", "--json").events
     assert [(each["sequence"], each["message"]) for each in releases][2] == (2, "more of it")
 
@@ -78,7 +78,7 @@ def test_a_probe_that_fails_changes_nothing(fleet: Fleet, tmp_path: Path) -> Non
     failed = fleet.push(app, check=False)
     assert failed.last["code"] == "push.failed"
     assert answers(fleet, "probed.edged.localhost") == everywhere(fleet, b"good")
-    stages = {stage for stage, _ in live_regions(fleet, "probed").values()}
+    stages = {stage for stage, _ in stages(fleet.status(), "probed").values()}
     assert stages == {"failed"}
 
 
@@ -137,9 +137,7 @@ def test_what_was_there_is_served_before_any_peer_is_heard(fleet: Fleet, tmp_pat
     pushed = fleet.push(app, check=False)
     assert pushed.last["code"] == "push.unfinished"
     assert alone.get(host=host) == (200, b"two")
-    others = [fleet["eu-1"], fleet["ap-1"]]
-    for node in others:
+    for node in (fleet["eu-1"], fleet["ap-1"]):
         node.start(wait=False)
-    for node in others:
-        node.wait_stage("alone", "live", 2)
+    fleet.wait_status(lambda status: stages(status, "alone") == dict.fromkeys(fleet.nodes, ("live", 2)))
     assert answers(fleet, host) == everywhere(fleet, b"two")

@@ -141,6 +141,8 @@ async def test_a_deployment_becomes_a_site(tmp_path: Path, mock_clock: trio.test
         node.agent.emit(SiteReady("shop@1.1"))
         await settle()
         assert node.sites_of("shop") == [("shop@1.1", True)]
+        assert node.agent.reports()["shop"].stage == "compile"  # the workers are told, and do not serve it yet
+        node.pool.ready("shop@1.1")
         assert node.agent.reports()["shop"].stage == "live"
         assert node.agent.releases() == {node.deployed["shop"].regions["eu"]}
 
@@ -185,6 +187,7 @@ async def test_one_app_that_fails_touches_no_other(tmp_path: Path, mock_clock: t
         failure = Failure("component.invalid", "no component", "build it again")
         node.agent.emit(SiteFailed("broken@1.1", 0, failure))
         await bring(node, "shop", 2)
+        node.pool.ready("shop@1.2")
         reports = node.agent.reports()
         assert {app: report.stage for app, report in reports.items()} == {
             "blog": "fetch",
