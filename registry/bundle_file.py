@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
+from registry.blob import Chunk
 from registry.chunk_store import ChunkStore
 from registry.errors import (
     BlobMismatch,
@@ -40,6 +41,12 @@ Progress = Callable[[int, int], None]
 _FAMILY = b"edged bundle "  # how those of other versions begin
 _LENGTH_BYTES = 4
 _SUM_BYTES = 32
+
+
+class Frames(Protocol):
+    """Where chunks go: a `ChunkStore`, or something else that verifies them as that does."""
+
+    def put_frame(self, chunk: Chunk, frame: bytes) -> None: ...
 
 
 def export_bundle(envelope: bytes, store: ChunkStore, file: BinaryIO, progress: Progress | None = None) -> None:
@@ -72,7 +79,7 @@ def export_bundle(envelope: bytes, store: ChunkStore, file: BinaryIO, progress: 
 
 def import_bundle(
     file: BinaryIO,
-    chunks: ChunkStore,
+    chunks: Frames,
     progress: Progress | None = None,
     *,
     verify: Callable[[bytes], object] | None = None,
@@ -96,7 +103,7 @@ def import_bundle(
     """
     reader = _Reader(file)
     if (begun := reader.some(len(MAGIC))) != MAGIC:
-        if begun.startswith(MAGIC.split(b"1")[0]):
+        if begun.startswith(_FAMILY):
             raise BundleFileInvalid(
                 "a bundle file of another format", remedy="Import it with the version of its maker."
             )

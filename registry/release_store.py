@@ -137,6 +137,14 @@ class ReleaseStore:
         with self._faults():
             return self._path(digest).exists()
 
+    def stored_at(self, digest: Digest) -> float:
+        """When it was put last, by the wall clock, s. Raises ReleaseMissing."""
+        with self._faults():
+            try:
+                return self._path(digest).lstat().st_mtime
+            except FileNotFoundError:
+                raise ReleaseMissing(f"release {digest} is not there") from None
+
     def digests(self) -> frozenset[Digest]:
         """The names of all that are there."""
         with self._faults():

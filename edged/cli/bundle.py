@@ -13,7 +13,9 @@ import click
 import trio
 
 from edged import manifest
-from edged.bundle.file import Inspected, export_app, import_file, inspect_file
+from edged.bundle.cache import open_cache
+from edged.bundle.file import export_app, import_file, inspect_file
+from edged.bundle.look import Inspected
 from edged.bundle.pack import pack
 from edged.cli.bundle_view import Bar, print_json, show_imported, show_release
 from edged.cli.cache_folder import default_cache_folder
@@ -83,7 +85,9 @@ def export(
             def progress(done: int, _new: int) -> None:
                 bar.show(done, packed.size_bytes)
 
-            write = partial(export_app, packed, output, cache=cache, key=key, progress=progress)
+            def write() -> StoredRelease:
+                return export_app(packed, output, cache=open_cache(cache), key=key, progress=progress)
+
             return await trio.to_thread.run_sync(write)
 
     stored = trio.run(work)
@@ -97,7 +101,7 @@ def export(
 def import_(file: Path, *, cache_dir: Path | None, as_json: bool) -> None:
     """Verify a bundle and keep its release in the cache, from where it can be pushed."""
     with Bar(f"reading {file.name}", hidden=as_json) as bar:
-        stored = import_file(file, cache=_cache(cache_dir), progress=bar.show)
+        stored = import_file(file, cache=open_cache(_cache(cache_dir)), progress=bar.show)
     show_release(stored, as_json=as_json)
 
 

@@ -12,8 +12,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from edged.bundle.file import Inspected, signed_by
+from edged.bundle.file import signed_by
 from edged.bundle.lock import component_entry, file_entry
+from edged.bundle.look import Inspected
 from edged.cli.words import plural, size
 from edged.readable import readable
 from registry.oci.spin import Imported

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from edged import manifest
+from edged.bundle.placement import Placement
 from edged.cli.cache_folder import default_cache_folder
 from edged.cli.limit import given_limits
 from edged.cli.pair import parse_variables
@@ -19,17 +20,21 @@ from edged.manifest.model import App
 from edged.publish.deployments import Wish
 from edged.publish.fleet import Fleet
 from edged.publish.interrupts import Interrupts, until
-from edged.publish.packing import package
-from edged.publish.push import Push
+from edged.publish.packing import package, package_bundle
+from edged.publish.push import Package, Push
+from edged.publish.signer import Signer
 from edged.up.build import run_build
+from registry.digest import parse_digest
 
 _STDERR = 2  # the descriptor: what builds print must not get between the JSON lines
 
 
 @click.command(context_settings={"show_default": True})
-@click.argument("path", metavar="[PATH]", type=click.Path(path_type=Path), required=False, default=Path())
+@click.argument("path", metavar="[PATH]", type=click.Path(path_type=Path), required=False)
 @click.option("--build", is_flag=True, help="Run the manifest's build commands first.")
 @click.option("--profile", metavar="NAME", help="Use a build profile of the manifest.")
+@click.option("--bundle", metavar="FILE|DIGEST", help="Push a bundle, or one that `edged bundle import` has kept.")
+@click.option("--sign", is_flag=True, help="Sign the bundle with this user's key as well.")
 @click.option("--host", "hosts", metavar="HOST", multiple=True, help="Answer for this host.  [default: the manifest's]")
 @click.option("--region", "regions", metavar="REGION", multiple=True, help="Run in this region, and in no other.")
 @click.option("--all-regions", is_flag=True, help="Run in every region of the fleet.")
@@ -41,9 +46,11 @@ _STDERR = 2  # the descriptor: what builds print must not get between the JSON l
 @fleet_options
 def push(
     *,
-    path: Path,
+    path: Path | None,
     build: bool,
     profile: str | None,
+    bundle: str | None,
+    sign: bool,
     hosts: tuple[str, ...],
     regions: tuple[str, ...],
     all_regions: bool,
@@ -55,29 +62,44 @@ def push(
     fleet: str | None,
     as_json: bool,
 ) -> None:
-    """Put the Spin app in PATH into every region of a fleet.
+    """Put the Spin app in PATH, or in a bundle, into every region of a fleet.
 
     Only what the fleet lacks is sent. Interrupted before it is published, nothing is changed; after that, what was
     there before is put back.
     """
     if regions and all_regions:
         raise UsageError("--region and --all-regions cannot both be", remedy="Leave one of them out.")
+    if bundle is not None and (path or build or profile):
+        raise UsageError("--bundle is a whole app", remedy="Leave PATH, --build and --profile out.")
+    if sign and bundle is None:
+        raise UsageError("--sign is for --bundle", remedy="Leave it out: what is packed here is signed anyway.")
     given = given_limits(limits)
     values = parse_variables(variables)
     cache = default_cache_folder() if cache_dir is None else cache_dir.absolute()
-    app = _load(path, profile)
-    _check_variables(app, values)
+    app = None
+    if bundle is None:
+        app = _load(path or Path(), profile)
+        _check_variables(app, values)
     view = view_of(as_json=as_json)
+
+    async def packaged(author: Signer) -> tuple[Package, Placement]:
+        if app is None:
+            assert bundle is not None
+            source = parse_digest(bundle) if bundle.startswith("sha256:") else Path(bundle)
+            made, inspected = await package_bundle(source, author, cache, view.show, sign=sign)
+            _check_variables(inspected.app, values)
+            return made, inspected.placement
+        if build:
+            await _build(app, view, as_json)
+        made, packed = await package(app, author, cache, view.show)
+        return made, packed.placement
 
     async def work(fleet: Fleet, interrupts: Interrupts) -> None:
         made = None
         async with until(interrupts.first):
-            if build:
-                await _build(app, view, as_json)
-            made, packed = await package(app, fleet.author, cache, view.show)
+            made, place = await packaged(fleet.author)
         if made is None:
             raise PushInterrupted("interrupted: nothing was changed")
-        place = packed.placement
         known = tuple(region.name for region in fleet.author.roster.regions)
         wish = Wish(
             release=made.digest,

@@ -36,6 +36,16 @@ class Author(Protocol):
     def sign_release(self, payload: bytes) -> bytes:
         """The envelope of a release."""
 
+    def countersign_release(self, envelope: bytes) -> bytes:
+        """The envelope of a release that came from elsewhere, with this user's signature as well."""
+
+    def verify_release(self, envelope: bytes, app: str) -> None:
+        """Whether somebody has signed a release who may deploy that app.
+
+        Raises:
+            SignatureInvalid, KeyNotAllowed: nobody has.
+        """
+
     def sign_deployment(self, deployment: Deployment) -> bytes:
         """The envelope of a deployment. The same deployment gives the same bytes."""
 

@@ -11,7 +11,7 @@ from edged.fleet.record import check_signed, open_envelope
 from edged.fleet.roster import PAYLOAD_TYPE as ROSTER_TYPE
 from edged.fleet.roster import Roster
 from edged.publish.author import Signed
-from registry.dsse import sign
+from registry.dsse import Envelope, sign
 from registry.errors import RegistryError
 from registry.keyring import Keyring, TrustedKey
 from registry.release import RELEASE_TYPE
@@ -43,6 +43,12 @@ class Signer:
 
     def sign_release(self, payload: bytes) -> bytes:
         return sign(RELEASE_TYPE, payload, self.identity.key).encode()
+
+    def countersign_release(self, envelope: bytes) -> bytes:
+        return Envelope.parse(envelope).signed_by(self.identity.key).encode()
+
+    def verify_release(self, envelope: bytes, app: str) -> None:
+        self._keyring.verify(Envelope.parse(envelope), RELEASE_TYPE, "deploy", app)
 
     def sign_deployment(self, deployment: Deployment) -> bytes:
         return deployment.seal(self.identity.key)

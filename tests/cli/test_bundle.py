@@ -113,6 +113,21 @@ def test_an_export_that_fails_leaves_what_was_there(bundle: Command, app: Path, 
     assert file.read_text() == "before"
 
 
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link to a pipe"])
+def test_what_is_no_file_is_not_replaced(bundle: Command, app: Path, tmp_path: Path, kind: str) -> None:
+    there = tmp_path / "there"
+    if kind == "folder":
+        there.mkdir()
+    else:
+        os.mkfifo(tmp_path / "pipe")
+        there.symlink_to("pipe") if kind.startswith("link") else (tmp_path / "pipe").rename(there)
+    before = there.lstat()
+    status, _, err = bundle("export", app, "-o", there)
+    assert status == 74
+    assert "not a file" in err
+    assert (there.lstat().st_ino, there.lstat().st_mode) == (before.st_ino, before.st_mode)
+
+
 @pytest.mark.parametrize("command", ["inspect", "import"])
 @pytest.mark.parametrize("how", ["cut off", "changed", "longer", "no bundle", "missing"])
 def test_a_file_that_is_refused(bundle: Command, app: Path, tmp_path: Path, command: str, how: str) -> None:

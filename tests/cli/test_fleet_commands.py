@@ -13,6 +13,9 @@ from edged import cli
 from edged.errors import AppUnknown, EdgedError, FleetUnreachable, LoginRefused, NotLoggedIn, UsageError
 from edged.fleet.certificate import make_identity, save_identity
 from edged.publish.context import ContextStore, default_config_folder
+from registry.digest import parse_digest
+from registry.dsse import Envelope
+from registry.errors import DigestInvalid, KeyNotAllowed, ReleaseMissing, SignatureInvalid
 from registry.keys import SigningKey
 from tests.cli.fleet import Commands
 from tests.publish.fakes import NOW
@@ -30,7 +33,7 @@ def test_a_push_to_read(user: Commands) -> None:
     assert lines[1] == "to demo by a at a.example:7400"
     assert "published as sequence 1" in out
     assert "eu: live  1 node" in lines
-    assert lines[-1] == "http://shop.edged.localhost:8080/"
+    assert lines[-2] == "http://shop.edged.localhost:8080/"
     assert "\x1b" not in out
 
 
@@ -68,6 +71,77 @@ def test_what_the_manifest_and_the_command_line_say(user: Commands) -> None:
 def test_a_push_that_cannot_mean_anything(user: Commands, options: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         user.run("push", str(user.app()), *options)
+    assert user.fleet.first.head() is None
+
+
+def exported(user: Commands, *options: str, edged: str = "") -> tuple[str, str]:
+    """A bundle, and the digest of its release."""
+    file = user.folder / "shop.bundle"
+    (event,) = user.json("bundle", "export", str(user.app(edged=edged)), "-o", str(file), *options)
+    (user.folder / "app" / "spin.toml").unlink()  # all that is needed is in the bundle
+    return str(file), event["release"]
+
+
+def test_a_bundle_is_pushed_as_it_was_signed(user: Commands) -> None:
+    file, release = exported(user, "--key", str(user.key), edged='[application.tool.edged]\nregions = ["us"]\n')
+    events = user.json("push", "--bundle", file, "--variable", "token=t")
+    assert events[-1]["regions"] == {"us": "live"}
+    head = user.fleet.first.head()
+    assert head is not None
+    assert dict(head.regions) == {"us": release}
+    assert dict(head.variables) == {"token": "t"}
+    envelope = Envelope.parse(user.fleet.first.releases.get(parse_digest(release)).envelope)
+    assert [signature.key_id for signature in envelope.signatures] == [user.fleet.ada.key.public.id]
+
+
+def test_a_bundle_that_was_imported_is_pushed_by_its_digest(user: Commands) -> None:
+    file, release = exported(user, "--key", str(user.key))
+    user.run("bundle", "import", file)
+    Path(file).unlink()
+    assert user.json("push", "--bundle", release)[-1]["event"] == "finished"
+    with pytest.raises(ReleaseMissing):
+        user.run("push", "--bundle", "sha256:" + "0" * 64)
+    with pytest.raises(DigestInvalid):
+        user.run("push", "--bundle", "sha256:0")
+
+
+@pytest.mark.parametrize("signed_by", ["nobody", "a stranger", "another app's"])
+def test_a_bundle_that_nobody_has_signed_who_may(user: Commands, signed_by: str) -> None:
+    key = {"a stranger": SigningKey.generate(), "another app's": user.fleet.eve.key}.get(signed_by)
+    options = []
+    if key is not None:
+        key.save(user.folder / "other.key")
+        options = ["--key", str(user.folder / "other.key")]
+    file, release = exported(user, *options)
+    with pytest.raises((SignatureInvalid, KeyNotAllowed)) as refused:
+        user.run("push", "--bundle", file)
+    assert "--sign" in refused.value.remedy
+    assert user.fleet.first.head() is None
+    assert "put_chunk" not in user.fleet.first.calls
+    assert user.json("push", "--bundle", file, "--sign")[-1]["event"] == "finished"
+    stored = Envelope.parse(user.fleet.first.releases.get(parse_digest(release)).envelope)
+    assert user.fleet.ada.key.public.id in {signature.key_id for signature in stored.signatures}
+    assert len(stored.signatures) == (1 if key is None else 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--bundle", "b", "."], "whole app"),
+        (["--bundle", "b", "--build"], "whole app"),
+        (["--bundle", "b", "--profile", "debug"], "whole app"),
+        (["--sign"], "for --bundle"),
+    ],
+)
+def test_options_of_a_bundle_that_cannot_mean_anything(user: Commands, options: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        user.run("push", *options)
+
+
+def test_a_variable_that_the_app_in_a_bundle_has_not(user: Commands) -> None:
+    file, _ = exported(user, "--key", str(user.key))
+    with pytest.raises(UsageError, match="no variable `tokn`"):
+        user.run("push", "--bundle", file, "--variable", "tokn=1")
     assert user.fleet.first.head() is None
 
 

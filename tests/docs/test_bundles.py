@@ -24,7 +24,7 @@ def test_commands_and_options() -> None:
         if option.startswith("--")
     } - {"--output"}  # the page has -o
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", PAGE))
-    assert named - {"--build", "--limit"} == options, "those two are of other commands"
+    assert named - {"--build", "--limit", "--bundle", "--sign"} == options, "those are of other commands"
     assert set(re.findall(r"edged bundle ([a-z-]+)", PAGE)) == set(bundle.commands)
 
 
