@@ -21,15 +21,18 @@ def parse_environment(texts: Iterable[str]) -> Mapping[str, str]:
     return dict(pair("-e", text) for text in texts)
 
 
-def parse_variables(texts: Iterable[str]) -> Mapping[str, str]:
+def parse_variables(texts: Iterable[str], option: str = "--variable") -> Mapping[str, str]:
     """`--variable KEY=VALUE`, or `@FILE` with a JSON object or a TOML table of strings, as Spin takes it.
+
+    Args:
+        option: for messages.
 
     Raises:
         UsageError
     """
     values: dict[str, str] = {}
     for text in texts:
-        values.update(_file(Path(text[1:])) if text.startswith("@") else [pair("--variable", text)])
+        values.update(_file(Path(text[1:]), option) if text.startswith("@") else [pair(option, text)])
     return values
 
 
@@ -49,27 +52,27 @@ def pair(option: str, text: str) -> tuple[str, str]:
     return key, value
 
 
-def _file(path: Path) -> dict[str, str]:
+def _file(path: Path, option: str) -> dict[str, str]:
     try:
         with path.open("rb") as file:
             data = file.read(VARIABLE_FILE_BYTES_MAX + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"--variable @{path} cannot be read: {reason}", remedy="Correct the path.") from None
+        raise UsageError(f"{option} @{path} cannot be read: {reason}", remedy="Correct the path.") from None
     if len(data) > VARIABLE_FILE_BYTES_MAX:
-        raise UsageError(f"--variable @{path} has more than {VARIABLE_FILE_BYTES_MAX} bytes")
+        raise UsageError(f"{option} @{path} has more than {VARIABLE_FILE_BYTES_MAX} bytes")
     parse = {".json": json.loads, ".toml": tomllib.loads}.get(path.suffix)
     if parse is None:
-        raise UsageError(f"--variable @{path} is neither .json nor .toml", remedy="Give the file one of these endings.")
+        raise UsageError(f"{option} @{path} is neither .json nor .toml", remedy="Give the file one of these endings.")
     try:
         values = parse(data.decode())
     except (ValueError, RecursionError) as error:  # both parsers' errors are ValueErrors; neither shows the content
-        raise UsageError(f"--variable @{path} cannot be read: {error}", remedy="Correct the file.") from None
+        raise UsageError(f"{option} @{path} cannot be read: {error}", remedy="Correct the file.") from None
     if not isinstance(values, dict):
-        raise UsageError(f"--variable @{path} is not an object", remedy='Write it as {"KEY": "VALUE"}.')
+        raise UsageError(f"{option} @{path} is not an object", remedy='Write it as {"KEY": "VALUE"}.')
     wrong = [key for key, value in values.items() if not isinstance(value, str)]
     if wrong:
         raise UsageError(
-            f"--variable @{path}: the value of {shown(wrong[0])} is not a string", remedy="Put the value in quotes."
+            f"{option} @{path}: the value of {shown(wrong[0])} is not a string", remedy="Put the value in quotes."
         )
     return values

@@ -79,6 +79,8 @@ class PushView:
             done, total = (event.bytes_done, event.bytes_total) if event.bytes_total else (1, 1)
             mark = "live" if event.bytes_done == event.bytes_total else ""
             self._bar("upload", done, total, f"{size(event.bytes_sent)} sent{saved}", mark=mark)
+        elif not event.bytes_total:
+            self._print(Text(f"  nothing to upload: all of {size(event.bytes_saved)} is there already"))
         elif event.bytes_done == event.bytes_total:
             self._print(Text(f"  uploaded: {size(event.bytes_sent)} sent{saved}"))
 
@@ -97,7 +99,7 @@ class PushView:
         elif self._said.get(event.region) != event.stage:
             self._said[event.region] = event.stage
             self._print(Text(f"  {event.region}: {event.stage}  {note}".rstrip()))
-        if event.error and self._said.get(f"{event.region} error") != event.error:
+        if event.error and f"{event.region} error" not in self._said:  # the first; the command ends with all
             self._said[f"{event.region} error"] = event.error
             self._print(Text.assemble(("  ✗ ", "red"), f"{event.region}: ", (readable(event.error), "red")))
 
@@ -117,6 +119,8 @@ class PushView:
             self._print(Text())
             self._print(Text.assemble("  ", (event.url, "bold")))
             self._print(Text())
+        if live:
+            self._print(Text(f"  next: edged logs -f {event.app}   edged status   edged rollback {event.app}", "dim"))
 
     def _warned(self, event: events.Warned) -> None:
         self._print(Text.assemble(("  warning ", "yellow"), readable(event.message)))

@@ -23,7 +23,7 @@ def print_releases(found: Sequence[Past], console: Console | None = None) -> Non
     for past in found:
         names = " ".join(sorted(past.deployment.regions)) or "removed"
         table.add_row(
-            Text("✓ live", "green") if past.is_live_in else Text(),
+            _where(past),
             str(past.deployment.sequence),
             " ".join(sorted({short(digest) for digest in past.deployment.regions.values()})),
             Text(moment(past.deployment.issued), "dim"),
@@ -32,3 +32,12 @@ def print_releases(found: Sequence[Past], console: Console | None = None) -> Non
             readable(past.deployment.message),
         )
     print_whole(table, console)
+
+
+def _where(past: Past) -> Text:
+    """Whether it is live, and where if not in all its regions."""
+    if not past.is_live_in:
+        return Text()
+    if len(past.is_live_in) == len(past.deployment.regions):
+        return Text("✓ live", "green")
+    return Text(f"✓ live in {' '.join(past.is_live_in)}", "green")

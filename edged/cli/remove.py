@@ -22,7 +22,8 @@ from edged.publish.interrupts import Interrupts
 def remove(app: str, *, yes: bool, timeout_s: float, fleet: str | None, as_json: bool) -> None:
     """Take APP out of every region.
 
-    Its history stays, so `edged rollback` brings it back; its variables do not. In a terminal its name is asked for.
+    Its history stays, so `edged rollback` brings it back, with the variables that it had. In a
+    terminal its name is asked for.
     """
     if not yes:
         if as_json or not sys.stdin.isatty():

@@ -66,7 +66,7 @@ def list_(app: str, *, fleet: str | None, as_json: bool) -> None:
 
 
 def _values(pairs: tuple[str, ...]) -> Mapping[str, str]:
-    values = dict(parse_variables(pairs))
+    values = dict(parse_variables(pairs, "variables set"))
     piped = [text.removesuffix("=-") for text in pairs if text.endswith("=-") and not text.startswith("@")]
     if len(piped) > 1:
         raise UsageError("only one variable can come from stdin", remedy="Give the others in a @FILE.")
@@ -94,6 +94,14 @@ def _change(
     async def work(fleet: Fleet, interrupts: Interrupts) -> None:
         head = await fleet.head(app)
         deployment = with_variables(fleet.author, head, values, gone, int(time.time()))
-        await apply(fleet, head, deployment, show=view.show, interrupts=interrupts, timeout_s=timeout_s)
+        await apply(
+            fleet,
+            head,
+            deployment,
+            show=view.show,
+            interrupts=interrupts,
+            timeout_s=timeout_s,
+            remedy=f"What was there before goes on. Correct them with `edged variables set {app}` or `delete {app}`.",
+        )
 
     run_changing(work, view, fleet)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import trio
 
@@ -18,12 +18,14 @@ from edged.publish.url import app_url
 from edged.publish.watch import check, regions_of, watch
 
 
-def target_of(head: Head, history: Sequence[Deployment], to: int | None) -> Deployment:
+def target_of(head: Head, history: Sequence[Deployment], to: int | None, running: Collection[int] = ()) -> Deployment:
     """Which earlier deployment of an app is meant.
 
     Args:
         history: newest first, with or without the head; only those that may be signed for today.
-        to: sequence to go back to; None for the last one that had other releases than those of now.
+        to: sequence to go back to; None for the one that nodes went on with if they did not take the newest, else for
+            the last one that had other releases than those of now.
+        running: sequences that nodes serve now.
 
     Raises:
         UsageError: there is none of that sequence, or none before.
@@ -31,7 +33,9 @@ def target_of(head: Head, history: Sequence[Deployment], to: int | None) -> Depl
     current = None if head.signed is None else head.signed.deployment
     before = [old for old in history if old.sequence < head.sequence and old.regions]
     if to is None:
-        target = next((old for old in before if current is None or dict(old.regions) != dict(current.regions)), None)
+        target = next((old for old in before if old.sequence in running), None) or next(
+            (old for old in before if current is None or dict(old.regions) != dict(current.regions)), None
+        )
         if target is None:
             raise UsageError(f"{head.app} has no earlier release to go back to", remedy="See `edged releases`.")
     else:
@@ -44,9 +48,18 @@ def target_of(head: Head, history: Sequence[Deployment], to: int | None) -> Depl
     return target
 
 
-def rolled_back(author: Author, head: Head, target: Deployment, now: int) -> Deployment:
-    """An earlier deployment of an app, as the newest one. The variables stay those of now."""
-    variables = target.variables if head.live is None else head.live.variables
+def keeps_variables(head: Head, running: Collection[int]) -> bool:
+    """Whether the variables of now are worth keeping: they are unless no node serves the deployment that has them."""
+    return head.live is not None and (not running or head.sequence in running)
+
+
+def rolled_back(author: Author, head: Head, target: Deployment, now: int, running: Collection[int] = ()) -> Deployment:
+    """An earlier deployment of an app, as the newest one, with the variables of now if they are known to do.
+
+    Args:
+        running: sequences that nodes serve now.
+    """
+    variables = head.known().variables if keeps_variables(head, running) else target.variables
     return again(author, head, target, now, f"back to sequence {target.sequence}", variables=variables)
 
 
@@ -91,8 +104,12 @@ async def apply(
     show: Show,
     interrupts: Interrupts,
     timeout_s: float = PUSH_TIMEOUT_S,
+    remedy: str | None = None,
 ) -> Finished:
     """Publish a deployment and watch it arrive.
+
+    Args:
+        remedy: where a region fails.
 
     Raises:
         PushInterrupted: the deployment is published, or not, as the message says.
@@ -128,5 +145,5 @@ async def apply(
         seconds=trio.current_time() - started,
     )
     show(finished)
-    check(deployment.app, deployment.sequence, regions)
+    check(deployment.app, deployment.sequence, regions, remedy)
     return finished

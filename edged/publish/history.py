@@ -17,11 +17,13 @@ class Past:
     Attributes:
         signed_by: name of the key; "" if it was signed by none that may sign it today.
         is_live_in: regions where every node that is up serves it.
+        is_running: whether a node that is up serves it.
     """
 
     deployment: Deployment
     signed_by: str
     is_live_in: tuple[str, ...]
+    is_running: bool
 
     def as_json(self) -> dict[str, object]:
         """Everything but the values of variables."""
@@ -53,6 +55,7 @@ async def history(fleet: Fleet, app: str) -> list[Past]:
         raise AppUnknown(f"the fleet has no app `{app}`")
     view = (await fleet.view()).app(app)
     running = () if view is None else view.nodes
+    serving = {node.running for node in running if node.state == "up"}
     signed = [fleet.author.read_deployment(envelope) for envelope in envelopes]
     signed.sort(key=lambda one: one.deployment.version, reverse=True)
     found = []
@@ -62,5 +65,5 @@ async def history(fleet: Fleet, app: str) -> list[Past]:
             nodes = [node for node in running if node.region == region and node.state == "up"]
             if nodes and all(node.running == one.deployment.sequence for node in nodes):
                 live.append(region)
-        found.append(Past(one.deployment, one.signed_by, tuple(sorted(live))))
+        found.append(Past(one.deployment, one.signed_by, tuple(sorted(live)), one.deployment.sequence in serving))
     return found

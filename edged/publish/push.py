@@ -107,7 +107,7 @@ class Push:
                 await watch(self._link, deployment.app, deployment.sequence, regions, self._show)
         if self._interrupts.first.is_set() and not regions.is_settled:
             await self._put_back(before, deployment)
-        return self._end(view, deployment, regions)
+        return self._end(view, before, deployment, regions)
 
     async def _publish(self) -> tuple[Head, Deployment, StatusView]:
         """Everything until the fleet has the record; begun again at the next node if one goes away."""
@@ -204,7 +204,7 @@ class Push:
             return removed(self._author, head, now, message)
         return again(self._author, head, before.live, now, message)
 
-    def _end(self, view: StatusView, deployment: Deployment, regions: Regions) -> Finished:
+    def _end(self, view: StatusView, before: Head, deployment: Deployment, regions: Regions) -> Finished:
         stages = regions.stages()
         finished = Finished(
             app=deployment.app,
@@ -217,5 +217,14 @@ class Push:
             seconds=trio.current_time() - self._started,
         )
         self._show(finished)
-        check(deployment.app, deployment.sequence, regions)
+        check(deployment.app, deployment.sequence, regions, _remedy(before))
         return finished
+
+
+def _remedy(before: Head) -> str:
+    if before.live is None:
+        return f"Correct the app and push again, or take it away with `edged remove {before.app}`."
+    return (
+        "What was there before goes on. Correct the app and push again, or go back everywhere with"
+        f" `edged rollback {before.app}`."
+    )

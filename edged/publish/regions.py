@@ -14,6 +14,7 @@ STAGES = ("waiting", "fetch", "verify", "compile", "probe", "live")
 SUPERSEDED = "superseded"
 SILENT = "silent"
 
+_ERRORS_TOLD_MAX = 3  # different ones of a region: the first says most
 _ENDS = frozenset({"live", SUPERSEDED, SILENT, *FAILED})
 
 
@@ -63,10 +64,20 @@ class Regions:
         """Region -> stage, at this moment."""
         return {region: self._state(region).stage for region in self._nodes}
 
-    def errors(self) -> dict[str, str]:
-        """Region -> why, of those that failed."""
-        states = [self._state(region) for region in self._nodes]
-        return {state.region: state.error for state in states if state.stage in FAILED}
+    def failed(self) -> list[str]:
+        """The regions that failed, or went back."""
+        return [region for region, stage in self.stages().items() if stage in FAILED]
+
+    def reasons(self) -> dict[str, list[str]]:
+        """Why nodes failed -> where: the region, if all its nodes did for that reason, else `region/node`."""
+        found: dict[str, list[str]] = {}
+        for region, nodes in self._nodes.items():
+            failed = [progress for progress in nodes.values() if progress.stage in FAILED]
+            for reason in dict.fromkeys(progress.error for progress in failed):
+                names = [progress.node for progress in failed if progress.error == reason]
+                places = [region] if len(names) == len(nodes) else [f"{region}/{name}" for name in names]
+                found.setdefault(reason, []).extend(places)
+        return found
 
     @property
     def is_settled(self) -> bool:
@@ -98,8 +109,16 @@ class Regions:
             bytes_done=sum(progress.bytes_done for progress in heard),
             bytes_total=sum(progress.bytes_total for progress in heard),
             bytes_saved=sum(progress.bytes_saved for progress in heard),
-            error="; ".join(f"{progress.node}: {progress.error}" for progress in bad[:3]),
+            error="; ".join(_errors(bad)[:_ERRORS_TOLD_MAX]),
         )
+
+
+def _errors(failed: list[NodeProgress]) -> list[str]:
+    """Each reason once, after the names of the nodes that have it."""
+    names: dict[str, list[str]] = {}
+    for progress in failed:
+        names.setdefault(progress.error, []).append(progress.node)
+    return [f"{', '.join(nodes)}: {error}" for error, nodes in names.items()]
 
 
 def _stage(heard: list[NodeProgress]) -> str:

@@ -16,7 +16,11 @@ from edged.status.view import StatusView
 def regions_of(view: StatusView, deployment: Deployment) -> Regions:
     """The regions that a deployment names, with the nodes that the fleet has there."""
     return Regions(
-        {region: [node.name for node in view.nodes if node.region == region] for region in deployment.regions}
+        {
+            region.name: [node.name for node in view.nodes if node.region == region.name]
+            for region in view.regions
+            if region.name in deployment.regions
+        }
     )
 
 
@@ -37,18 +41,24 @@ async def watch(link: Link, app: str, sequence: int, regions: Regions, show: Sho
                 return
 
 
-def check(app: str, sequence: int, regions: Regions) -> None:
+def check(app: str, sequence: int, regions: Regions, remedy: str | None = None) -> None:
     """What a command ends with, if not every region is live.
+
+    Args:
+        remedy: where a region failed.
 
     Raises:
         RolloutFailed: a region did not take it, or went back.
         PushConflict: somebody published another one.
         RolloutUnfinished: a region is still on its way, or none of its nodes is heard of.
     """
-    errors = regions.errors()
-    if errors:
-        reasons = [f"{region}: {reason or 'no reason was given'}" for region, reason in errors.items()]
-        raise RolloutFailed("\n".join([f"{app} {sequence} is not live in {', '.join(errors)}", *reasons]))
+    if failed := regions.failed():
+        reasons = [
+            f"{', '.join(places)}: {reason or 'no reason was given'}" for reason, places in regions.reasons().items()
+        ]
+        raise RolloutFailed(
+            "\n".join([f"{app} {sequence} is not live in {', '.join(failed)}", *reasons]), remedy=remedy
+        )
     if regions.is_superseded:
         raise PushConflict(f"{app} {sequence} was overtaken: somebody published a newer one")
     stages = regions.stages()

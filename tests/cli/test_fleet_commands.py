@@ -236,7 +236,7 @@ def test_remove_and_back(user: Commands) -> None:
 
 
 def test_logs(user: Commands) -> None:
-    line = {"node": "a", "region": "eu", "component": "shop", "stream": "stdout"}
+    line: dict[str, object] = {"node": "a", "region": "eu", "component": "shop", "stream": "stdout"}
     user.fleet.first.lines = [
         line | {"time": "2026-11-21T06:00:02.250Z", "text": "later\x1b[2J"},
         line | {"time": "2026-11-21T06:00:01.000Z", "text": "sooner", "node": "b", "region": "us", "stream": "stderr"},

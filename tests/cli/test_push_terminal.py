@@ -62,6 +62,7 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
         "  ✗ us: b: GET / answered 500\\x1b[2J",
         "  ✓ live in eu after 12.3 s",
         "  http://hello.example/",
+        "  next: edged logs -f hello   edged status   edged rollback hello",
     ]
 
 
@@ -75,7 +76,19 @@ def test_bars_in_a_terminal() -> None:
     assert "✓ live" in last["eu"]
     assert "✗ failed" in last["us"]
     assert all(len(line) <= 80 for line in bars)
-    assert lines[-1] == "  http://hello.example/"
+    assert lines[-2] == "  http://hello.example/"
+
+
+def test_a_release_that_is_there_already() -> None:
+    assert shown(events.Uploading(0, 0, 0, 27 * MiB)) == ["  nothing to upload: all of 27.0 MiB is there already"]
+
+
+def test_a_region_says_once_why_it_failed() -> None:
+    first = region("us", "failed", total=2, error="b: no")
+    assert shown(first, region("us", "failed", total=2, error="b, c: no")) == [
+        "  us: failed  0 of 2 nodes",
+        "  ✗ us: b: no",
+    ]
 
 
 def test_nothing_live_has_no_address() -> None:

@@ -231,8 +231,9 @@ async def test_a_region_that_does_not_take_it(fleet: FakeFleet, stage: str) -> N
 
     fleet.first.rollout = rollout
     publisher = Publisher(fleet)
-    with pytest.raises(RolloutFailed, match=r"(?s)not live in us.*us: b: GET /healthz answered 500"):
+    with pytest.raises(RolloutFailed, match=r"(?s)not live in us\nus: GET /healthz answered 500") as refused:
         await publisher.push()
+    assert "edged remove shop" in refused.value.remedy
     assert publisher.shown.last(events.Finished).regions == {"eu": "live", "us": stage}
 
 

@@ -32,7 +32,7 @@ def test_a_region_is_as_far_as_its_last_node() -> None:
     assert not board.is_settled
     board.update(NodeProgress("us", "c", "live"))
     assert board.is_settled
-    assert board.errors() == {}
+    assert board.failed() == []
 
 
 @pytest.mark.parametrize("stage", ["failed", "reverted"])
@@ -42,8 +42,22 @@ def test_one_failure_is_the_region_s(stage: str) -> None:
     board.update(NodeProgress("eu", "b", stage, error="why"))
     board.update(NodeProgress("us", "c", "live"))
     assert board.stages()["eu"] == stage
-    assert board.errors() == {"eu": "b: why"}
+    assert board.failed() == ["eu"]
+    assert board.reasons() == {"why": ["eu/b"]}
     assert board.is_settled
+
+
+def test_a_reason_is_told_once_with_the_places_that_it_is_about() -> None:
+    board = Regions({"eu": ["a", "b"], "us": ["c"], "asia": ["d", "e"]})
+    for region, node in (("eu", "a"), ("us", "c"), ("asia", "d")):
+        board.update(NodeProgress(region, node, "failed", error="why"))
+    changed = board.update(NodeProgress("eu", "b", "reverted", error="why"))
+    assert changed is not None
+    assert changed.error == "a, b: why"
+    changed = board.update(NodeProgress("asia", "e", "failed", error="another"))
+    assert changed is not None
+    assert changed.error == "d: why; e: another"
+    assert board.reasons() == {"why": ["eu", "us", "asia/d"], "another": ["asia/e"]}
 
 
 def test_a_silent_node_holds_up_nobody_but_a_silent_region_is_not_live() -> None:
