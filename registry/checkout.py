@@ -81,7 +81,7 @@ class Checkouts:
         entries = {entry.path: entry.blob for entry in release.entries}  # paths that a Release has checked
         target = self._releases / hex_of(release_digest)
         with self._lock, faults(f"the release {release_digest} cannot be checked out"):
-            if release_digest in self._whole_releases:
+            if release_digest in self._whole_releases and target.is_dir():
                 return target
             if target.exists():
                 if _is_whole(target, entries):
@@ -138,7 +138,7 @@ class Checkouts:
         self._whole_blobs.update(blob.digest for blob in absent)
 
     def _has_blob(self, blob: Blob) -> bool:
-        if blob.digest in self._whole_blobs:
+        if blob.digest in self._whole_blobs and (self._blobs / hex_of(blob.digest)).exists():
             return True
         if _file_digest(self._blobs / hex_of(blob.digest), blob.size) != blob.digest:
             return False

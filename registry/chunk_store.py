@@ -34,7 +34,7 @@ from registry.errors import BlobCorrupt, BlobMismatch, BlobMissing, DigestInvali
 from registry.folder_lock import FolderLock
 from registry.frame import decode_frame, encode_frame
 from registry.intake import Intake, Progress
-from registry.lease import Leases
+from registry.lease import DIGEST_BYTES, Leases
 from registry.limits import (
     COLLECT_GRACE_S,
     DISK_RESERVE_BYTES,
@@ -366,9 +366,13 @@ class ChunkStore:
         removed_count = removed_bytes = kept_count = 0
         with faults("the store cannot be collected"):
             with self._lock:
-                held = self._leases.held(now)
+                leased = list(self._leases.held(now))
                 self._sweep(now)
-            held.update(map(hex_of, reachable))
+            held = set(map(hex_of, reachable))  # without the lock: there may be a million of them
+            for digests in leased:
+                held.update(
+                    digests[start : start + DIGEST_BYTES].hex() for start in range(0, len(digests), DIGEST_BYTES)
+                )
             for folder in _FAN:
                 for name, _ in regular_files(self._chunks / folder):
                     size = 0 if name in held else self._collect_one(self._chunks / folder / name, now, grace_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from registry.digest import Digest, hex_of
@@ -19,7 +19,7 @@ from registry.limits import (
 )
 from registry.strict import Reader, decode, encode
 
-_DIGEST_BYTES = 32
+DIGEST_BYTES = 32
 
 
 class Leases:
@@ -46,7 +46,8 @@ class Leases:
         path = self._path(name)
         record = encode({"name": name, "until": float(until), "digests": bytes.fromhex("".join(held))})
         if not self._has_room(path.name, len(record)):
-            self.held(now)  # those that have ended make room
+            for _ in self.held(now):  # those that have ended make room
+                pass
             if not self._has_room(path.name, len(record)):
                 raise LeaseRefused("the store has as many leases, or chunks in them, as it keeps")
         fresh = temporary(self._incoming)
@@ -69,26 +70,22 @@ class Leases:
         if path.exists():
             self._disk.unlink(path)
 
-    def held(self, now: float) -> set[str]:
-        """The chunks of all leases, as hexadecimal digits. Removes leases that have ended, or never would.
+    def held(self, now: float) -> Iterator[bytes]:
+        """The chunks of each lease, as digests of 32 bytes in a row. Removes leases that have ended, or never would.
 
         One that cannot be read is removed as well: its chunks have the grace of chunks that nobody names, and its
         transfer asks again what is missing.
         """
-        held: set[str] = set()
         for name, _ in regular_files(self._folder):
             path = self._folder / name
             try:
                 until, digests = _parse(self._disk.read(path, LEASE_BYTES_MAX))
             except Malformed:
                 until, digests = now, b""
-            if not now < until <= now + LEASE_S_MAX:
-                self._disk.unlink(path)
+            if now < until <= now + LEASE_S_MAX:
+                yield digests
             else:
-                held.update(
-                    digests[start : start + _DIGEST_BYTES].hex() for start in range(0, len(digests), _DIGEST_BYTES)
-                )
-        return held
+                self._disk.unlink(path)
 
     def count(self) -> int:
         """How many there are."""
@@ -103,8 +100,8 @@ def _parse(data: bytes) -> tuple[float, bytes]:
     reader = Reader(decode(data, LEASE_BYTES_MAX), "lease")
     reader.text("name", LEASE_NAME_BYTES_MAX)
     until = float(reader.number("until"))
-    digests = reader.bytes_("digests", _DIGEST_BYTES * LEASE_DIGEST_COUNT_MAX)
+    digests = reader.bytes_("digests", DIGEST_BYTES * LEASE_DIGEST_COUNT_MAX)
     reader.end()
-    if len(digests) % _DIGEST_BYTES:
+    if len(digests) % DIGEST_BYTES:
         raise Malformed("a lease with a part of a digest")
     return until, digests

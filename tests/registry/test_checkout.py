@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import random
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -149,6 +150,20 @@ def test_a_file_whose_content_is_a_release(store: ChunkStore, tmp_path: Path) ->
     checkouts.keep([])
     checkouts.make(inner.digest, inner)
     assert files_of(checkouts.make(outer.digest, outer)) == {"the other's release": inner.encode()}
+
+
+@pytest.mark.parametrize("gone", ["releases", "blobs", "both"])
+def test_what_somebody_took_away_is_made_anew(store: ChunkStore, tmp_path: Path, gone: str) -> None:
+    checkouts = Checkouts(tmp_path / "out", store)
+    release = release_of(store, FILES)
+    folder = checkouts.make(FIRST, release)
+    for name in ("releases", "blobs"):
+        if gone in (name, "both"):
+            shutil.rmtree(tmp_path / "out" / name)
+            (tmp_path / "out" / name).mkdir()
+    assert checkouts.make(FIRST, release) == folder
+    assert files_of(folder) == FILES
+    assert files_of(checkouts.make(SECOND, release)) == FILES
 
 
 def test_what_must_stay_free_stays_free(store: ChunkStore, tmp_path: Path) -> None:

@@ -264,3 +264,40 @@ def test_a_real_disk_that_is_full(tmp_path: Path, reserve: int) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert reserve <= int(done.stdout) < reserve + 2 * MiB
+
+
+PUTTING = """
+    import io, random, sys, time
+    from pathlib import Path
+    from registry.chunk_store import ChunkStore
+
+    store = ChunkStore(Path(sys.argv[1]), 1 << 30)
+    order = random.Random(int(sys.argv[2]))
+    for turn in range(3):
+        numbers = list(range(60))
+        order.shuffle(numbers)
+        blobs = store.put_files(io.BytesIO(b"%d" % number * 5_000) for number in numbers)
+        store.lease("lease %s" % sys.argv[2], (chunk.digest for blob in blobs for chunk in blob.chunks), time.time() + 60)
+        store.collect([], time.time())
+        assert not store.missing(chunk.digest for blob in blobs for chunk in blob.chunks)
+        assert set(store.scrub()) == {None}
+"""
+
+
+def test_processes_that_share_a_store(tmp_path: Path) -> None:
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(PUTTING), str(tmp_path / "store"), str(number)],
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        for number in range(3)
+    ]
+    for child in children:
+        _, errors = child.communicate()
+        assert child.returncode == 0, errors
+    store = ChunkStore(tmp_path / "store", QUOTA)
+    assert len(list(store.scrub())) == store.statistics().chunk_count == 60
+    assert store.statistics().lease_count == 3
+    assert os.listdir(tmp_path / "store" / "incoming") == []
