@@ -220,6 +220,7 @@ class FleetNode:
                 with self._news:
                     self.events.append(parsed(line))
                     self._news.notify_all()
+        process.wait()
         with self._news:
             self._news.notify_all()
 

@@ -78,8 +78,8 @@ def test_a_probe_that_fails_changes_nothing(fleet: Fleet, tmp_path: Path) -> Non
     failed = fleet.push(app, check=False)
     assert failed.last["code"] == "push.failed"
     assert answers(fleet, "probed.edged.localhost") == everywhere(fleet, b"good")
-    stages = {stage for stage, _ in stages(fleet.status(), "probed").values()}
-    assert stages == {"failed"}
+    found = {stage for stage, _ in stages(fleet.status(), "probed").values()}
+    assert found == {"failed"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

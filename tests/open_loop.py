@@ -1,0 +1,146 @@
+"""Constant load: requests that begin when they are due, however long those before them take.
+
+    with OpenLoop([("127.0.0.1", 8080)], host="hello.edged.localhost", rate=100) as load:
+        ...
+    assert load.failures == []
+
+Every second request is on a connection that is kept open, as a browser has it; the others are each on a new one. A
+thread of its own runs them, so that the test may block.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+import trio
+
+_READ_BYTES = 64 * 1024
+_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request that ended.
+
+    Attributes:
+        server: position in the list of addresses.
+        port: of our end, which says by which process it was answered, see `tests.fleets`.
+        kept: on a connection that was open before.
+        begun, ended: `time.monotonic()`, s.
+        body: of the answer with status 200; None for any other, or none.
+        error: what went wrong; "" for nothing.
+    """
+
+    server: int
+    port: int
+    kept: bool
+    begun: float
+    ended: float
+    body: bytes | None
+    error: str
+
+
+class OpenLoop:
+    """See the module.
+
+    Args:
+        addresses: of servers; each gets its share in turn.
+        rate: requests a second, of all together.
+    """
+
+    def __init__(self, addresses: Sequence[tuple[str, int]], *, host: str, rate: float, path: str = "/") -> None:
+        self.done: list[Request] = []
+        self._addresses = addresses
+        self._request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+        self._interval_s = 1 / rate
+        self._idle: list[list[trio.SocketStream]] = [[] for _ in addresses]
+        self._news = threading.Condition()
+        self._stop = trio.Event()
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._thread = threading.Thread(target=trio.run, args=(self._run,))
+
+    def __enter__(self) -> OpenLoop:
+        self._thread.start()
+        self.wait_answers(len(self._addresses))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._token is not None
+        self._token.run_sync_soon(self._stop.set)
+        self._thread.join()
+
+    @property
+    def failures(self) -> list[Request]:
+        return [request for request in self.done if request.error]
+
+    def wait_answers(self, count: int) -> None:
+        """Until so many more requests have ended."""
+        with self._news:
+            wanted = len(self.done) + count
+            assert self._news.wait_for(lambda: len(self.done) >= wanted, _TIMEOUT_S), "no answers come"
+
+    async def _run(self) -> None:
+        self._token = trio.lowlevel.current_trio_token()
+        async with trio.open_nursery() as nursery:
+            number, due = 0, trio.current_time()
+            while not self._stop.is_set():
+                server = number % len(self._addresses)
+                nursery.start_soon(self._one, server, bool(number // len(self._addresses) % 2))
+                number, due = number + 1, due + self._interval_s
+                with trio.move_on_at(due):
+                    await self._stop.wait()
+        for stream in (stream for idle in self._idle for stream in idle):
+            await stream.aclose()
+
+    async def _one(self, server: int, keep: bool) -> None:
+        begun = time.monotonic()
+        stream: trio.SocketStream | None = None
+        kept, port, body, error = False, 0, None, ""
+        try:
+            with trio.fail_after(_TIMEOUT_S):
+                if keep and self._idle[server]:
+                    stream, kept = self._idle[server].pop(), True
+                else:
+                    stream = await trio.open_tcp_stream(*self._addresses[server])
+                port = stream.socket.getsockname()[1]
+                await stream.send_all(self._request)
+                status, body = await _answer(stream)
+                if status != 200:
+                    error, body = f"status {status}: {body!r}", None
+        except (OSError, trio.BrokenResourceError, trio.TooSlowError, ValueError) as problem:
+            error = f"{type(problem).__name__}: {problem}"
+        if stream is not None:
+            if keep and not error:
+                self._idle[server].append(stream)
+            else:
+                await trio.aclose_forcefully(stream)
+        with self._news:
+            self.done.append(Request(server, port, kept, begun, time.monotonic(), body, error))
+            self._news.notify_all()
+
+
+async def _answer(stream: trio.SocketStream) -> tuple[int, bytes]:
+    """Status and body of an answer that says its length."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += await _some(stream)
+    head, _, body = data.partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    fields = dict(line.lower().split(b": ", 1) for line in lines[1:])
+    length = int(fields[b"content-length"])
+    while len(body) < length:
+        body += await _some(stream)
+    return int(lines[0].split()[1]), body
+
+
+async def _some(stream: trio.SocketStream) -> bytes:
+    data = await stream.receive_some(_READ_BYTES)
+    if not data:
+        raise ValueError("the connection was closed before the answer's end")
+    return bytes(data)
