@@ -199,8 +199,14 @@ class NodeCalls:
         return {"apps": [_app(deployment) for _, deployment in sorted(self._state.deployments().items())]}
 
     async def roster(self, _peer: Peer) -> dict[str, Any]:
-        """The roster, after those that lead to it, oldest first."""
-        return {"envelopes": list(self._state.roster_chain())}
+        """The roster, after those that lead to it, oldest first; and who came since with a voucher."""
+        chain = list(self._state.roster_chain())
+        admissions = [
+            record.envelope
+            for record in self._state.view.records.values()
+            if record.head.key.kind == "admission" and not record.is_orphaned
+        ]
+        return {"envelopes": chain, "admissions": _fitting([*chain, *admissions])[len(chain) :]}
 
     async def alarms(self, _peer: Peer) -> dict[str, Any]:
         """What somebody must look at; the records that prove it stay here."""

@@ -18,6 +18,7 @@ from edged.fleet.certificate import load_identity
 from edged.fleet.client import connect
 from edged.fleet.roster import Roster
 from edged.fleet.session import Hello
+from edged.publish.admitted import admitted
 from edged.publish.context import Context, ContextStore
 from edged.publish.deployments import Head, read_head
 from edged.publish.link import Connect, Link, open_link
@@ -89,9 +90,12 @@ async def open_fleet(context: Context, store: ContextStore, connect: Connect | N
     signer = await trio.to_thread.run_sync(signer_of, context)
     addresses = _addresses(context, signer.roster)
     async with open_link(addresses, connect or connector(signer)) as link:
-        for envelope in rosters(await link.call("roster")):
+        answer = await link.call("roster")
+        for envelope in rosters(answer):
             if signer.renew(envelope):
                 await trio.to_thread.run_sync(store.save_roster, context.fleet, envelope)
+        signer.admitted = await trio.to_thread.run_sync(admitted, signer.roster, admissions(answer))
+        link.add(node.address for node in (*signer.roster.nodes, *signer.admitted))
         yield Fleet(link, signer)
 
 
@@ -101,6 +105,11 @@ def rosters(answer: object) -> list[bytes]:
     if not envelopes:
         raise ProtocolError("the node has no roster")
     return envelopes
+
+
+def admissions(answer: object) -> list[bytes]:
+    """Those of the answer to `roster`: of nodes that came with a voucher."""
+    return Answer(answer, "roster").blobs("admissions")
 
 
 def _addresses(context: Context, roster: Roster) -> tuple[str, ...]:

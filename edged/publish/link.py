@@ -5,7 +5,7 @@ Whatever a publisher calls may be called twice, so what a node did not answer is
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from typing import Any, Protocol, Self
 
@@ -48,6 +48,7 @@ class Link:
     """
 
     def __init__(self, addresses: tuple[str, ...], connect: Connect, nursery: trio.Nursery) -> None:
+        self._known = set(addresses)
         self._left = list(addresses)
         self._connect = connect
         self._nursery = nursery
@@ -56,6 +57,12 @@ class Link:
         self._connecting = trio.Lock()
         self._reasons: list[str] = []
         self.address = ""
+
+    def add(self, addresses: Iterable[str]) -> None:
+        """More nodes, asked after those that are known."""
+        new = [address for address in dict.fromkeys(addresses) if address not in self._known]
+        self._known.update(new)
+        self._left += new
 
     async def call(self, name: str, /, **args: Any) -> Any:
         """What the fleet answers, whoever answers.

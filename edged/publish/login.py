@@ -18,8 +18,9 @@ from edged.fleet.roster import Roster
 from edged.fleet.session import Hello
 from edged.fleet.tls import ALPN
 from edged.limits import LINK_HANDSHAKE_TIMEOUT_S, RECORD_BYTES_MAX
+from edged.publish.admitted import admitted
 from edged.publish.context import Context
-from edged.publish.fleet import rosters
+from edged.publish.fleet import admissions, rosters
 from edged.publish.link import Client
 from registry.keys import PublicKey
 
@@ -79,13 +80,17 @@ async def from_node(addresses: Sequence[str], fleet: str, key: Path, root_key: s
         try:
             certificate = await fetch_certificate(address)
             async with _connect(address, certificate, identity, fleet) as client:
-                envelope = rosters(await client.call("roster"))[-1]
+                answer = await client.call("roster")
         except LinkError as error:
             reasons.append(f"{address}: {error.message}")
             continue
-        roster = _believed(envelope, fleet, root_key, certificate)
+        envelope = rosters(answer)[-1]
+        roster = _believed(envelope, fleet, root_key)
+        nodes = (*roster.nodes, *await trio.to_thread.run_sync(admitted, roster, admissions(answer)))
+        if all(node.certificate != certificate for node in nodes):
+            raise LoginRefused("the node is not in the roster that it shows", remedy="Name another node of the fleet.")
         _check_known(roster, identity)
-        every = dict.fromkeys([*addresses, *(node.address for node in roster.nodes)])
+        every = dict.fromkeys([*addresses, *(node.address for node in nodes)])
         return _context(roster, envelope, tuple(every), key)
     raise LinkError(
         "\n".join(["no node answers as one of this fleet", *reasons]),
@@ -130,7 +135,7 @@ def _connect(address: str, certificate: bytes, identity: Identity, fleet: str) -
     return connect(address, identity, anchors, hello=hello)
 
 
-def _believed(envelope: bytes, fleet: str, root_key: str, certificate: bytes) -> Roster:
+def _believed(envelope: bytes, fleet: str, root_key: str) -> Roster:
     roster = Roster.open(envelope)
     root = next((raw for raw in roster.root_keys if PublicKey(raw).id == root_key), None)
     if root is None or roster.fleet != fleet:
@@ -138,10 +143,7 @@ def _believed(envelope: bytes, fleet: str, root_key: str, certificate: bytes) ->
             f"the node's fleet is {roster.fleet}, and not the one of root key {root_key[:16]}",
             remedy="Compare the root key's id with the operator, on another way than this network.",
         )
-    Roster.open(envelope, [root])
-    if all(node.certificate != certificate for node in roster.nodes):
-        raise LoginRefused("the node is not in the roster that it shows", remedy="Name another node of the fleet.")
-    return roster
+    return Roster.open(envelope, [root])
 
 
 def _check_known(roster: Roster, identity: Identity) -> None:

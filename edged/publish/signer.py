@@ -9,7 +9,7 @@ from edged.fleet.deployment import Deployment
 from edged.fleet.peer import Anchors
 from edged.fleet.record import check_signed, open_envelope
 from edged.fleet.roster import PAYLOAD_TYPE as ROSTER_TYPE
-from edged.fleet.roster import Roster
+from edged.fleet.roster import Node, Roster
 from edged.publish.author import Signed
 from registry.dsse import Envelope, sign
 from registry.errors import RegistryError
@@ -22,11 +22,13 @@ class Signer:
 
     Attributes:
         roster: replaced by `renew`.
+        admitted: nodes that came with a voucher, besides those of the roster.
     """
 
     def __init__(self, identity: Identity, roster: Roster) -> None:
         self.identity = identity
         self.roster = roster
+        self.admitted: tuple[Node, ...] = ()
         self._keyring = keyring_of(roster)
 
     @property
@@ -36,7 +38,7 @@ class Signer:
     @property
     def anchors(self) -> Anchors:
         """Whom we talk to."""
-        return Anchors.of_nodes((node.name, node.certificate) for node in self.roster.nodes)
+        return Anchors.of_nodes((node.name, node.certificate) for node in (*self.roster.nodes, *self.admitted))
 
     def epoch_of(self, app: str) -> int:
         return self.roster.epoch_of(app)
