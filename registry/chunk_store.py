@@ -36,6 +36,7 @@ from registry.frame import decode_frame, encode_frame
 from registry.intake import Intake, Progress
 from registry.lease import DIGEST_BYTES, Leases
 from registry.limits import (
+    COLLECT_GRACE_FULL_S,
     COLLECT_GRACE_S,
     DISK_RESERVE_BYTES,
     FRAME_BYTES_MAX,
@@ -342,7 +343,7 @@ class ChunkStore:
             until: wall clock, s; after LEASE_S_MAX it ends in any case.
 
         Raises:
-            LeaseRefused: too many leases, or digests of one or of all.
+            LeaseRefused: too many digests, or too long a name. Too many leases: the oldest goes.
         """
         leased = list(digests)
         with self._lock, faults("a lease cannot be written"):
@@ -355,14 +356,18 @@ class ChunkStore:
         with self._lock, faults("a lease cannot be removed"):
             self._leases.drop(name)
 
-    def collect(self, reachable: Collection[Digest], now: float, *, grace_s: float = COLLECT_GRACE_S) -> Collected:
+    def collect(self, reachable: Collection[Digest], now: float, *, grace_s: float | None = None) -> Collected:
         """Removes chunks that are neither reachable nor leased nor younger than the grace.
 
         Args:
             reachable: every chunk of every release that is to stay. The caller's word is final: nothing else is asked.
             now: wall clock, s.
-            grace_s: since a chunk was put, leased or confirmed by `missing`.
+            grace_s: since a chunk was put, leased or confirmed by `missing`; None for COLLECT_GRACE_S, or
+                COLLECT_GRACE_FULL_S in a store that is three quarters full.
         """
+        if grace_s is None:
+            is_full = self._usage.totals()[1] > self._usage.bytes_max // 4 * 3
+            grace_s = COLLECT_GRACE_FULL_S if is_full else COLLECT_GRACE_S
         removed_count = removed_bytes = kept_count = 0
         with faults("the store cannot be collected"):
             with self._lock:

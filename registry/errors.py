@@ -215,11 +215,11 @@ class SourceUnreadable(RegistryError):
 
 
 class LeaseRefused(RegistryError):
-    """More leases, or one of more chunks, than the store keeps."""
+    """A lease of more chunks than the store keeps for one transfer, or of too long a name."""
 
     code = "registry.lease-refused"
-    exit_status = 75
-    default_remedy = "Try again when other transfers have ended."
+    exit_status = 65
+    default_remedy = "Push a smaller application."
 
 
 # --- images of other registries (registry.oci) ---

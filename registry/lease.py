@@ -35,21 +35,16 @@ class Leases:
         """Writes a lease in place of the one of that name; durable when it returns.
 
         Raises:
-            LeaseRefused: a name that is too long, too many digests, or too many other leases or digests of those.
+            LeaseRefused: a name that is too long, or too many digests.
         """
         held = sorted({hex_of(digest) for digest in digests})
         if len(held) > LEASE_DIGEST_COUNT_MAX or len(name.encode()) > LEASE_NAME_BYTES_MAX:
             raise LeaseRefused(
                 f"a lease of {len(held)} chunks, where {LEASE_DIGEST_COUNT_MAX} are allowed, or of too long a name",
-                remedy="Push a smaller application.",
             )
         path = self._path(name)
         record = encode({"name": name, "until": float(until), "digests": bytes.fromhex("".join(held))})
-        if not self._has_room(path.name, len(record)):
-            for _ in self.held(now):  # those that have ended make room
-                pass
-            if not self._has_room(path.name, len(record)):
-                raise LeaseRefused("the store has as many leases, or chunks in them, as it keeps")
+        self._make_room(path.name, len(record), now)
         fresh = temporary(self._incoming)
         try:
             self._disk.write(fresh, [record])
@@ -59,6 +54,19 @@ class Leases:
             fresh.unlink(missing_ok=True)
             raise
         self._disk.sync_folder(self._folder)
+
+    def _make_room(self, name: str, size: int, now: float) -> None:
+        """Removes leases that have ended, then the oldest: a full set of them must not keep a transfer from beginning.
+
+        What a lease that goes has named stays for its grace, which is longer than all but the slowest transfers.
+        """
+        if self._has_room(name, size):
+            return
+        for _ in self.held(now):
+            pass
+        oldest = sorted(regular_files(self._folder), key=lambda file: file[1].st_mtime, reverse=True)
+        while oldest and not self._has_room(name, size):
+            self._disk.unlink(self._folder / oldest.pop()[0])
 
     def _has_room(self, name: str, size: int) -> bool:
         others = [status.st_size for entry, status in regular_files(self._folder) if entry != name]

@@ -34,9 +34,9 @@ from registry.frame import encode_frame
 from registry.limits import (
     BLOB_CHUNK_COUNT_MAX,
     CHUNK_BYTES_MAX,
+    COLLECT_GRACE_FULL_S,
     COLLECT_GRACE_S,
     INCOMING_GRACE_S,
-    LEASE_COUNT_MAX,
     LEASE_DIGEST_COUNT_MAX,
     LEASE_NAME_BYTES_MAX,
     LEASE_S_MAX,
@@ -422,24 +422,36 @@ def test_as_long_a_name_as_a_lease_may_have_and_one_byte_more(store: ChunkStore)
         store.lease("x" * (LEASE_NAME_BYTES_MAX + 1), [], until=later())
 
 
-def test_as_many_leases_as_a_store_keeps_and_one_more(store: ChunkStore, tmp_path: Path) -> None:
-    store.lease("0", [], until=later())
-    [lease] = (tmp_path / "store" / "leases").iterdir()
-    for number in range(LEASE_COUNT_MAX - 1):
-        (lease.parent / f"other{number}").write_bytes(lease.read_bytes())
-    with pytest.raises(LeaseRefused):
-        store.lease("1", [], until=later())
-    store.lease("0", [], until=later())  # its own place
-    assert store.statistics().lease_count == LEASE_COUNT_MAX
+def names_of_leases(tmp_path: Path) -> set[str]:
+    return set(os.listdir(tmp_path / "store" / "leases"))
+
+
+def test_as_many_leases_as_a_store_keeps_and_one_more(
+    store: ChunkStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("registry.lease.LEASE_COUNT_MAX", 3)
+    folder = tmp_path / "store" / "leases"
+    chunk = put(store, b"1")
+    for age, name in enumerate("abc"):
+        store.lease(name, [chunk.digest], until=later())
+        (new,) = names_of_leases(tmp_path) - {path for path in names_of_leases(tmp_path) if len(path) < 64}
+        (folder / new).rename(folder / name)
+        os.utime(folder / name, (1_000.0 - age, 1_000.0 - age))
+    store.lease("d", [chunk.digest], until=later())
+    assert names_of_leases(tmp_path) >= {"a", "b"}, "the oldest made room"
+    assert store.statistics().lease_count == 3
+    store.lease("d", [], until=later())  # its own place
+    assert names_of_leases(tmp_path) >= {"a", "b"}
 
 
 def test_leases_that_have_ended_make_room(store: ChunkStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("registry.lease.LEASE_COUNT_MAX", 2)
-    store.lease("ended", [], until=time.time() - 1)
     store.lease("open", [], until=later())
+    open_ = names_of_leases(tmp_path)
+    store.lease("ended", [], until=time.time() - 1)
     store.lease("new", [], until=later())
-    with pytest.raises(LeaseRefused):
-        store.lease("one too many", [], until=later())
+    assert names_of_leases(tmp_path) > open_
+    assert store.statistics().lease_count == 2
 
 
 def test_as_many_digests_as_all_leases_may_have_and_one_more(
@@ -451,8 +463,18 @@ def test_as_many_digests_as_all_leases_may_have_and_one_more(
     used = sum(path.stat().st_size for path in (tmp_path / "store" / "leases").iterdir())
     monkeypatch.setattr("registry.lease.LEASES_BYTES_MAX", used)
     store.lease("other", digests[5:10], until=later())
-    with pytest.raises(LeaseRefused):
-        store.lease("other", digests[5:], until=later())
+    assert store.statistics().lease_count == 2
+    store.lease("other", digests[5:], until=later())
+    assert store.statistics().lease_count == 1
+
+
+@pytest.mark.parametrize(("chunks", "kept"), [(3, 3), (4, 0)])
+def test_a_store_that_is_nearly_full_has_less_patience(tmp_path: Path, chunks: int, kept: int) -> None:
+    store = ChunkStore(tmp_path / "store", 4 * BLOCK_BYTES)
+    for number in range(chunks):
+        put(store, b"%d" % number)
+    assert store.collect([], later(COLLECT_GRACE_FULL_S - 60)).kept_count == chunks
+    assert store.collect([], later(COLLECT_GRACE_FULL_S + 60)).kept_count == kept
 
 
 def test_a_lease_of_a_clock_that_was_far_ahead_ends(store: ChunkStore, tmp_path: Path) -> None:

@@ -277,9 +277,10 @@ PUTTING = """
         numbers = list(range(60))
         order.shuffle(numbers)
         blobs = store.put_files(io.BytesIO(b"%d" % number * 5_000) for number in numbers)
-        store.lease("lease %s" % sys.argv[2], (chunk.digest for blob in blobs for chunk in blob.chunks), time.time() + 60)
+        digests = [chunk.digest for blob in blobs for chunk in blob.chunks]
+        store.lease("lease %s" % sys.argv[2], digests, time.time() + 60)
         store.collect([], time.time())
-        assert not store.missing(chunk.digest for blob in blobs for chunk in blob.chunks)
+        assert not store.missing(digests)
         assert set(store.scrub()) == {None}
 """
 
