@@ -31,10 +31,14 @@ def path(name: str, report: cache.Report = cache.silent) -> Path:
     if name in wat.names():
         text = wat.text(name)
         return cache.entry(f"wat-{name}", cache.key([text]), ".wasm", lambda to: _write(to, wat.wasm(name)), report)
-    guest = GUESTS[name]
+    return component(GUESTS[name], report)
+
+
+def component(guest: Guest, report: cache.Report = cache.silent) -> Path:
+    """As `path`, of a guest that need not be in the catalog."""
     parts: list[str | Path] = [_RECIPE, *guest.files, *guest.files.values()]
     parts += [tool.key() for tool in (guest.venv, guest.modules) if tool is not None]
-    return cache.entry(name, cache.key(parts), ".wasm", lambda to: _make(guest, to, report), report)
+    return cache.entry(guest.name, cache.key(parts), ".wasm", lambda to: _make(guest, to, report), report)
 
 
 def _write(to: Path, content: bytes) -> None:
