@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -48,11 +49,21 @@ class Alarms:
         else:
             _logger.error("alarm.raised", code=error.code, message=error.message, subject=subject)
             if len(self._alarms) >= RECORD_ALARM_COUNT_MAX:
-                del self._alarms[next(iter(self._alarms))]
+                self._drop_one()
             self._alarms[error.code, subject] = Alarm(
                 error.code, subject, error.message, error.remedy, int(now), 1, proof
             )
         self.all = tuple(self._alarms.values())
+
+    def _drop_one(self) -> None:
+        """The oldest of the commonest code: who can raise many of one kind hides none of another."""
+        ((commonest, _),) = Counter(code for code, _ in self._alarms).most_common(1)
+        del self._alarms[next(key for key in self._alarms if key[0] == commonest)]
+
+    def clear_all(self, code: str) -> None:
+        """What is said by all with this code is over."""
+        for subject in [subject for of, subject in self._alarms if of == code]:
+            self.clear(subject, code)
 
     def clear(self, subject: str, *codes: str) -> None:
         """What these were about is over."""

@@ -16,6 +16,7 @@ from edged.errors import (
     RecordForbidden,
     RecordInvalid,
     RecordStale,
+    RecordsTooMany,
     VoucherInvalid,
     VoucherUsed,
 )
@@ -26,7 +27,14 @@ from edged.fleet.record import Head, Key, Version, check_signed
 from edged.fleet.roster import Roster
 from edged.fleet.view import Record, View
 from edged.fleet.voucher import Admission, OpenedVoucher, check_proof
-from edged.limits import SEQUENCE_JUMP_MAX
+from edged.limits import (
+    NODE_COUNT_MAX,
+    RECORD_BYTES_PER_SIGNER_MAX,
+    RECORD_COUNT_MAX,
+    RECORDS_PER_SIGNER_MAX,
+    SEQUENCE_JUMP_MAX,
+    VOUCHER_S_MAX,
+)
 from registry.digest import Digest, digest_of
 from registry.dsse import Envelope
 from registry.errors import RegistryError
@@ -104,13 +112,15 @@ def check_signer(view: View, candidate: Candidate) -> Signer:
                     candidate.envelope, deployment.PAYLOAD_TYPE, "deploy", app=value.app, regions=tuple(value.regions)
                 )
             _check_regions_kept(view, value, key)
+            _check_hosts(held, value, key)
             return Signer(key.public.raw, key.name)
         case Admission() as value:
             return _check_admission(view, held, candidate, value)
 
 
 def check_voucher(view: View, opened: OpenedVoucher) -> None:
-    """Demand that the voucher is of this fleet, and signed by a key that may let nodes into its region.
+    """Demand that the voucher is of this fleet, and signed by a key that may let nodes into its region, and into that
+    of whom it replaces.
 
     Raises:
         VoucherInvalid
@@ -120,9 +130,13 @@ def check_voucher(view: View, opened: OpenedVoucher) -> None:
         raise VoucherInvalid(f"the voucher is for the fleet {opened.voucher.fleet!r}")
     if opened.voucher.region not in {region.name for region in held.regions}:
         raise VoucherInvalid(f"the voucher is for the region {opened.voucher.region!r}, which the fleet does not have")
+    former = view.records.get(opened.key)
+    regions = {opened.voucher.region}
+    if former is not None and isinstance(former.value, Admission):
+        regions.add(former.value.opened().voucher.region)
     try:
         with _forbidding():
-            view.keyring.verify(opened.envelope, voucher.VOUCHER_TYPE, "admit", regions=(opened.voucher.region,))
+            view.keyring.verify(opened.envelope, voucher.VOUCHER_TYPE, "admit", regions=regions)
     except RecordForbidden as error:
         raise VoucherInvalid(f"the voucher counts for nothing: {error.message}") from error
 
@@ -185,6 +199,31 @@ def check_order(view: View, candidate: Candidate, highest: Version | None) -> No
             _check_deployment_order(view, value, highest)
 
 
+def check_room(view: View, candidate: Candidate, signer: Signer) -> None:
+    """Demand that there is room for one more record, and that its signer leaves room for others.
+
+    Raises:
+        RecordsTooMany
+    """
+    key = candidate.head.key
+    if key.kind == "roster":
+        return
+    former = view.records.get(key)
+    others = [record for of, record in view.records.items() if record.signer == signer.key and of != key]
+    if former is None and len(view.records) >= RECORD_COUNT_MAX:
+        raise RecordsTooMany(f"the fleet has {RECORD_COUNT_MAX} records already")
+    if former is None and key.kind == "admission" and len(view.nodes) >= NODE_COUNT_MAX:
+        raise RecordsTooMany(f"the fleet has {NODE_COUNT_MAX} nodes already")
+    if former is None and len(others) >= RECORDS_PER_SIGNER_MAX:
+        raise RecordsTooMany(f"{signer.name!r} has signed {RECORDS_PER_SIGNER_MAX} records already")
+    grows = len(candidate.data) - (0 if former is None else len(former.envelope))
+    if grows > 0 and sum(len(record.envelope) for record in others) + len(candidate.data) > RECORD_BYTES_PER_SIGNER_MAX:
+        raise RecordsTooMany(
+            f"what {signer.name!r} has signed has {RECORD_BYTES_PER_SIGNER_MAX} bytes already",
+            remedy="Remove apps, or some of their variables.",
+        )
+
+
 def _is_again(former: Value, value: Value) -> bool:
     """Whether both are admissions of one certificate, which two nodes may have signed."""
     return isinstance(former, Admission) and isinstance(value, Admission) and former.certificate == value.certificate
@@ -233,6 +272,18 @@ def _check_regions_kept(view: View, value: Deployment, key: TrustedKey) -> None:
         raise RecordForbidden(f"key {key.name!r} is not for region {others[0]!r}, where {value.app!r} runs")
 
 
+def _check_hosts(held: Roster, value: Deployment, key: TrustedKey) -> None:
+    """Below the fleet's domain every host is that of an app: nobody takes it who may not deploy that app."""
+    below = f".{held.domain}"
+    for host in value.hosts if held.domain else ():
+        app = host.removesuffix(below)
+        if host.endswith(below) and app != value.app.lower() and not key.allows_app(app):
+            raise RecordForbidden(
+                f"key {key.name!r} is not for app {app!r}, whose host {host!r} is",
+                remedy=f"Use a host of your own, or {value.app.lower()}{below}.",
+            )
+
+
 def _check_admission(view: View, held: Roster, candidate: Candidate, value: Admission) -> Signer:
     seed = next((node for node in held.nodes if node.name == value.admitted_by), None)
     if seed is None:
@@ -242,6 +293,8 @@ def _check_admission(view: View, held: Roster, candidate: Candidate, value: Admi
     opened = value.opened()
     check_voucher(view, opened)
     check_proof(opened, value.certificate, value.proof)
+    if opened.voucher.expires - value.admitted_at > VOUCHER_S_MAX:
+        raise VoucherInvalid(f"the voucher for {opened.voucher.node!r} was good for too long when it was used")
     if value.admitted_at > opened.voucher.expires:
         raise VoucherInvalid(f"the voucher for {opened.voucher.node!r} had expired when it was used")
     return Signer(public.raw, seed.name)

@@ -9,7 +9,7 @@ from registry import release
 from registry.errors import RegistryError
 
 _label = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?").fullmatch
-_glob = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._*-]{0,63}").fullmatch
+_glob = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._*-]{0,62}").fullmatch
 _host_name = re.compile(r"(?=.{1,253}\Z)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*").fullmatch
 _address = re.compile(r"(?:\[[0-9a-f:.]{2,45}\]|[A-Za-z0-9.-]{1,253}):([0-9]{1,5})").fullmatch
 

@@ -268,9 +268,17 @@ def _check_whole(roster: Roster) -> None:
             raise RecordInvalid(f"{name!r} is of the region {unknown[0]!r}, which the roster does not have")
     if not roster.threshold <= len(roster.root_keys):
         raise RecordInvalid(f"the threshold is {roster.threshold}, of {len(roster.root_keys)} root keys")
+    owners: dict[str, str] = {}
     for party in roster.parties:
-        if public_key(party.certificate).id in roster.revoked:
+        key_id = public_key(party.certificate).id
+        if key_id in roster.revoked:
             raise RecordInvalid(f"the key of {party.name!r} is revoked")
+        # Otherwise what the key may do would depend on which of the two is looked at.
+        if owners.setdefault(key_id, party.name) != party.name:
+            raise RecordInvalid(f"{owners[key_id]!r} and {party.name!r} have the same key")
+    for key in roster.root_publics():
+        if key.id in roster.revoked:
+            raise RecordInvalid(f"the root key {key.short} is revoked")
 
 
 def _each(reader: strict.Reader, name: str, count_max: int, parse: Callable[[strict.Reader], T]) -> tuple[T, ...]:

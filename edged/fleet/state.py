@@ -6,7 +6,8 @@ Theory of operation. A record is looked at from all sides before anything change
 when it is safe there does the view change. So a refusal changes a counter (and, where somebody signs who should not,
 raises an alarm), and a crash at any moment leaves the state before or after. What was accepted is only ever replaced by
 something newer: a record whose key leaves the roster still counts here, but is no longer spread (`is_orphaned`).
-Admissions are the exception: one that the newest roster does not bear out is dropped.
+Admissions are the exception: one that the newest roster does not bear out is dropped; which key used its voucher stays
+in the ledger.
 
 `accept`, `begin`, `admit` and `history` block (a signature costs 0.1 ms, the disk tens of ms) and take a lock: call
 them in a thread. Everything else only reads the view, at once, from any thread.
@@ -33,6 +34,7 @@ from edged.errors import (
     RecordsTooMany,
     RecordsUnusable,
     VoucherInvalid,
+    VoucherUsed,
 )
 from edged.fleet.alarm import Alarm, Alarms
 from edged.fleet.certificate import Identity, public_key
@@ -42,19 +44,22 @@ from edged.fleet.checks import (
     Signer,
     check_joining,
     check_order,
+    check_room,
     check_signer,
     check_voucher,
     is_same,
     parse,
 )
 from edged.fleet.deployment import Deployment
+from edged.fleet.ledger import Ledger
 from edged.fleet.peer import Anchors
-from edged.fleet.record import Head, Key, Version, check_signed, open_envelope
+from edged.fleet.record import Head, Key, Version, check_signed, open_envelope, refusing
 from edged.fleet.roster import Node, Roster
 from edged.fleet.store import RecordStore, Stored
 from edged.fleet.view import Record, View
-from edged.fleet.voucher import Admission, check_proof, open_voucher
-from edged.limits import RECORD_COUNT_MAX, RECORD_REFUSED_COUNT_MAX, VOUCHER_S_MAX
+from edged.fleet.voucher import Admission, OpenedVoucher, check_proof, open_voucher
+from edged.limits import RECORD_BYTES_MAX, RECORD_REFUSED_COUNT_MAX, ROOT_KEY_COUNT_MAX, VOUCHER_S_MAX
+from registry import strict
 from registry.digest import Digest
 from registry.dsse import signers
 from registry.errors import RegistryError
@@ -118,6 +123,7 @@ class FleetState:
         self._codes: Counter[str] = Counter()
         self._refused: dict[Digest, None] = {}
         self._highest: dict[Key, Version] = {}
+        self._ledger = Ledger()
         self._roster_chain: tuple[bytes, ...] = ()
         self._view = View({}, None)
         self._load(now)
@@ -227,8 +233,9 @@ class FleetState:
                 raise VoucherInvalid(f"the voucher is good for more than {VOUCHER_S_MAX // 86_400} days")
             try:
                 former = check_joining(self._view, opened, certificate, voucher)
+                self._check_unused(opened, certificate, voucher)
             except AlarmDue as due:
-                self._alarms.raise_(due.error, _subject(opened.key), now, due.proof)
+                self._raise(due, opened.key, now)
                 raise due.error from None
             if former is not None:
                 return former.envelope
@@ -274,14 +281,14 @@ class FleetState:
             signer = check_signer(self._view, candidate)
             digest = candidate.head.digest  # from here on it is the content that is refused, whoever brings it
             if isinstance(candidate.value, Admission):
-                settled = self._settle_admission(candidate, candidate.value)
+                settled = self._settle_admission(candidate, candidate.value, now)
                 if settled is not None:
                     return self._counted(settled)
             check_order(self._view, candidate, self._highest.get(key))
             return self._keep(candidate, signer, now)
         except AlarmDue as due:
             assert key is not None
-            self._alarms.raise_(due.error, _subject(key), now, due.proof)
+            self._raise(due, key, now)
             return self._refuse(
                 "equivocation" if isinstance(due.error, RecordConflict) else "refused", key, digest, due.error
             )
@@ -290,13 +297,16 @@ class FleetState:
             is_content = not isinstance(error, RecordsTooMany | RecordsUnusable)
             return self._refuse(kind, key, digest if is_content else None, error)
 
-    def _settle_admission(self, candidate: Candidate, value: Admission) -> Outcome | None:
+    def _settle_admission(self, candidate: Candidate, value: Admission, now: float) -> Outcome | None:
         """What becomes of an admission that changes nothing; None for one that is to be kept.
 
         Two nodes may admit one certificate: both admissions are good, and all keep the one with the lower digest. One
         of a node that the roster has by now is of no use.
         """
-        former = check_joining(self._view, value.opened(), value.certificate, candidate.data)
+        opened = value.opened()
+        former = check_joining(self._view, opened, value.certificate, candidate.data)
+        self._check_unused(opened, value.certificate, candidate.data)
+        self._write(self._ledger.used(opened.digest, value.certificate, opened.voucher.expires, now))
         roster = self._view.roster
         in_roster = roster is not None and any(node.certificate == value.certificate for node in roster.nodes)
         if not in_roster:
@@ -309,9 +319,8 @@ class FleetState:
     def _keep(self, candidate: Candidate, signer: Signer, now: float) -> Outcome:
         """Write it, then let it count."""
         key = candidate.head.key
-        if key not in self._view.records and len(self._view.records) >= RECORD_COUNT_MAX:
-            raise RecordsTooMany(f"the fleet has {RECORD_COUNT_MAX} records already")
         former = self._view.records.get(key)
+        check_room(self._view, candidate, signer)
         self._store.save(Stored(key, candidate.head.version, candidate.data, signer.key, int(now)))
         record = self._record(candidate, signer, int(now))
         self._highest[key] = max(candidate.head.version, self._highest.get(key, candidate.head.version))
@@ -319,9 +328,12 @@ class FleetState:
         self._alarms.clear(_subject(key), RecordConflict.code, RecordDamaged.code, RecordOrphaned.code)
         if isinstance(candidate.value, Roster):
             self._warn_of_fork(former, candidate, now)
+            self._alarms.clear_all(VoucherUsed.code)  # whoever signed it has seen them, or can see them in the log
+            with suppress(RecordsUnusable):  # then they come back with the next start
+                self._write(self._ledger.settled())
             self._turn_to(candidate.value, records, now)
         else:
-            self._view = View(records, self._view.roster)
+            self._view = View(records, self._view.roster).prepared()
         _logger.info("record.accepted", kind=key.kind, name=key.name, version=list(candidate.head.version))
         self._tell(record)
         return self._counted(Outcome("accepted", key, record=record))
@@ -344,8 +356,8 @@ class FleetState:
                 self._alarms.raise_(RecordOrphaned(_orphaned(key, error)), _subject(key), now)
             else:
                 self._alarms.clear(_subject(key), RecordOrphaned.code)
-        self._view = View(kept, roster)
-        self._roster_chain = self._chain(roster)
+        self._view = View(kept, roster).prepared()
+        self._roster_chain = self._chain(records[roster.key])
 
     def _warn_of_fork(self, former: Record | None, candidate: Candidate, now: float) -> None:
         """A roster that follows on another than ours was signed by who had not seen ours. It counts all the same."""
@@ -360,12 +372,41 @@ class FleetState:
                 (former.envelope, candidate.data),
             )
 
-    def _chain(self, roster: Roster) -> tuple[bytes, ...]:
-        held = list(reversed(self._store.history(roster.key)))
-        rules = [_root_rule(stored.envelope) for stored in held]
-        steps = [stored.envelope for index, stored in enumerate(held) if index and rules[index] != rules[index - 1]]
-        newest = held[-1].envelope
-        return tuple(steps if newest in steps else [*steps, newest])
+    def _chain(self, newest: Record) -> tuple[bytes, ...]:
+        """Without those before it where the disk cannot be read: the newest one counts by now, whatever happens."""
+        held: list[bytes] = []
+        with suppress(RecordsUnusable):
+            stored = self._store.history(newest.head.key)
+            held = [one.envelope for one in reversed(stored) if one.version < newest.head.version]
+        held.append(newest.envelope)
+        rules = [_root_rule(envelope) for envelope in held]
+        steps = [envelope for index, envelope in enumerate(held) if index and rules[index] != rules[index - 1]]
+        return tuple(steps if newest.envelope in steps else [*steps, newest.envelope])
+
+    def _check_unused(self, opened: OpenedVoucher, certificate: bytes, data: bytes) -> None:
+        """Demand that no other key has used the voucher, however long ago and whatever became of it.
+
+        Raises:
+            AlarmDue
+        """
+        if not self._ledger.allows(opened.digest, certificate):
+            used = VoucherUsed(f"the voucher for {opened.voucher.node!r} was used before, with another key")
+            raise AlarmDue(used, (data,))
+
+    def _raise(self, due: AlarmDue, key: Key, now: float) -> None:
+        self._alarms.raise_(due.error, _subject(key), now, due.proof)
+        if isinstance(due.error, VoucherUsed):  # others come back by themselves after a restart
+            with suppress(RecordsUnusable):
+                self._write(self._ledger.misused(_subject(key), due.error, now))
+
+    def _write(self, ledger: Ledger) -> None:
+        """
+        Raises:
+            RecordsUnusable: nothing has changed.
+        """
+        if ledger is not self._ledger:
+            self._store.save_ledger(ledger.encode())
+            self._ledger = ledger
 
     def _forget(self, key: Key) -> None:
         # What cannot be removed from the disk is looked at again, and dropped again, at the next start.
@@ -405,6 +446,7 @@ class FleetState:
         """Take up what is on disk. Records were checked when they were accepted: they have to be what they were."""
         loaded = self._store.load()
         self._highest = dict(loaded.versions)
+        self._load_ledger(now)
         for key, version in loaded.damaged:
             if version == self._highest[key]:
                 self._raise_damaged(key, version, now)
@@ -429,6 +471,15 @@ class FleetState:
         self._view = View(records, roster)
         if roster is not None:
             self._turn_to(roster, records, now)
+
+    def _load_ledger(self, now: float) -> None:
+        data = self._store.load_ledger()
+        try:
+            self._ledger = Ledger() if data is None else Ledger.parse(data)
+        except RecordInvalid:
+            self._alarms.raise_(RecordDamaged("the ledger of used vouchers is damaged"), "ledger", now)
+        for misuse in self._ledger.misuses:
+            self._alarms.raise_(VoucherUsed(misuse.message), misuse.subject, misuse.since)
 
     def _check_stored(self, candidate: Candidate, stored: Stored) -> None:
         if (candidate.head.key, candidate.head.version) != (stored.key, stored.version):
@@ -466,10 +517,12 @@ def _doubt(alone: View, record: Record) -> EdgedError | None:
     return None
 
 
-def _root_rule(envelope: bytes) -> tuple[frozenset[bytes], int]:
-    """By whom a roster's successor has to be signed."""
-    roster = Roster.parse(open_envelope(envelope).payload)
-    return frozenset(roster.root_keys), roster.threshold
+def _root_rule(envelope: bytes) -> object:
+    """By whom a roster's successor has to be signed. Of one that was accepted: only these two fields are looked at, as
+    parsing the certificates of fifty rosters takes seconds."""
+    with refusing():
+        roster = strict.Reader(strict.decode(open_envelope(envelope).payload, RECORD_BYTES_MAX), "roster")
+        return sorted(map(repr, roster.array("root_keys", ROOT_KEY_COUNT_MAX))), roster.integer("threshold")
 
 
 def _reversed(digest: Digest) -> tuple[int, ...]:

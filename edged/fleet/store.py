@@ -1,8 +1,10 @@
 """A node's records on disk, so that it knows after any crash what it knew before.
 
     state_dir/records/<kind>/<name>/<epoch>.<sequence>
+    state_dir/records/ledger
 
-One file for each version of a record; the newest RECORD_HISTORY_COUNT_MAX of each are kept.
+One file for each version of a record; the newest RECORD_HISTORY_COUNT_MAX of each are kept. The ledger is
+`edged.fleet.ledger`.
 
 A file is written under another name, made durable, and renamed; then the folder is made durable. The newest version
 that is whole is the one that counts, so one rename is all that an acceptance takes, and no crash can lose or undo one
@@ -22,7 +24,7 @@ from pathlib import Path
 from edged.errors import RecordsUnusable
 from edged.fleet.files import sync_folder
 from edged.fleet.record import KINDS, Key, Kind, Version
-from edged.limits import RECORD_BYTES_MAX, RECORD_HISTORY_COUNT_MAX
+from edged.limits import LEDGER_BYTES_MAX, RECORD_BYTES_MAX, RECORD_HISTORY_COUNT_MAX
 from registry import strict
 from registry.digest import digest_of
 from registry.errors import RegistryError
@@ -32,6 +34,7 @@ _SIGNER_BYTES_MAX = 32
 _DIGEST_BYTES_MAX = 71
 _DAMAGED = ".damaged"
 _TEMPORARY = ".new"
+_LEDGER = "ledger"
 _file_name = re.compile(r"([0-9]{10})\.([0-9]{20})(\.damaged)?").fullmatch
 _record_name = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}").fullmatch
 
@@ -124,20 +127,12 @@ class RecordStore:
         """Keep a version of a record. On disk, whatever happens next, when this returns."""
         folder = self._folder_of(record.key)
         target = folder / _name_of(record.version)
-        temporary = folder / (target.name + _TEMPORARY)
         with _unusable(folder):
             if not folder.is_dir():
                 self._disk.make_folder(folder)
                 self._disk.sync_folder(folder.parent)
                 self._disk.sync_folder(folder.parent.parent)
-            try:
-                self._disk.write(temporary, _encode(record))
-                self._disk.rename(temporary, target)
-                self._disk.sync_folder(folder)
-            except OSError:
-                with suppress(OSError):
-                    self._disk.remove(temporary)
-                raise
+            self._replace(target, _encode(record))
         # Room for the next; what is left over by a fault is removed by the one after.
         with suppress(OSError):
             self._disk.remove(folder / (target.name + _DAMAGED))
@@ -156,6 +151,31 @@ class RecordStore:
             for version, is_whole in sorted(self._versions(key).items()):
                 self._disk.remove(folder / (_name_of(version) + ("" if is_whole else _DAMAGED)))
             self._disk.sync_folder(folder)
+
+    def load_ledger(self) -> bytes | None:
+        """The file as it was written; None if there is none. More than LEDGER_BYTES_MAX are cut off."""
+        path = self._folder / _LEDGER
+        with _unusable(path):
+            if not path.exists():
+                return None
+            with path.open("rb") as file:
+                return file.read(LEDGER_BYTES_MAX + 1)
+
+    def save_ledger(self, data: bytes) -> None:
+        """Replace it. On disk when this returns."""
+        with _unusable(self._folder):
+            self._replace(self._folder / _LEDGER, data)
+
+    def _replace(self, target: Path, data: bytes) -> None:
+        temporary = target.with_name(target.name + _TEMPORARY)
+        try:
+            self._disk.write(temporary, data)
+            self._disk.rename(temporary, target)
+            self._disk.sync_folder(target.parent)
+        except OSError:
+            with suppress(OSError):
+                self._disk.remove(temporary)
+            raise
 
     def _folder_of(self, key: Key) -> Path:
         assert _record_name(key.name)  # names are parsed: none leads out of the folder

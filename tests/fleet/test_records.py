@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.errors import RecordInvalid, VoucherInvalid
+from edged.fleet.certificate import make_certificate
 from edged.fleet.deployment import Deployment
 from edged.fleet.record import Version
-from edged.fleet.roster import Region, Roster
+from edged.fleet.roster import Key, Region, Roster
+from edged.fleet.view import View
 from edged.fleet.voucher import TOKEN_PREFIX, Voucher, open_voucher, parse_token, token_of
 from edged.limits import (
     DEPLOYMENT_VARIABLES_BYTES_MAX,
@@ -23,7 +25,7 @@ from edged.limits import (
     VARIABLES_MAX,
 )
 from registry import strict
-from tests.fleet.kit import RELEASE, Joining, deployment, identity, key, node, root, roster
+from tests.fleet.kit import NOW, RELEASE, Joining, deployment, identity, key, node, root, roster
 
 
 def changed(payload: bytes, **fields: object) -> bytes:
@@ -201,3 +203,25 @@ def test_any_bytes(data: bytes) -> None:
     for parse in (Roster.parse, Deployment.parse, Voucher.parse, open_voucher):
         with pytest.raises(RecordInvalid):
             parse(data)
+
+
+def test_a_key_has_one_name_and_one_certificate() -> None:
+    """Two certificates of one key, and what it may do would depend on which is looked at."""
+    one = identity("ann")
+    again = Key("bob", make_certificate("bob", one.key, now=NOW), frozenset({"read"}))
+    for parties in ({"keys": (key("ann", "deploy"), again)}, {"nodes": (node("ann"),), "keys": (again,)}):
+        with pytest.raises(RecordInvalid, match="'ann' and 'bob' have the same key"):
+            Roster.parse(roster(**parties).encode())
+
+
+def test_a_revoked_root_key_is_none() -> None:
+    with pytest.raises(RecordInvalid, match="root key"):
+        Roster.parse(roster(revoked=frozenset({root().public.id})).encode())
+
+
+def test_every_app_pattern_of_a_roster_is_one_of_the_keyring() -> None:
+    longest = roster(keys=(key("ann", "deploy", apps=("a" * 63,)),))
+    keyring = View({}, Roster.parse(longest.encode())).keyring
+    assert keyring.find(identity("ann").key.public.id) is not None
+    with pytest.raises(RecordInvalid, match="apps"):
+        Roster.parse(roster(keys=(key("ann", "deploy", apps=("a" * 64,)),)).encode())

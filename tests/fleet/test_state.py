@@ -7,19 +7,29 @@ from pathlib import Path
 
 import pytest
 
-from edged.errors import RecordForbidden, RecordInvalid, VoucherInvalid, VoucherUsed
+from edged.errors import (
+    RecordForbidden,
+    RecordInvalid,
+    RecordsTooMany,
+    RecordsUnusable,
+    VoucherInvalid,
+    VoucherUsed,
+)
+from edged.fleet import checks
+from edged.fleet.alarm import Alarms
 from edged.fleet.record import Key, Version
 from edged.fleet.roster import Region
 from edged.fleet.state import FleetState, Outcome
-from edged.fleet.store import RecordStore
+from edged.fleet.store import RecordStore, Stored
 from edged.fleet.voucher import ADMISSION_TYPE, Admission
-from edged.limits import SEQUENCE_JUMP_MAX, VOUCHER_S_MAX
+from edged.limits import RECORD_ALARM_COUNT_MAX, SEQUENCE_JUMP_MAX, VOUCHER_S_MAX
 from registry.digest import digest_of
 from registry.dsse import sign
 from tests.fleet.kit import (
     NOW,
     OTHER_RELEASE,
     RELEASE,
+    ROSTER,
     Joining,
     deployment,
     forged,
@@ -420,3 +430,187 @@ def test_a_certificate_whose_name_is_none_is_no_more_than_refused(tmp_path: Path
         fleet.admit(new.voucher, certificate, new.proof(who), identity("n1"), NOW)
     payload = Admission(new.voucher, certificate, new.proof(who), "n1", int(NOW)).encode()
     refused(fleet, sign(ADMISSION_TYPE, payload, identity("n1").key).encode(), "fleet.record-invalid")
+
+
+# --- vouchers, after whom they let in ---
+
+
+def admitted(fleet: FleetState, new: Joining) -> bytes:
+    return fleet.admit(new.voucher, new.identity.certificate, new.proof(), identity("n1"), NOW)
+
+
+def thief_is_refused(fleet: FleetState, new: Joining) -> None:
+    thief = identity("thief")
+    with pytest.raises(VoucherUsed):
+        fleet.admit(new.voucher, thief.certificate, new.proof(thief), identity("n1"), NOW)
+    payload = Admission(new.voucher, thief.certificate, new.proof(thief), "n2", int(NOW)).encode()
+    refused(fleet, sign(ADMISSION_TYPE, payload, identity("n2").key).encode(), "fleet.voucher-used")
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_used_voucher_is_good_for_nobody_else_once_its_node_was_removed(tmp_path: Path, is_restarted: bool) -> None:
+    fleet = state(tmp_path)
+    new = Joining()
+    admitted(fleet, new)
+    accepted(fleet, next_roster(fleet, nodes=(node("n1"), node("n2", "us"), node("n3", "us"))))
+    revoked = frozenset({new.identity.key.public.id})
+    accepted(fleet, next_roster(fleet, nodes=(node("n1"), node("n2", "us")), revoked=revoked))
+    assert [one.name for one in fleet.nodes()] == ["n1", "n2"]
+    fleet = state(tmp_path) if is_restarted else fleet
+    thief_is_refused(fleet, new)
+    with pytest.raises(VoucherInvalid, match="revoked"):
+        admitted(fleet, new)
+
+
+def test_who_was_let_in_by_a_node_that_left_comes_back_with_the_same_key(tmp_path: Path) -> None:
+    fleet = state(tmp_path)
+    new = Joining()
+    admitted(fleet, new)
+    accepted(fleet, next_roster(fleet, nodes=(node("n2", "us"),)))
+    assert [one.name for one in fleet.nodes()] == ["n2"]
+    fleet.admit(new.voucher, new.identity.certificate, new.proof(), identity("n2"), NOW)
+    assert [one.name for one in fleet.nodes()] == ["n2", "n3"]
+
+
+def test_a_misused_voucher_is_alarmed_over_restarts_until_the_next_roster(tmp_path: Path) -> None:
+    fleet = state(tmp_path)
+    new = Joining()
+    admitted(fleet, new)
+    thief_is_refused(fleet, new)
+    for _ in range(2):
+        fleet = state(tmp_path)
+        [alarm] = fleet.alarms()
+        assert (alarm.code, alarm.subject, alarm.since) == ("fleet.voucher-used", "admission n3", int(NOW))
+    accepted(fleet, next_roster(fleet))
+    assert fleet.alarms() == ()
+    assert state(tmp_path).alarms() == ()
+
+
+def test_a_ledger_that_is_damaged_is_alarmed(tmp_path: Path) -> None:
+    admitted(state(tmp_path), Joining())
+    (tmp_path / "ledger").write_bytes(b"\xc1")
+    fleet = state(tmp_path)
+    assert [alarm.code for alarm in fleet.alarms()] == ["fleet.record-damaged"]
+    assert [one.name for one in fleet.nodes()] == ["n1", "n2", "n3"]
+
+
+def test_nobody_comes_in_whom_the_ledger_would_forget(tmp_path: Path) -> None:
+    fleet = state(tmp_path)
+    (tmp_path / "ledger.new").mkdir()  # the file cannot be written
+    with pytest.raises(RecordsUnusable):
+        admitted(fleet, Joining())
+    assert [one.name for one in fleet.nodes()] == ["n1", "n2"]
+    (tmp_path / "ledger.new").rmdir()
+    admitted(fleet, Joining())
+
+
+def test_a_voucher_replaces_no_node_of_a_region_that_is_not_its_signers(tmp_path: Path) -> None:
+    fleet = state(tmp_path, keys=(key("operator", "admit"), key("euro", "admit", regions=("eu",))))
+    admitted(fleet, Joining())
+    other = Joining(by="euro", region="eu", expires=int(NOW) + 7_200)
+    other.identity = identity("another n3")
+    with pytest.raises(VoucherInvalid, match="not for region us"):
+        admitted(fleet, other)
+    admitted(fleet, Joining("n5", by="euro", region="eu"))
+
+
+@pytest.mark.parametrize(("more", "is_accepted"), [(0, True), (1, False)])
+def test_a_voucher_that_was_good_for_too_long_lets_nobody_in_by_a_node_that_lies(
+    tmp_path: Path, more: int, is_accepted: bool
+) -> None:
+    fleet = state(tmp_path)
+    new = Joining(expires=int(NOW) + VOUCHER_S_MAX + more)
+    payload = Admission(new.voucher, new.identity.certificate, new.proof(), "n1", int(NOW)).encode()
+    data = sign(ADMISSION_TYPE, payload, identity("n1").key).encode()
+    if is_accepted:
+        accepted(fleet, data)
+    else:
+        refused(fleet, data, "fleet.voucher-invalid")
+
+
+# --- who would take what is others' ---
+
+
+@pytest.mark.parametrize(
+    ("by", "app", "host", "is_allowed"),
+    [
+        ("shopkeeper", "shop-1", "shop-1.demo.localhost", True),
+        ("shopkeeper", "shop-1", "shop-2.demo.localhost", True),
+        ("shopkeeper", "shop-1", "blog.demo.localhost", False),
+        ("shopkeeper", "shop-1", "www.example.com", True),
+        ("shopkeeper", "shop-1", "blogdemo.localhost", True),
+        ("operator", "shop-1", "blog.demo.localhost", True),
+    ],
+)
+def test_whose_hosts_are_below_the_domain(tmp_path: Path, by: str, app: str, host: str, is_allowed: bool) -> None:
+    fleet = state(tmp_path)
+    data = signed(app, by=by, hosts=(host,))
+    if is_allowed:
+        accepted(fleet, data)
+    else:
+        refused(fleet, data, "fleet.record-forbidden")
+
+
+def test_a_key_leaves_room_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "RECORDS_PER_SIGNER_MAX", 2)
+    fleet = state(tmp_path)
+    for app in ("shop-1", "shop-2"):
+        accepted(fleet, signed(app, by="shopkeeper"))
+    refused(fleet, signed("shop-3", by="shopkeeper"), "fleet.too-many-records")
+    accepted(fleet, signed("shop-2", 2, by="shopkeeper"))
+    accepted(fleet, signed("shop-3"))
+
+
+def test_a_key_leaves_memory_for_others_and_may_always_shrink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = signed("shop-1", by="shopkeeper", variables={"a": "x" * 1_000})
+    second = signed("shop-2", by="shopkeeper", variables={"a": "x" * 1_000})
+    monkeypatch.setattr(checks, "RECORD_BYTES_PER_SIGNER_MAX", len(first) + len(second))
+    fleet = state(tmp_path)
+    accepted(fleet, first)
+    accepted(fleet, second)
+    refused(fleet, signed("shop-2", 2, by="shopkeeper", variables={"a": "x" * 1_001}), "fleet.too-many-records")
+    monkeypatch.setattr(checks, "RECORD_BYTES_PER_SIGNER_MAX", 1)
+    accepted(fleet, signed("shop-2", 2, by="shopkeeper"))
+
+
+@pytest.mark.parametrize(("room", "is_accepted"), [(3, True), (2, False)])
+def test_admissions_end_where_a_roster_would(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, is_accepted: bool
+) -> None:
+    monkeypatch.setattr(checks, "NODE_COUNT_MAX", room)
+    fleet = state(tmp_path)
+    if is_accepted:
+        admitted(fleet, Joining())
+    else:
+        with pytest.raises(RecordsTooMany):
+            admitted(fleet, Joining())
+
+
+# --- what can go wrong when a roster has been written ---
+
+
+class Unreadable(RecordStore):
+    """A disk that takes records, and gives none back."""
+
+    def history(self, key: Key) -> list[Stored]:
+        raise RecordsUnusable("cannot be read")
+
+
+def test_a_roster_that_is_on_disk_counts_whatever_cannot_be_read(tmp_path: Path) -> None:
+    told: list[Key] = []
+    fleet = FleetState(Unreadable(tmp_path), now=NOW, accepted=lambda record: told.append(record.head.key))
+    first = roster().seal([root()])
+    assert fleet.begin(first, NOW).kind == "accepted"
+    later = next_roster(fleet)
+    accepted(fleet, later)
+    assert told == [ROSTER, ROSTER]
+    assert fleet.roster_chain() == (later,)
+
+
+def test_many_alarms_of_one_kind_push_out_none_of_another() -> None:
+    alarms = Alarms()
+    alarms.raise_(VoucherUsed("the first"), "admission n3", NOW)
+    for number in range(RECORD_ALARM_COUNT_MAX + 10):
+        alarms.raise_(RecordForbidden("many"), f"deployment shop-{number}", NOW)
+    assert len(alarms.all) == RECORD_ALARM_COUNT_MAX
+    assert alarms.all[0].code == VoucherUsed.code
