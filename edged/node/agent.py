@@ -24,7 +24,7 @@ from edged.fleet.deployment import Deployment
 from edged.fleet.record import Version
 from edged.fleet.report import AppReport
 from edged.fleet.rollout_event import Crashed, Event, Prepared, PrepareFailed, Requests
-from edged.limits import POOL_LOOK_INTERVAL_S, ROLLOUT_TASK_COUNT_MAX, START_CHECK_OUT_S_MAX
+from edged.limits import POOL_LOOK_INTERVAL_S, ROLLOUT_RETRY_S_MAX, ROLLOUT_TASK_COUNT_MAX, START_CHECK_OUT_S_MAX
 from edged.node.app_rollout import AppRollout, Moved, Placed
 from edged.node.pool_event import PoolEvent, SiteFailed, SiteReady, WorkerCrashed
 from edged.node.pool_state import SiteSummary
@@ -118,15 +118,19 @@ class Agent:
         kept = await trio.to_thread.run_sync(self._store.load)
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            for app, each in kept.items():
-                self._add(app, each)
-            self.refresh()
-            with trio.move_on_after(START_CHECK_OUT_S_MAX):
-                for app in kept:
-                    await self._rollouts[app].placed.wait()
-            nursery.start_soon(self._hand_out)
-            nursery.start_soon(self._look_forever)
-            task_status.started()
+            try:
+                for app, each in kept.items():
+                    self._add(app, each)
+                self.refresh()
+                with trio.move_on_after(START_CHECK_OUT_S_MAX):
+                    for app in kept:
+                        await self._rollouts[app].placed.wait()
+                nursery.start_soon(self._hand_out)
+                nursery.start_soon(self._look_forever)
+                task_status.started()
+                await trio.sleep_forever()
+            finally:
+                self._nursery = None  # a record may still be accepted while the node ends
 
     def refresh(self) -> None:
         """The fleet's deployments, or this node's region, may have changed. Quick; on the loop."""
@@ -149,7 +153,8 @@ class Agent:
             case SiteFailed(key, _, failure):
                 self._tell(key, partial(_prepare_failed, failure))
             case WorkerCrashed(_, _, serving, loading):
-                for key in dict.fromkeys((*serving, loading)):
+                # One that ends the process that loads it says nothing of the others, which were served before.
+                for key in (loading,) if loading else serving:
                     self._tell(key, Crashed)
 
     # --- what is known ---
@@ -209,10 +214,13 @@ class Agent:
         return rollout
 
     async def _run_one(self, rollout: AppRollout) -> None:
-        try:
-            await rollout.run()
-        except Exception:  # what workers have of the app stays with them, and the other apps go on
-            log.exception("rollout.broken", app=rollout.app)
+        while True:
+            try:
+                await rollout.run()
+            except Exception:  # what workers have of the app stays with them, and the other apps go on
+                log.exception("rollout.broken", app=rollout.app)
+            rollout.placed.set()  # nothing else waits for it
+            await trio.sleep(ROLLOUT_RETRY_S_MAX)
 
     def _check_out(self, digest: Digest) -> Path:
         return self._checkouts.make(digest, self._releases.get(digest).release)

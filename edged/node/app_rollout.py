@@ -171,7 +171,8 @@ class AppRollout:
     # --- at work ---
 
     async def run(self) -> None:
-        """Do what the plan says, until cancelled."""
+        """Do what the plan says, until cancelled. After an error it may be run again."""
+        self._task = self._scope = None
         async with trio.open_nursery() as nursery:
             while True:
                 self._news = trio.Event()

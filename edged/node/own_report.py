@@ -17,6 +17,7 @@ from edged.node.pool_state import PoolStatistics
 from edged.worker.latency import Latency
 from edged.worker.report import Traffic
 from registry.chunk_store import StoreStatistics
+from registry.errors import RegistryError
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +90,21 @@ class OwnReport:
         self._traffic = traffic
         self._ask_storage = storage
         self._storage: StoreStatistics | None = None
+        self._storage_failure = ""
         self._rates = Rates()
         self._beat = 0
         self._last: tuple[float, NodeReport] | None = None
 
     async def refresh(self) -> None:
-        """Look at what takes a while, and at how many requests there were since."""
+        """Look at what takes a while, and at how many requests there were since. A disk that cannot be looked at is an
+        alarm; what it said last stands meanwhile."""
         self._rates.add(self._traffic(), trio.current_time())
-        self._storage = await trio.to_thread.run_sync(self._ask_storage)
+        try:
+            self._storage = await trio.to_thread.run_sync(self._ask_storage)
+        except RegistryError as error:
+            self._storage_failure = f"storage: {error.message} [{error.code}]"
+        else:
+            self._storage_failure = ""
 
     def make(self) -> NodeReport:
         """The next report, or the last if that is hardly older. Quick; on the loop."""
@@ -113,6 +121,8 @@ class OwnReport:
         alarms = [f"{alarm.subject}: {alarm.message} [{alarm.code}]" for alarm in self._state.alarms()]
         if pool.certificate_failure is not None:
             alarms.append(f"certificates: {pool.certificate_failure.message} [{pool.certificate_failure.code}]")
+        if self._storage_failure:
+            alarms.append(self._storage_failure)
         return cut_alarms(
             NodeReport(
                 node=self._identity.name,

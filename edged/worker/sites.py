@@ -247,7 +247,8 @@ class Sites:
             entry = self._entries[site.key]
             assert entry.app is not None, "it is ready"
             entry.served = True
-            served.append(Served(entry.app, site.hosts))
+            # A host that a publisher wrote twice is one host.
+            served.append(Served(entry.app, tuple(dict.fromkeys(map(same_host, site.hosts)))))
         self._worker.set(served)
         for key in set(before.values()) - set(self._serving.values()):
             former = self._entries.get(key)

@@ -13,7 +13,7 @@ import trio.testing
 
 from edged.errors import HostTaken, ReleaseUnavailable, VariablesUnavailable
 from edged.fleet.deployment import Deployment
-from edged.limits import POOL_LOOK_INTERVAL_S, ROLLOUT_WATCH_S
+from edged.limits import POOL_LOOK_INTERVAL_S, ROLLOUT_RETRY_S_MAX, ROLLOUT_WATCH_S
 from edged.node.agent import Agent, hosts_below
 from edged.node.app_rollout import Moved
 from edged.node.pool_event import SiteFailed, SiteReady, WorkerCrashed
@@ -238,6 +238,41 @@ async def test_workers_that_crash_bring_the_old_release_back(
         await settle()
         assert node.sites_of("shop") == [("shop@1.1", True)]
         assert node.agent.reports()["shop"].stage == "reverted"
+
+
+async def test_an_app_that_ends_its_workers_while_they_load_it_brings_no_other_back(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    async with running(tmp_path) as node:
+        await bring(node, "shop", 1)
+        await bring(node, "shop", 2)
+        node.deploy("hostile", 1)
+        await settle()
+        for worker in (0, 1):
+            node.agent.emit(WorkerCrashed(worker, "signal SIGSEGV", ("shop@1.2", "shop@1.1"), "hostile@1.1"))
+        await settle()
+        assert node.sites_of("shop")[0] == ("shop@1.2", True)
+        assert node.agent.reports()["hostile"].stage == "failed"
+
+
+async def test_a_mistake_of_ours_in_one_app_is_not_for_good(
+    tmp_path: Path, mock_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path) as node:
+        with monkeypatch.context() as broken:
+            broken.setattr(node.agent, "place", lambda: None)
+            node.deploy("shop", 1)
+            await settle()
+            assert node.sites_of("shop") == []
+        await pass_time(mock_clock, ROLLOUT_RETRY_S_MAX + 1)
+        assert node.sites_of("shop") == [("shop@1.1", False)]
+
+
+async def test_a_record_that_is_accepted_while_the_node_ends(tmp_path: Path) -> None:
+    async with running(tmp_path) as node:
+        pass
+    node.deploy("shop", 1)
+    assert node.agent.reports() == {}
 
 
 async def test_requests_that_fail_bring_the_old_release_back(

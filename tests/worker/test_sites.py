@@ -250,3 +250,13 @@ async def test_a_failed_probe_frees_the_candidate(loading: OpenLoading, folders:
         await load.settled()
         assert load.stages() == {"one@1.2": "ready"}
         assert load.worker.engine.instances == 0
+
+
+async def test_a_host_that_is_written_twice_ends_no_worker(loading: OpenLoading, tmp_path: Path) -> None:
+    """Any publisher may write that, and a worker that ends takes everybody's apps with it."""
+    hello = checkout(tmp_path / "hello", "hello")
+    async with loading() as found:
+        found.set(site(hello, "twice", hosts=("twice.test", "twice.test", "Twice.test.")), site(hello, "other"))
+        await found.settled()
+        assert found.serving() == {"twice@1.1", "other@1.1"}
+        assert (await found.status("twice"), await found.status("other")) == (200, 200)
