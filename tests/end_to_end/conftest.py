@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import GuestPath
 from tests.end_to_end.server import Server, edged_up
+from tests.fleets import Fleet, fleet_on_loopback
 
 # Compiling the SDKs' guests takes half a minute, so their artefacts are kept beside the guests.
 CACHE = Path(__file__).parents[2] / ".cache" / "edged"
@@ -34,6 +35,14 @@ def serve(guest_path: GuestPath, tmp_path_factory: pytest.TempPathFactory) -> It
             return servers[guest]
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Three regions with a node in each. Tests push apps of their own, and leave all nodes up."""
+    regions = {"eu-1": "eu", "us-1": "us", "ap-1": "ap"}
+    with fleet_on_loopback(tmp_path_factory.mktemp("fleet"), regions, workers=2) as fleet:
+        yield fleet
 
 
 def manifest(name: str) -> str:

@@ -5,24 +5,17 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from edged.limits import KiB, MiB
-from tests.fleets import Event, Fleet, app_folder, fleet_on_loopback, saying
+from tests.fleets import Event, Fleet, app_folder, saying
 from tests.guests import wat
 
 HELLO = "hello.edged.localhost"
-
-
-@pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    regions = {"eu-1": "eu", "us-1": "us", "ap-1": "ap"}
-    with fleet_on_loopback(tmp_path_factory.mktemp("fleet"), regions) as fleet:
-        yield fleet
 
 
 def answers(fleet: Fleet, host: str) -> dict[str, tuple[int, bytes]]:
@@ -82,8 +75,11 @@ def test_a_probe_that_fails_changes_nothing(fleet: Fleet, tmp_path: Path) -> Non
     assert found == {"failed"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_push_that_is_stopped(fleet: Fleet, tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "moments"),
+    [(signal.SIGINT, ("packing", "connected", "uploading")), (signal.SIGKILL, ("connected", "uploading"))],
+)
+def test_a_push_that_is_stopped(fleet: Fleet, tmp_path: Path, number: signal.Signals, moments: tuple[str, ...]) -> None:
     """Stopped before it is published, it has changed nothing; after that, Ctrl-C puts back what was there."""
     name = f"stopped-{int(number)}"
     host = f"{name}.edged.localhost"
@@ -91,7 +87,7 @@ def test_a_push_that_is_stopped(fleet: Fleet, tmp_path: Path, number: signal.Sig
     (app / "noise").touch()
     fleet.push(app)
     app_folder(tmp_path, name, saying("after"), files='["noise"]')
-    for moment in ("packing", "connected", "uploading"):
+    for moment in moments:
         (app / "noise").write_bytes(os.urandom(8 * MiB))  # the upload takes a while
         events = stopped(fleet, app, moment, number)
         assert "published" not in [each["event"] for each in events]
@@ -134,10 +130,29 @@ def test_what_was_there_is_served_before_any_peer_is_heard(fleet: Fleet, tmp_pat
     alone.start()
     assert alone.get(host=host) == (200, b"one")
     app_folder(app, "alone", saying("two"))
-    pushed = fleet.push(app, check=False)
+    pushed = fleet.push(app, "--timeout", "1", check=False)
     assert pushed.last["code"] == "push.unfinished"
+    fleet.wait_status(lambda status: stages(status, "alone")["us-1"] == ("live", 2))
     assert alone.get(host=host) == (200, b"two")
     for node in (fleet["eu-1"], fleet["ap-1"]):
         node.start(wait=False)
     fleet.wait_status(lambda status: stages(status, "alone") == dict.fromkeys(fleet.nodes, ("live", 2)))
     assert answers(fleet, host) == everywhere(fleet, b"two")
+
+
+def test_chunks_damaged_at_rest(fleet: Fleet, tmp_path: Path) -> None:
+    """A node whose stored chunks rot, and that has no copy: nothing bad runs, and the others give it what it lacks."""
+    fleet.push(app_folder(tmp_path, "rotten", saying("whole")))
+    node = fleet["eu-1"]
+    node.stop()
+    for file in (node.state / "registry" / "chunks").rglob("*"):
+        if file.is_file():
+            rotten = bytearray(file.read_bytes())
+            rotten[len(rotten) // 2] ^= 1
+            file.chmod(0o644)
+            file.write_bytes(rotten)
+    shutil.rmtree(node.state / "checkouts")
+    node.start()
+    fleet.wait_status(lambda status: stages(status, "rotten")["eu-1"] == ("live", 1))
+    assert node.get(host="rotten.edged.localhost") == (200, b"whole")
+    assert any((node.state / "registry" / "quarantine").iterdir())

@@ -9,38 +9,37 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import GuestPath
-from tests.fleets import HTTP_PORT, Fleet, FleetNode, app_folder, descendants, fleet_on_loopback, saying
+from tests.fleets import HTTP_PORT, Fleet, FleetNode, app_folder, descendants, saying
 from tests.open_loop import OpenLoop
 
-HOST = "hello.edged.localhost"
-RELEASE_COUNT = 12
+APP = "asked"
+HOST = "asked.edged.localhost"
+RELEASE_COUNT = 8
 """`python -m benchmarks.push releases` has fifty."""
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    folder = tmp_path_factory.mktemp("fleet")
-    with fleet_on_loopback(folder, {"eu-1": "eu", "us-1": "us"}, workers=2) as fleet:
-        fleet.push(app_folder(folder / "app", "hello", saying("0000")))
-        yield fleet
+def app(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is asked for all the while."""
+    app = app_folder(tmp_path_factory.mktemp("app"), "asked", saying("0000"))
+    fleet.push(app)
+    return app
 
 
 def load_on(fleet: Fleet, rate: float = 100) -> OpenLoop:
     return OpenLoop([(node.host, HTTP_PORT) for node in fleet.nodes.values()], host=HOST, rate=rate)
 
 
-def test_releases_under_load(fleet: Fleet) -> None:
+def test_releases_under_load(fleet: Fleet, app: Path) -> None:
     """No request fails, and none that begins when a push has ended is answered by what was there before."""
-    app = fleet.folder / "app"
     with load_on(fleet) as load:
         for number in range(1, RELEASE_COUNT + 1):
-            fleet.push(app_folder(app, "hello", saying(f"{number:04}")))
+            fleet.push(app_folder(app, APP, saying(f"{number:04}")))
             pushed = time.monotonic()
             load.wait_answers(8)
             assert {request.body for request in load.done if request.begun > pushed} <= {b"%04d" % number}
@@ -55,14 +54,14 @@ def assert_nothing_mixed(fleet: Fleet, number: int) -> None:
     for node in fleet.nodes.values():
         for _ in range(8):  # fresh connections, which the kernel gives to any worker
             assert node.get(host=HOST) == (200, b"%04d" % number)
-    (found,) = [each for each in fleet.status()["apps"] if each["name"] == "hello"]
+    (found,) = [each for each in fleet.status()["apps"] if each["name"] == APP]
     assert found["state"] == "live"
     assert {(each["stage"], each["desired"] - each["running"]) for each in found["nodes"]} == {("live", 0)}
     assert {each["release"] for each in found["nodes"]} == set(found["regions"].values())
     assert len(set(found["regions"].values())) == 1
 
 
-def test_a_worker_is_killed_under_load(fleet: Fleet) -> None:
+def test_a_worker_is_killed_under_load(fleet: Fleet, app: Path) -> None:
     """Only what was with that worker at that moment fails; who comes afterwards waits for its successor."""
     node = fleet["eu-1"]
     with load_on(fleet) as load:
@@ -94,7 +93,7 @@ def sockets_of(pid: int) -> set[int]:
     return {int(row[2].split(":")[1], 16) for row in rows if row[9] in inodes}
 
 
-def test_a_compiler_is_killed_under_load(fleet: Fleet, guest_path: GuestPath, tmp_path: Path) -> None:
+def test_a_compiler_is_killed_under_load(fleet: Fleet, app: Path, guest_path: GuestPath, tmp_path: Path) -> None:
     """The app that was compiled does not come, or comes later; the others are served all the while."""
     shutil.copy(guest_path("hello-js"), tmp_path / "guest.wasm")
     (tmp_path / "spin.toml").write_text(
@@ -126,7 +125,7 @@ def compiler_of(node: FleetNode) -> int:
     raise AssertionError("nothing was compiled")
 
 
-def test_a_node_is_killed_under_load(fleet: Fleet) -> None:
+def test_a_node_is_killed_under_load(fleet: Fleet, app: Path) -> None:
     """The other goes on; the one that is started again serves what it had."""
     node, other = fleet["eu-1"], fleet["us-1"]
     body = node.get(host=HOST)[1]
