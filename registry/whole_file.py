@@ -35,7 +35,7 @@ def write_whole(path: Path, data: bytes, *, mode: int, replace: bool, disk: Disk
             disk.link(temporary, path)  # unlike a rename, never over what is there
             disk.unlink(temporary)
         disk.sync_folder(path.parent)
-    except OSError:
+    except BaseException:  # Ctrl-C too: it may be half of a private key
         with suppress(OSError):
             disk.unlink(temporary)
         raise

@@ -57,6 +57,17 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, replace: bool, 
     assert os.listdir(tmp_path) == (["a"] if step >= 3 else [])
 
 
+def test_an_interrupt_leaves_nothing_half_written(tmp_path: Path) -> None:
+    class Interrupted(FaultyDisk):
+        def sync(self, path: Path) -> None:
+            assert path.read_bytes() == b"secret"
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(tmp_path / "a", b"secret", mode=0o600, replace=False, disk=Interrupted())
+    assert os.listdir(tmp_path) == []
+
+
 def test_what_may_not_be_replaced_is_not(tmp_path: Path) -> None:
     write_whole(tmp_path / "a", b"old", mode=0o600, replace=False)
     with pytest.raises(FileExistsError):
