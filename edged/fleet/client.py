@@ -6,6 +6,7 @@ import math
 import os
 import random
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,11 +19,13 @@ from edged.fleet.certificate import Identity
 from edged.fleet.link import Dispatch, Link, refuse_all
 from edged.fleet.peer import Anchors, Peer
 from edged.fleet.session import Hello
-from edged.fleet.tls import client_context, handshake_failed, peer_of
+from edged.fleet.tls import client_context, handshake_failed, peer_of, seconds_left
 from edged.limits import LINK_HANDSHAKE_TIMEOUT_S, RECONNECT_S_HIGHEST, RECONNECT_S_LOWEST
 from edged.nursery import plain_errors
 
 log = structlog.get_logger()
+
+_LOST_ATTEMPTS = 2  # the link that broke, and one more that could not be opened: it was not just a restart
 
 Client = Link
 """A link that we opened: `await client.call(name, **args)`, `async for item in client.stream(name, **args)`."""
@@ -59,7 +62,8 @@ async def connect(
         async with trio.open_nursery() as nursery:
             with trio.move_on_after(LINK_HANDSHAKE_TIMEOUT_S) as deadline:
                 stream, peer = await _open(address, context, anchors, fingerprint)
-                link = Link(stream, hello, peer, dispatch, address=address)
+                lasts_s = seconds_left(stream, time.time())
+                link = Link(stream, hello, peer, dispatch, address=address, lasts_s=lasts_s)
                 try:
                     await nursery.start(link.run)
                 except LinkError as error:
@@ -197,6 +201,14 @@ class Peers:
         """All of them, by name."""
         return sorted((kept.state() for kept in self._kept.values()), key=lambda state: state.name)
 
+    def lost(self) -> dict[str, float]:
+        """Nodes whose link broke, and that could not be reached again since -> when it broke, on trio's clock."""
+        return {
+            kept.peer.name: kept.broke_at
+            for kept in self._kept.values()
+            if kept.broke_at is not None and kept.attempts >= _LOST_ATTEMPTS
+        }
+
     async def _keep(self, kept: _Kept) -> None:
         pause_s = RECONNECT_S_LOWEST
         with kept.scope:
@@ -212,7 +224,9 @@ class Peers:
                     ) as link:
                         kept.link, kept.attempts, pause_s = link, 0, RECONNECT_S_LOWEST
                         log.info("peer.connected", peer=kept.peer.name, address=kept.peer.address)
-                        raise await link.wait_closed()
+                        closed = await link.wait_closed()
+                        kept.broke_at = trio.current_time()
+                        raise closed
                 except EdgedError as error:
                     if kept.attempts == 0:  # told once, not for hours
                         log.warning("peer.disconnected", peer=kept.peer.name, reason=error.message)
@@ -228,7 +242,7 @@ class Peers:
 class _Kept:
     """A node that a link is kept to."""
 
-    __slots__ = ("attempts", "link", "peer", "reason", "scope")
+    __slots__ = ("attempts", "broke_at", "link", "peer", "reason", "scope")
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
@@ -236,6 +250,7 @@ class _Kept:
         self.link: Client | None = None
         self.reason = ""
         self.attempts = 0
+        self.broke_at: float | None = None
 
     def state(self) -> PeerState:
         link = self.link if self.link is not None and self.link.is_open else None

@@ -10,6 +10,7 @@ withdrawn, deleted or rolled back for what they say.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from edged.limits import (
     REPORT_ALARM_COUNT_MAX,
     REPORT_APP_COUNT_MAX,
     REPORT_COUNT_MAX,
+    REPORT_INTERVAL_S_HIGHEST,
     REPORT_TEXT_CHARS_MAX,
     REPORT_UP_S,
 )
@@ -114,7 +116,7 @@ class Seen:
 
     Attributes:
         report: the newest; None if it was never heard of.
-        state: `up` if heard of within `REPORT_UP_S`, then `silent`; `never` if not since we started.
+        state: `up` if heard of within `REPORT_UP_S` and not lost since, else `silent`; `never` if not since we started.
         since: when the state began, on the clock that is passed in.
         age_s: since its newest report came; None if never.
         is_hearsay: that came through another node.
@@ -190,20 +192,28 @@ class Board:
         entry = self._entries.get(name)
         return None if entry is None else entry.report
 
-    def seen(self, names: Iterable[str], now: float) -> list[Seen]:
-        """What is known of each of these nodes, in their order."""
-        return [self._seen(name, now) for name in names]
+    def seen(self, names: Iterable[str], now: float, lost: Mapping[str, float] | None = None) -> list[Seen]:
+        """What is known of each of these nodes, in their order.
+
+        Args:
+            lost: nodes whose link broke and that cannot be reached -> when it broke. They are silent at once, unless
+                others go on hearing of them.
+        """
+        lost = lost or {}
+        return [self._seen(name, now, lost.get(name, -math.inf)) for name in names]
 
     def forget(self) -> None:
         """Drop what is known of nodes that have left the fleet."""
         self._entries = {name: entry for name, entry in self._entries.items() if self._is_known(name)}
 
-    def _seen(self, name: str, now: float) -> Seen:
+    def _seen(self, name: str, now: float, lost_at: float) -> Seen:
         entry = self._entries.get(name)
         if entry is None:
             return Seen(name, None, "never", self._started, None, False)
         age_s = now - entry.heard_at
-        if name == self._name or age_s <= REPORT_UP_S:
+        # What peers say right after a loss may be what they heard before it.
+        is_lost = entry.heard_at <= lost_at + REPORT_INTERVAL_S_HIGHEST
+        if name == self._name or (age_s <= REPORT_UP_S and not is_lost):
             return Seen(name, entry.report, "up", entry.up_since, age_s, entry.is_hearsay)
         return Seen(name, entry.report, "silent", entry.heard_at, age_s, entry.is_hearsay)
 

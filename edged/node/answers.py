@@ -37,6 +37,8 @@ class OpenLinks(Protocol):
 
     def open(self) -> list[Link]: ...
 
+    def lost(self) -> Mapping[str, float]: ...
+
 
 class Answers:
     """See the module.
@@ -138,7 +140,7 @@ class Answers:
     def _moment(self) -> Moment:
         now = trio.current_time()
         self._board.put(self._own_report(), now)
-        return Moment(time.time(), now)
+        return Moment(time.time(), now, self._links.lost())
 
     async def _own_lines(self, lines: Sequence[LogLine], subscription: Subscription | None, send: Send) -> None:
         for line in lines:

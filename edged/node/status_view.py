@@ -9,7 +9,7 @@ Pure functions: what is not known is None or "", never a guess.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from edged.fleet.alarm import Alarm
 from edged.fleet.certificate import days_left
@@ -40,10 +40,12 @@ class Moment:
     Attributes:
         time: unix, s.
         monotonic: of the board, s.
+        lost: nodes whose link broke and that cannot be reached -> when it broke, on the board's clock.
     """
 
     time: float
     monotonic: float
+    lost: Mapping[str, float] = field(default_factory=dict)
 
     def unix(self, monotonic: float) -> float:
         """A moment of the board's clock as unix time."""
@@ -115,7 +117,7 @@ def _in_order(view: View) -> list[Node]:
 
 
 def _seen(view: View, board: Board, moment: Moment) -> dict[str, Seen]:
-    return {each.name: each for each in board.seen([node.name for node in view.nodes], moment.monotonic)}
+    return {each.name: each for each in board.seen([node.name for node in view.nodes], moment.monotonic, moment.lost)}
 
 
 def _fleet(roster: Roster | None, now: float) -> FleetView:

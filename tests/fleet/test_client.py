@@ -104,6 +104,33 @@ async def test_a_link_that_breaks_is_opened_again(mock_clock: MockClock) -> None
         nursery.cancel_scope.cancel()
 
 
+async def test_a_node_that_cannot_be_reached_again_is_lost(mock_clock: MockClock) -> None:
+    async with trio.open_nursery() as nursery:
+        async with serving(ONE, nodes(ME, ONE)) as one:
+            peers = peers_of(Fleet(one=one.address))
+            nursery.start_soon(peers.run)
+            await until(peers.open)
+        await until(lambda: peers.states()[0].attempts == 1)
+        broke_at = trio.current_time()
+        assert peers.lost() == {}  # it may be on its way back
+        await settle()
+        mock_clock.jump(RECONNECT_S_LOWEST)
+        await until(peers.lost)
+        assert peers.lost() == {"one": broke_at}
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_node_that_was_never_reached_is_not_lost(mock_clock: MockClock) -> None:
+    peers = peers_of(Fleet(one="127.0.0.1:1"))  # nobody listens there
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(peers.run)
+        while not peers.states() or peers.states()[0].attempts < 3:
+            await settle()
+            mock_clock.jump(RECONNECT_S_LOWEST)
+        assert peers.lost() == {}
+        nursery.cancel_scope.cancel()
+
+
 async def test_pauses_grow_up_to_a_limit(mock_clock: MockClock) -> None:
     peers = peers_of(Fleet(one="127.0.0.1:1"))  # nobody listens there
     began: list[float] = []

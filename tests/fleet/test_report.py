@@ -156,3 +156,27 @@ def test_only_so_many_nodes() -> None:
     names = [f"n{number}" for number in range(REPORT_COUNT_MAX + 1)]
     seen.merge([replace(report(), node=name) for name in names], "n0", 0.0)
     assert len(seen.all()) == REPORT_COUNT_MAX
+
+
+# --- lost links ---
+
+
+@pytest.mark.parametrize(
+    ("heard_at", "by", "state"),
+    [
+        (9.0, "one", "silent"),  # before its link broke, at 10
+        (15.0, "two", "silent"),  # what a peer heard before that
+        (15.1, "two", "up"),  # others go on hearing of it: only our way to it is broken
+    ],
+)
+def test_a_node_whose_link_broke_is_silent_at_once(heard_at: float, by: str, state: str) -> None:
+    seen = board()
+    seen.merge([report("one")], by, heard_at)
+    assert seen.seen(["one"], 16.0)[0].state == "up"
+    assert seen.seen(["one"], 16.0, {"one": 10.0, "two": 1.0})[0].state == state
+
+
+def test_we_are_never_lost_to_ourselves() -> None:
+    seen = board()
+    seen.put(report("me"), 1.0)
+    assert seen.seen(["me"], 2.0, {"me": 1.5})[0].state == "up"
