@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
 
 from benchmarks.push import regions, releases, sizes
 from tests.lab.lab import may_run
@@ -23,8 +22,7 @@ def main() -> None:
     if "regions" in names and may_run():
         sys.exit(may_run())
     for name in names:
-        found: Any = QUESTIONS[name]()
-        for row in found if isinstance(found, list) else [found]:
+        for row in QUESTIONS[name]():
             print(json.dumps({"question": name, **row}), flush=True)
 
 

@@ -32,11 +32,10 @@ CHANGES = {
 """Guest -> file, and the line of it that is changed."""
 
 
-def measure() -> list[dict[str, Any]]:
+def measure() -> Iterator[dict[str, Any]]:
     """One row for each app and variant: edged, then rsync."""
     topology = Topology.load(TOPOLOGY)
     home_link = next(index for index, link in enumerate(topology.links) if HOME in {end.place for end in link.ends})
-    rows = []
     with tempfile.TemporaryDirectory() as name, Lab(topology, {home_link: HOME_BYTES_S}) as lab:
         folder = Path(name)
         variants = {guest: [build.path(guest), changed(guest, folder)] for guest in CHANGES}
@@ -44,9 +43,8 @@ def measure() -> list[dict[str, Any]]:
             for guest, components in variants.items():
                 for variant, component in zip(("new", "one line changed"), components, strict=True):
                     app = app_of(folder / "apps" / guest, guest, component)
-                    rows.append({"app": guest, "variant": variant, "by": "edged push", **pushed(lab, fleet, app)})
-                    rows.append({"app": guest, "variant": variant, "by": "rsync -az", **copied(lab, component)})
-    return rows
+                    yield {"app": guest, "variant": variant, "by": "edged push", **pushed(lab, fleet, app)}
+                    yield {"app": guest, "variant": variant, "by": "rsync -az", **copied(lab, component)}
 
 
 def changed(guest: str, folder: Path) -> Path:

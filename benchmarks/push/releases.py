@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.open_loop import OpenLoop, Request
 REGIONS = {"eu-1": "eu", "us-1": "us"}
 
 
-def measure(count: int = 50, rate: float = 100) -> dict[str, Any]:
+def measure(count: int = 50, rate: float = 100) -> Iterator[dict[str, Any]]:
     """All releases; what became of the requests."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -31,7 +32,7 @@ def measure(count: int = 50, rate: float = 100) -> dict[str, Any]:
                     pushes.append(ended - began)
                     load.wait_answers(4)
                     late += sum(request.begun > ended and request.body != b"%04d" % number for request in load.done)
-            return {
+            yield {
                 "releases": count,
                 "requests": len(load.done),
                 "kept": sum(request.kept for request in load.done),

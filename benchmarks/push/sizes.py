@@ -7,6 +7,7 @@ import random
 import re
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,16 @@ REGIONS = {"eu-1": "eu", "us-1": "us"}
 MB = 1_000_000
 
 
-def measure() -> list[dict[str, Any]]:
+def measure() -> Iterator[dict[str, Any]]:
     """One row for each question."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with fleet_on_loopback(folder / "fleet", REGIONS) as fleet:
-            rows = [
-                {"what": "2 000 files of 1 to 8 KB", **one(fleet, small_files(folder / "small"))},
-                {"what": "one of them changed", **one(fleet, small_files(folder / "small", changed=True))},
-                {"what": "one file of 500 MB", **one(fleet, large_file(folder / "large"))},
-            ]
+            yield {"what": "2 000 files of 1 to 8 KB", **one(fleet, small_files(folder / "small"))}
+            yield {"what": "one of them changed", **one(fleet, small_files(folder / "small", changed=True))}
+            yield {"what": "one file of 500 MB", **one(fleet, large_file(folder / "large"))}
         with fleet_on_loopback(folder / "many", REGIONS) as fleet:
-            rows += many(fleet, folder / "apps")
-    return rows
+            yield from many(fleet, folder / "apps")
 
 
 def one(fleet: Fleet, app: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ class TimedPush:
 
     Attributes:
         uploaded_s, published_s: when the upload, and the deployment, was with the fleet.
+        there_s: by region, when all of the release was at its nodes; what comes then is compiling.
         live_s: by region.
         total_s: until the command ended.
         finished: its last event.
@@ -24,6 +25,7 @@ class TimedPush:
 
     uploaded_s: float
     published_s: float
+    there_s: dict[str, float]
     live_s: dict[str, float]
     total_s: float
     finished: Event
@@ -33,6 +35,7 @@ class TimedPush:
         return {
             "uploaded_s": round(self.uploaded_s, 2),
             "published_s": round(self.published_s, 2),
+            "there_s": {region: round(value, 2) for region, value in self.there_s.items()},
             "live_s": {region: round(value, 2) for region, value in self.live_s.items()},
             "total_s": round(self.total_s, 2),
             "bytes_total": self.finished["bytes_total"],
@@ -51,6 +54,7 @@ def timed_push(fleet: Fleet, app: Path, *options: str) -> TimedPush:
     process = fleet.popen("push", app, "--json", *options)
     assert process.stdout is not None
     uploaded_s = published_s = 0.0
+    there_s: dict[str, float] = {}
     live_s: dict[str, float] = {}
     last: Event = {}
     for line in process.stdout:
@@ -61,9 +65,11 @@ def timed_push(fleet: Fleet, app: Path, *options: str) -> TimedPush:
                 uploaded_s = now
             case {"event": "published"}:
                 published_s = now
-            case {"event": "region", "stage": "live", "region": region}:
-                live_s.setdefault(region, now)
+            case {"event": "region", "stage": "verify" | "compile" | "probe" | "live" as stage, "region": region}:
+                there_s.setdefault(region, now)
+                if stage == "live":
+                    live_s.setdefault(region, now)
     process.communicate()
     if process.returncode:
         raise RuntimeError(f"the push failed: {last}")
-    return TimedPush(uploaded_s, published_s, live_s, time.monotonic() - began, last)
+    return TimedPush(uploaded_s, published_s, there_s, live_s, time.monotonic() - began, last)
