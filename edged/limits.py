@@ -52,6 +52,7 @@ HTTP2_BACKLOG_BYTES_MAX = 1 * MiB  # answers to a client's control frames that i
 
 FRAME_BYTES_MAX = 1 * MiB + 64 * KiB  # a chunk of 1 MiB that zstd could not shrink, and what stands around it
 FRAME_ANYONE_BYTES_MAX = 64 * KiB  # a frame of a party without a certificate: a voucher and a new certificate are 4 KiB
+FRAME_ANYONE_ITEM_COUNT_MAX = 64  # values of such a frame: joining takes three
 FRAME_DEPTH_MAX = 12  # maps and arrays inside each other; `status` has 7
 FRAME_ITEM_COUNT_MAX = 200_000  # values of one frame: an empty array takes one byte here and 56 in memory
 LINK_READ_BYTES = 64 * KiB  # one receive, and one send
@@ -67,6 +68,9 @@ LINK_PER_ADDRESS_MAX = 64  # of one IPv4 address or IPv6 /64: a lab of nodes, or
 LINK_PER_PEER_MAX = 16  # of one certificate: a node needs one, a build server one for each push
 LINK_ANYONE_COUNT_MAX = 16  # without a certificate, at once: new nodes; each makes one call
 LINK_ANYONE_S_MAX = 60.0  # and for how long: one call, whose answer may be a megabyte
+LINK_ANYONE_BYTES_MAX = 128 * KiB  # in all that such a party sends: a hello, a call, some pings
+JOIN_THREAD_COUNT_MAX = 1  # who may join is decided one after another: strangers keep nobody else waiting
+SYNC_THREAD_COUNT_MAX = 4  # comparisons of records answered at once for all nodes, so that publishers have their turn
 STREAM_WINDOW = 64  # items of a stream that are under way unasked; more when the reader has taken some
 STREAM_ITEM_BYTES_MAX = 64 * KiB  # one item: a log line has 4 KiB. With the window: 4 MiB for one stream
 RECONNECT_S_LOWEST = 0.5  # first pause after a link broke, doubled each time, with jitter
@@ -246,6 +250,8 @@ CRON_GRACE_S = 60.0  # how old a missed tick may be and still run, of all that w
 # --- workers and other children (edged.worker, edged.node) ---
 
 CONTROL_FRAME_BYTES_MAX = 32 * MiB  # a table: a thousand sites with 16 KiB of variables each; reports are smaller
+TABLE_SITES_BYTES_MAX = 24 * MiB  # of it for sites; those that find no room, the largest, are not loaded
+CONTROL_GONE_S_MAX = 5.0  # a worker that has closed its control connection and does not end by then is killed
 CONTROL_READ_BYTES = 64 * KiB  # one recv of a control connection
 REPORT_INTERVAL_S = 1.0  # between a worker's reports when nothing changes
 REPORT_GATHER_S = 0.05  # changes of a worker that are told together

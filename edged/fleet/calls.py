@@ -54,12 +54,15 @@ class Rule:
     Attributes:
         who: kinds of peers, and roles of keys; one of them is enough.
         parse: the arguments out of those that came; raises RegistryError or EdgedError.
+        is_for_own_apps: keys with the role deploy may make it too, about apps that they may change.
     """
 
     who: frozenset[str]
     parse: Callable[[Reader], dict[str, Any]]
+    is_for_own_apps: bool = False
 
     def allows(self, peer: Peer) -> bool:
+        """Whatever it is about."""
         return peer.kind in self.who or not self.who.isdisjoint(peer.roles)
 
 
@@ -94,7 +97,8 @@ def arguments(peer: Peer, call: str, args: dict[str, Any]) -> dict[str, Any]:
         RequestInvalid, CallForbidden
     """
     rule = CALLS[call]
-    if not rule.allows(peer):
+    is_allowed = rule.allows(peer)
+    if not is_allowed and not (rule.is_for_own_apps and "deploy" in peer.roles):
         raise CallForbidden(f"{peer.name or 'somebody without a certificate'} may not call {call}")
     reader = Reader(args, call)
     try:
@@ -102,7 +106,18 @@ def arguments(peer: Peer, call: str, args: dict[str, Any]) -> dict[str, Any]:
         reader.end()
     except (RegistryError, RecordInvalid) as error:
         raise RequestInvalid(error.message) from None
+    if not is_allowed:
+        check_may_change(peer, parsed["app"])
     return parsed
+
+
+def check_may_change(peer: Peer, app: str) -> None:
+    """
+    Raises:
+        CallForbidden: it is no key that may deploy this app.
+    """
+    if not peer.may_change(app):
+        raise CallForbidden(f"the key {peer.name} may not deploy {app}")
 
 
 def _nothing(_reader: Reader) -> dict[str, Any]:
@@ -191,6 +206,8 @@ def _keys(reader: Reader) -> dict[str, Any]:
 
 
 DEPLOY = frozenset({"deploy"})
+NOBODY: frozenset[str] = frozenset()
+READ_ALL = frozenset({"read", "admit", "node"})
 READ = frozenset({"read", "deploy", "admit", "node"})
 
 CALLS: Mapping[str, Rule] = {
@@ -207,14 +224,14 @@ CALLS: Mapping[str, Rule] = {
     "put_chunk": Rule(DEPLOY, _put_chunk),
     "put_release": Rule(DEPLOY, _release_envelope),
     "put_record": Rule(PARTIES, _record_envelope),
-    "head": Rule(DEPLOY, _app),
-    "history": Rule(DEPLOY, _app),
+    "head": Rule(NOBODY, _app, is_for_own_apps=True),
+    "history": Rule(NOBODY, _app, is_for_own_apps=True),
     "apps": Rule(READ, _nothing),
     "roster": Rule(PARTIES, _nothing),
     "alarms": Rule(READ, _nothing),
     "status": Rule(READ, _nothing),
-    "watch": Rule(READ, _watch),
-    "logs": Rule(READ, _logs),
+    "watch": Rule(READ_ALL, _watch, is_for_own_apps=True),
+    "logs": Rule(READ_ALL, _logs, is_for_own_apps=True),
     # from new nodes
     "join": Rule(ANYONE, _join),
 }

@@ -6,6 +6,7 @@ import math
 import os
 import random
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from edged.fleet.certificate import Identity
 from edged.fleet.link import Dispatch, Link, refuse_all
 from edged.fleet.peer import Anchors, Peer
 from edged.fleet.session import Hello
-from edged.fleet.tls import client_context, handshake_failed, peer_of
+from edged.fleet.tls import client_context, handshake_failed, peer_of, seconds_left
 from edged.limits import LINK_HANDSHAKE_TIMEOUT_S, RECONNECT_S_HIGHEST, RECONNECT_S_LOWEST
 from edged.nursery import plain_errors
 
@@ -61,7 +62,8 @@ async def connect(
         async with trio.open_nursery() as nursery:
             with trio.move_on_after(LINK_HANDSHAKE_TIMEOUT_S) as deadline:
                 stream, peer = await _open(address, context, anchors, fingerprint)
-                link = Link(stream, hello, peer, dispatch, address=address)
+                lasts_s = seconds_left(stream, time.time())
+                link = Link(stream, hello, peer, dispatch, address=address, lasts_s=lasts_s)
                 try:
                     await nursery.start(link.run)
                 except LinkError as error:

@@ -42,12 +42,14 @@ class FrameReader:
 
     Attributes:
         bytes_max: of one payload; may be changed between two frames.
+        item_count_max: values of one payload; likewise. They cost far more time and memory than bytes.
     """
 
-    __slots__ = ("_buffer", "bytes_max")
+    __slots__ = ("_buffer", "bytes_max", "item_count_max")
 
-    def __init__(self, bytes_max: int = FRAME_BYTES_MAX) -> None:
+    def __init__(self, bytes_max: int = FRAME_BYTES_MAX, item_count_max: int = FRAME_ITEM_COUNT_MAX) -> None:
         self.bytes_max = bytes_max
+        self.item_count_max = item_count_max
         self._buffer = bytearray()
 
     def feed(self, data: bytes | bytearray) -> None:
@@ -75,21 +77,22 @@ class FrameReader:
             return None
         payload = bytes(memoryview(self._buffer)[_LENGTH_BYTES:end])
         del self._buffer[:end]
-        return _decode(payload)
+        return _decode(payload, self.item_count_max)
 
 
 class _Counter:
     """Counts values while they are decoded: afterwards the memory would be spent."""
 
-    __slots__ = ("count",)
+    __slots__ = ("count", "count_max")
 
-    def __init__(self) -> None:
+    def __init__(self, count_max: int) -> None:
         self.count = 0
+        self.count_max = count_max
 
     def add(self, count: int) -> None:
         self.count += count
-        if self.count > FRAME_ITEM_COUNT_MAX:
-            raise ProtocolError(f"a frame with more than {FRAME_ITEM_COUNT_MAX} values")
+        if self.count > self.count_max:
+            raise ProtocolError(f"a frame with more than {self.count_max} values")
 
     def array(self, items: list[Any]) -> list[Any]:
         self.add(len(items))
@@ -105,16 +108,16 @@ class _Counter:
         return shape
 
 
-def _decode(payload: bytes) -> Message:
-    counter = _Counter()
+def _decode(payload: bytes, item_count_max: int) -> Message:
+    counter = _Counter(item_count_max)
     try:
         message = msgpack.unpackb(
             payload,
             raw=False,
             list_hook=counter.array,
             object_pairs_hook=counter.map,
-            max_array_len=FRAME_ITEM_COUNT_MAX,
-            max_map_len=FRAME_ITEM_COUNT_MAX,
+            max_array_len=item_count_max,
+            max_map_len=item_count_max,
             max_ext_len=0,  # none at all, not even timestamps
         )
     except ProtocolError:

@@ -38,16 +38,20 @@ from edged.fleet.session_event import (
 )
 from edged.fleet.stream import Reply, Stream
 from edged.limits import (
+    FRAME_BYTES_MAX,
     LINK_CALL_TIMEOUT_S,
     LINK_OUTBOX_BYTES_MAX,
     LINK_PING_INTERVAL_S,
     LINK_READ_BYTES,
     LINK_SILENCE_S_MAX,
     LINK_WRITE_TIMEOUT_S,
+    KiB,
 )
 from registry.errors import RegistryError
 
 log = structlog.get_logger()
+
+_OUTBOX_SMALL_BYTES = 256 * KiB
 
 Dispatch = Callable[[Peer, str, dict[str, Any]], Awaitable[Any]]
 """Answers a request: returns a value, or an async iterator for a stream. Raises EdgedError or RegistryError."""
@@ -66,6 +70,7 @@ class Link:
         hello: ours.
         peer: who is at the other end, by its certificate.
         dispatch: answers the peer's requests.
+        lasts_s: how long the peer's certificate is good for; the link is closed then.
 
     Attributes:
         round_trip_s: the last measured; infinite until then.
@@ -73,7 +78,14 @@ class Link:
     """
 
     def __init__(
-        self, stream: trio.abc.Stream, hello: Hello, peer: Peer, dispatch: Dispatch = refuse_all, *, address: str = ""
+        self,
+        stream: trio.abc.Stream,
+        hello: Hello,
+        peer: Peer,
+        dispatch: Dispatch = refuse_all,
+        *,
+        address: str = "",
+        lasts_s: float = math.inf,
     ) -> None:
         self.peer = peer
         self.address = address or peer.address or peer.name
@@ -91,6 +103,7 @@ class Link:
         self._windows: dict[int, trio.Event] = {}
         self._slot = trio.Event()
         self._heard_at = trio.current_time()
+        self._ends_at = self._heard_at + lasts_s
         self._pinged: tuple[int, float] | None = None
         self._ready = trio.Event()
         self._ended = trio.Event()
@@ -150,6 +163,9 @@ class Link:
         """Send a request, whose answers go to `waiting`; see `edged.fleet.stream.Asker`."""
         await self._ready.wait()
         while self.reason is None and not (self._session.may_ask and self._has_room):
+            if self._session.is_stuck:
+                self._broke(LinkError(f"{self.address} answers nothing"))
+                break
             # Whoever is woken looks again: another may have been first.
             await (self._outbox_room if self._session.may_ask else self._slot).wait()
         # No checkpoint from here on: cancelled between the two, nobody would cancel the request.
@@ -223,7 +239,8 @@ class Link:
             try:
                 events = self._session.receive(data)
             except ProtocolError as error:
-                log.warning("link.malformed", peer=self.peer.name, address=self.address, reason=error.message)
+                tell = log.debug if self.peer is ANYONE else log.warning  # a stranger must not fill the log
+                tell("link.malformed", peer=self.peer.name, address=self.address, reason=error.message)
                 return self._broke(ProtocolError(f"{self.address}: {error.message}", remedy=error.remedy))
             for event in events:
                 self._received(event, nursery)
@@ -268,6 +285,8 @@ class Link:
             await trio.sleep(LINK_PING_INTERVAL_S)
             if trio.current_time() - self._heard_at > LINK_SILENCE_S_MAX:
                 return self._broke(LinkError(f"{self.address} was silent for {LINK_SILENCE_S_MAX:g} s"))
+            if trio.current_time() >= self._ends_at:
+                return self._broke(LinkError(f"the certificate of {self.address} has expired"))
 
     async def _write(self) -> None:
         while True:
@@ -293,6 +312,9 @@ class Link:
             self._outbox.append(data)
             self._outbox_bytes += len(data)
             self._outbox_news.set()
+        if self._outbox_bytes > LINK_OUTBOX_BYTES_MAX + FRAME_BYTES_MAX + _OUTBOX_SMALL_BYTES:
+            # Small words (more, cancel) do not wait: a peer that makes us say many takes none of them.
+            self._broke(LinkError(f"{self.address} lets us say more than it takes"))
 
     @property
     def _has_room(self) -> bool:
@@ -318,7 +340,7 @@ class Link:
                     await self._room()
                     self._put(self._session.answer(number, value))
                 return
-            self._put(self._session.fail(number, "fleet.cancelled", "the call was cancelled", ""))
+            await self._fail(number, "fleet.cancelled", "the call was cancelled", "")
         except (EdgedError, RegistryError) as error:
             await self._fail(number, error.code, error.message, error.remedy)
         except Exception:

@@ -1,7 +1,7 @@
 """What a node answers out of its records, releases, chunks and board.
 
 Handlers get checked arguments (see `calls`). Whatever blocks (signatures, zstd, disks) is done in threads; chunks in a
-few of their own, so that many peers who fetch do not keep a publisher's record waiting.
+few of their own, so that many peers who fetch do not keep a publisher's record waiting; and so do strangers who join.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from fnmatch import fnmatchcase
 from typing import Any
 
 import trio
 
-from edged.errors import CallForbidden, NotHere
-from edged.fleet.calls import Handler
+from edged.errors import NotHere
+from edged.fleet.calls import Handler, check_may_change
 from edged.fleet.certificate import Identity
 from edged.fleet.deployment import Deployment
 from edged.fleet.peer import Peer
@@ -25,7 +24,13 @@ from edged.fleet.servable import Servable
 from edged.fleet.state import FleetState
 from edged.fleet.sync import Answers
 from edged.fleet.uploads import Uploads
-from edged.limits import FRAME_BYTES_MAX, SERVE_THREAD_COUNT_MAX, KiB
+from edged.limits import (
+    FRAME_BYTES_MAX,
+    JOIN_THREAD_COUNT_MAX,
+    SERVE_THREAD_COUNT_MAX,
+    SYNC_THREAD_COUNT_MAX,
+    KiB,
+)
 from registry.blob import Chunk
 from registry.chunk_store import ChunkStore
 from registry.digest import Digest
@@ -71,6 +76,8 @@ class NodeCalls:
         self._answers = Answers(state)
         self._uploads = Uploads()
         self._threads = trio.CapacityLimiter(SERVE_THREAD_COUNT_MAX)
+        self._comparing = trio.CapacityLimiter(SYNC_THREAD_COUNT_MAX)
+        self._joining = trio.CapacityLimiter(JOIN_THREAD_COUNT_MAX)
 
     def handlers(self) -> Mapping[str, Handler]:
         """For the dispatcher, which also gets `status`, `watch` and `logs` from elsewhere."""
@@ -98,19 +105,19 @@ class NodeCalls:
 
     async def heads(self, _peer: Peer, hash_: bytes) -> dict[str, Any]:
         """First question of a comparison of records."""
-        return await trio.to_thread.run_sync(self._answers.heads, hash_)
+        return await trio.to_thread.run_sync(self._answers.heads, hash_, limiter=self._comparing)
 
     async def buckets(self, _peer: Peer, indexes: Sequence[int]) -> dict[str, Any]:
         """Second question."""
-        return await trio.to_thread.run_sync(self._answers.buckets, indexes)
+        return await trio.to_thread.run_sync(self._answers.buckets, indexes, limiter=self._comparing)
 
     async def records(self, _peer: Peer, keys: Sequence[Key]) -> dict[str, Any]:
         """Records that the peer wants."""
-        return await trio.to_thread.run_sync(self._answers.records, keys)
+        return await trio.to_thread.run_sync(self._answers.records, keys, limiter=self._comparing)
 
     async def offer(self, _peer: Peer, records: Sequence[bytes]) -> dict[str, Any]:
         """Records that the peer has. Answers with what became of each."""
-        outcomes = await trio.to_thread.run_sync(self._answers.offer, records, self._clock())
+        outcomes = await trio.to_thread.run_sync(self._answers.offer, records, self._clock(), limiter=self._comparing)
         return {"outcomes": [outcome.kind for outcome in outcomes]}
 
     async def release(self, _peer: Peer, digest: Digest) -> dict[str, Any]:
@@ -157,7 +164,7 @@ class NodeCalls:
 
     def _put_release(self, peer: Peer, envelope: bytes) -> dict[str, Any]:
         stored = open_release(envelope)
-        _check_app(peer, stored.release.app)
+        check_may_change(peer, stored.release.app)
         self._state.keyring().verify(Envelope.parse(envelope), RELEASE_TYPE, "deploy", stored.release.app)
         self._releases.put(envelope)
         trio.from_thread.run_sync(self._released, peer, stored.digest, stored.release)
@@ -178,9 +185,8 @@ class NodeCalls:
             raise outcome.error
         return {"outcome": outcome.kind}
 
-    async def head(self, peer: Peer, app: str) -> dict[str, Any]:
-        """The newest deployment of an app, variables included: only for who may write it."""
-        _check_app(peer, app)
+    async def head(self, _peer: Peer, app: str) -> dict[str, Any]:
+        """The newest deployment of an app, variables included: see `calls` for who may ask."""
         record = self._state.head(app)
         roster = self._state.roster
         return {
@@ -188,9 +194,8 @@ class NodeCalls:
             "roster_version": 0 if roster is None else roster.version,
         }
 
-    async def history(self, peer: Peer, app: str) -> dict[str, Any]:
+    async def history(self, _peer: Peer, app: str) -> dict[str, Any]:
         """The deployments of an app, newest first, as many as fit into an answer."""
-        _check_app(peer, app)
         records = await trio.to_thread.run_sync(self._state.history, app)
         return {"envelopes": _fitting([record.envelope for record in records])}
 
@@ -221,18 +226,9 @@ class NodeCalls:
     async def join(self, _peer: Peer, voucher: bytes, certificate: bytes, proof: bytes) -> dict[str, Any]:
         """Let in who has a voucher. What else it must know, it gets as a node."""
         admission = await trio.to_thread.run_sync(
-            self._state.admit, voucher, certificate, proof, self._identity, self._clock()
+            self._state.admit, voucher, certificate, proof, self._identity, self._clock(), limiter=self._joining
         )
         return {"admission": admission, "rosters": list(self._state.roster_chain())}
-
-
-def _check_app(peer: Peer, app: str) -> None:
-    """
-    Raises:
-        CallForbidden: the key may not change this app.
-    """
-    if not any(fnmatchcase(app, glob) for glob in peer.apps):
-        raise CallForbidden(f"the key {peer.name} may not deploy {app}")
 
 
 def _app(deployment: Deployment) -> dict[str, Any]:

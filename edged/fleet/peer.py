@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Literal
 
@@ -36,6 +37,10 @@ class Peer:
     apps: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     address: str = ""
+
+    def may_change(self, app: str) -> bool:
+        """Whether it is a key that may deploy that app."""
+        return "deploy" in self.roles and any(fnmatchcase(app, glob) for glob in self.apps)
 
 
 ANYONE = Peer("", "anyone", "")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import ssl
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from edged.fleet.certificate import Identity
 from edged.fleet.link import Dispatch, Link
 from edged.fleet.peer import ANYONE, Anchors, Peer
 from edged.fleet.session import Hello
-from edged.fleet.tls import handshake_failed, peer_of, server_context
+from edged.fleet.tls import handshake_failed, peer_of, seconds_left, server_context
 from edged.http.admission import Admission, client_address
 from edged.limits import (
     ACCEPT_PAUSE_S,
@@ -152,12 +153,14 @@ class Server:
         try:
             async with trio.open_nursery() as nursery:
                 with trio.fail_after(LINK_HANDSHAKE_TIMEOUT_S):
-                    anchors, context = self._tls()
+                    _, context = self._tls()
                     stream = trio.SSLStream(tcp, context, server_side=True, https_compatible=True)
                     await stream.do_handshake()
-                    peer = peer_of(stream, anchors)
+                    # As it is now: during the handshake `refresh` would not have found this link.
+                    peer = peer_of(stream, self._anchors())
                     self._check_room(peer)
-                    link = Link(stream, self._hello(), peer, self._dispatch, address=address)
+                    lasts_s = seconds_left(stream, time.time())
+                    link = Link(stream, self._hello(), peer, self._dispatch, address=address, lasts_s=lasts_s)
                     self._links.add(link)
                     await nursery.start(link.run)
                 if peer is ANYONE:

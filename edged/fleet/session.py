@@ -39,7 +39,10 @@ from edged.fleet.session_event import (
 )
 from edged.limits import (
     FRAME_ANYONE_BYTES_MAX,
+    FRAME_ANYONE_ITEM_COUNT_MAX,
     FRAME_BYTES_MAX,
+    FRAME_ITEM_COUNT_MAX,
+    LINK_ANYONE_BYTES_MAX,
     LINK_REQUESTS_OPEN_MAX,
     REMOTE_TEXT_CHARS_MAX,
     STREAM_ITEM_BYTES_MAX,
@@ -73,7 +76,8 @@ class Session:
 
     Args:
         hello: ours.
-        anyone: the peer has no certificate, so that it may only send small frames.
+        anyone: the peer has no certificate, so that it may only send small frames, not many of them, and have one
+            request open.
 
     Attributes:
         hello: the peer's, once it came.
@@ -82,8 +86,9 @@ class Session:
     def __init__(self, hello: Hello, *, anyone: bool = False) -> None:
         self.hello: Hello | None = None
         self._ours = hello
-        self._bytes_max = FRAME_ANYONE_BYTES_MAX if anyone else FRAME_BYTES_MAX
-        self._frames = FrameReader(FRAME_ANYONE_BYTES_MAX)  # a hello is small, whoever says it
+        self._anyone = anyone
+        self._bytes_left = LINK_ANYONE_BYTES_MAX  # only counted for `anyone`
+        self._frames = FrameReader(FRAME_ANYONE_BYTES_MAX, FRAME_ANYONE_ITEM_COUNT_MAX)  # a hello is small
         self._last_asked = 0
         self._last_heard = 0
         self._asked: dict[int, _Asked] = {}
@@ -98,6 +103,10 @@ class Session:
         Raises:
             ProtocolError: the peer broke the protocol, or is of another fleet or version. The session is over.
         """
+        if self._anyone:
+            self._bytes_left -= len(data)
+            if self._bytes_left < 0:
+                raise ProtocolError(f"more than {LINK_ANYONE_BYTES_MAX} bytes of who has no certificate")
         self._frames.feed(data)
         events: list[Event] = []
         while (message := self._frames.next()) is not None:
@@ -126,7 +135,8 @@ class Session:
             readable(_text(message["name"], "name")),
             readable(_text(message["edged"], "edged")),
         )
-        self._frames.bytes_max = self._bytes_max
+        if not self._anyone:
+            self._frames.bytes_max, self._frames.item_count_max = FRAME_BYTES_MAX, FRAME_ITEM_COUNT_MAX
         return HelloReceived(self.hello)
 
     def _received(self, message: Message) -> Event | None:
@@ -139,8 +149,9 @@ class Session:
         number = _number(message["id"], "id")
         if number <= self._last_heard:
             raise ProtocolError("a request with a number that was used")
-        if len(self._answering) >= LINK_REQUESTS_OPEN_MAX:
-            raise ProtocolError(f"more than {LINK_REQUESTS_OPEN_MAX} requests open at once")
+        open_max = 1 if self._anyone else LINK_REQUESTS_OPEN_MAX
+        if len(self._answering) >= open_max:
+            raise ProtocolError(f"more than {open_max} requests open at once")
         args = message["args"]
         if not isinstance(args, dict):
             raise ProtocolError("args that are no map")
@@ -236,6 +247,11 @@ class Session:
     def may_ask(self) -> bool:
         """Whether there is room for another request of ours."""
         return len(self._asked) < LINK_REQUESTS_OPEN_MAX
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether there is no room, and all that takes it was given up: the peer pings, and answers nothing."""
+        return not self.may_ask and all(asked.is_cancelled for asked in self._asked.values())
 
     @property
     def open_count(self) -> int:

@@ -22,6 +22,7 @@ from edged.fleet.state import FleetState, Outcome
 from edged.fleet.view import bucket_of, head_as_list
 from edged.limits import (
     RECORD_BYTES_MAX,
+    RECORD_COUNT_MAX,
     RECORDS_PER_MESSAGE_MAX,
     SYNC_BUCKET_COUNT,
     SYNC_HEAD_COUNT_MAX,
@@ -195,6 +196,8 @@ class Round:
     def _compare(self, index: int, theirs: dict[Key, Head]) -> None:
         ours = {head.key: head for head in self._view.buckets[index]}
         self._wanted += [key for key, head in theirs.items() if self._state.wants(head)]
+        if len(self._wanted) > RECORD_COUNT_MAX:
+            raise ProtocolError(f"a peer gives more than {RECORD_COUNT_MAX} heads")
         self._newer_here += [
             key for key, head in ours.items() if key not in theirs or head.version > theirs[key].version
         ]

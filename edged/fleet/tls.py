@@ -7,6 +7,7 @@ whose it is. Names in certificates are not looked at.
 
 from __future__ import annotations
 
+import math
 import os
 import ssl
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from edged.errors import LinkError, PeerUntrusted, ProtocolError, TlsError
-from edged.fleet.certificate import Identity, public_key
+from edged.fleet.certificate import Identity, days_left, public_key
 from edged.fleet.peer import ANYONE, Anchors, Peer, fingerprint_of
 
 log = structlog.get_logger()
@@ -68,6 +69,12 @@ def peer_of(connection: trio.SSLStream[trio.SocketStream], anchors: Anchors) -> 
     if peer is None:  # the anchors changed during the handshake, or an anchor signed it as an authority would
         raise PeerUntrusted("the peer's certificate is not in the roster")
     return peer
+
+
+def seconds_left(connection: trio.SSLStream[trio.SocketStream], now: float) -> float:
+    """How long from `now` (unix time, s) the peer's certificate is good for; infinite if it showed none."""
+    certificate = connection.getpeercert(binary_form=True)
+    return math.inf if certificate is None else days_left(certificate, now) * 86_400
 
 
 def handshake_failed(error: BaseException, address: str) -> LinkError:

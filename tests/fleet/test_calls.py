@@ -150,3 +150,24 @@ def test_a_handler_for_no_call_is_our_mistake() -> None:
 def test_the_page_lists_the_same_calls() -> None:
     documented = {names(cells[0])[0]: set(names(cells[2])) for cells in rows("protocol.md", "call")}
     assert documented == {call: set(GOOD[call]) for call in CALLS}
+
+
+PUBLISHER = Peer("shopkeeper", "key", "sha256:k", frozenset({"deploy"}), ("shop-*",))
+
+
+@pytest.mark.parametrize("call", ["head", "history", "watch", "logs"])
+def test_a_publisher_sees_what_its_own_apps_say_and_no_others(call: str) -> None:
+    args = GOOD[call]
+    assert arguments(PUBLISHER, call, {**args, "app": "shop-1"})["app"] == "shop-1"
+    with pytest.raises(CallForbidden, match="may not deploy blog"):
+        arguments(PUBLISHER, call, {**args, "app": "blog"})
+
+
+@pytest.mark.parametrize(("call", "is_allowed"), [("watch", True), ("logs", True), ("head", False), ("history", False)])
+def test_a_reader_sees_all_apps_but_no_variables(call: str, is_allowed: bool) -> None:
+    reader = Peer("reader", "key", "sha256:k", frozenset({"read"}), ("shop",))
+    if is_allowed:
+        assert arguments(reader, call, GOOD[call])["app"] == "shop"
+    else:
+        with pytest.raises(CallForbidden):
+            arguments(reader, call, GOOD[call])

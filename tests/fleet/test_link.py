@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from edged.fleet.stream import Stream
 from edged.limits import (
     FRAME_BYTES_MAX,
     LINK_OUTBOX_BYTES_MAX,
+    LINK_PING_INTERVAL_S,
     LINK_REQUESTS_OPEN_MAX,
     LINK_SILENCE_S_MAX,
     LINK_WRITE_TIMEOUT_S,
@@ -318,3 +319,69 @@ async def test_who_takes_nothing_is_cut_and_costs_no_more_than_the_outbox(autoju
         assert link._outbox_bytes < LINK_OUTBOX_BYTES_MAX + FRAME_BYTES_MAX
         assert "took nothing" in (await link.wait_closed()).message
         assert trio.current_time() - began >= LINK_WRITE_TIMEOUT_S - 1
+
+
+async def test_who_asks_and_cancels_without_taking_the_answers_is_cut() -> None:
+    async def wait(_peer: Peer, _args: dict[str, Any]) -> Any:
+        await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        ours, theirs = trio.testing.lockstep_stream_pair()
+        link = Link(ours, HELLO, Peer("slow", "node", "sha256:r"), table(big=big, wait=wait))
+        other = Played(theirs)
+        nursery.start_soon(link.run)
+        await other.hear("protocol")
+        await other.say(Session(HELLO).say_hello())
+        for number in range(1, 6):
+            await other.say(encode_frame({"id": number, "call": "big", "args": {"size": 2**20}}))
+        await wait_all_tasks_blocked()
+        said = 0
+        with suppress(trio.BrokenResourceError):
+            for number in range(6, 6 + 2 * LINK_REQUESTS_OPEN_MAX):
+                await other.say(encode_frame({"id": number, "call": "wait", "args": {}}))
+                await other.say(encode_frame({"id": number, "cancel": True}))
+                await wait_all_tasks_blocked()
+                said += 1
+        assert said < LINK_REQUESTS_OPEN_MAX
+        assert isinstance(await link.wait_closed(), ProtocolError)
+
+
+async def test_small_words_that_are_not_taken_are_not_kept_for_ever() -> None:
+    async with trio.open_nursery() as nursery:
+        link, _ = await played(nursery)
+        while link.is_open:
+            link._put(bytes(64 * 1024))  # as `took` and `cancel` do, which wait for nothing
+        assert link._outbox_bytes < LINK_OUTBOX_BYTES_MAX + 2 * FRAME_BYTES_MAX
+        assert "more than it takes" in (await link.wait_closed()).message
+
+
+async def test_who_answers_pings_and_nothing_else_is_cut_when_all_its_places_are_taken(
+    autojump_clock: MockClock,
+) -> None:
+    async with trio.open_nursery() as nursery:
+        link, _ = await played(nursery)
+
+        async def ask() -> None:
+            with pytest.raises(LinkError, match="did not answer"):
+                await link.call("echo", timeout_s=1)
+
+        async with trio.open_nursery() as asking:
+            for _ in range(LINK_REQUESTS_OPEN_MAX):
+                asking.start_soon(ask)
+        assert link.is_open
+        with pytest.raises(LinkError, match="answers nothing"):
+            await link.call("echo", timeout_s=1)
+        assert not link.is_open
+
+
+async def test_a_link_ends_with_the_certificate(autojump_clock: MockClock) -> None:
+    ours, theirs = memory_stream_pair()
+    link = Link(ours, HELLO, Peer("old", "node", "sha256:r"), lasts_s=2 * LINK_PING_INTERVAL_S)
+    other = Played(theirs)
+    await theirs.send_all(Session(HELLO).say_hello())
+    async with trio.open_nursery() as nursery:
+        await nursery.start(link.run)
+        for _ in range(2):
+            await other.say(encode_frame({"pong": (await other.hear("ping"))["ping"]}))
+            assert link.is_open
+        assert "has expired" in (await link.wait_closed()).message

@@ -69,7 +69,8 @@ async def test_a_push(node: TestNode, laptop: TestNode) -> None:
         newer = kit.signed(sequence=2, regions={"eu": digest})
         await link.call("put_record", envelope=newer)
         assert await link.call("history", app="shop") == {"envelopes": [newer, record]}
-        assert len(await link.call("roster")) == 1
+        answer = await link.call("roster")
+        assert (len(answer["envelopes"]), answer["admissions"]) == (1, [])
         assert await link.call("alarms") == {"alarms": []}
     async with client(node, key_peer("reader")) as link:
         [app] = (await link.call("apps"))["apps"]

@@ -13,7 +13,7 @@ from edged.errors import LinkError, PeerUntrusted, ProtocolError, RemoteError, T
 from edged.fleet.certificate import Identity, fingerprint, make_identity
 from edged.fleet.client import connect
 from edged.fleet.peer import ANYONE, Anchors, Peer
-from edged.fleet.server import Server
+from edged.fleet.server import Server, serve
 from edged.fleet.session import Hello
 from edged.fleet.tls import ALPN
 from edged.limits import (
@@ -268,3 +268,22 @@ async def test_a_certificate_that_openssl_does_not_take_locks_out_nobody_else() 
         connect(served.address, TWO, trusted, hello=HELLO) as client,
     ):
         assert await client.call("who") == ["two", "node"]
+
+
+async def test_who_leaves_the_roster_during_the_handshake_does_not_get_in() -> None:
+    asked = 0
+
+    def shrinking() -> Anchors:
+        nonlocal asked
+        asked += 1
+        return nodes(ONE, TWO) if asked <= 2 else nodes(ONE)  # at the start, and at the connection
+
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    address = f"127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+    async with trio.open_nursery() as nursery:
+        await nursery.start(serve, listeners, ONE, shrinking, lambda: HELLO, WHO)
+        with pytest.raises(PeerUntrusted):
+            async with connect(address, TWO, nodes(ONE), hello=HELLO):
+                pass
+        nursery.cancel_scope.cancel()
+    assert asked == 3

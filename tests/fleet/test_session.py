@@ -27,6 +27,8 @@ from edged.fleet.session_event import (
 )
 from edged.limits import (
     FRAME_ANYONE_BYTES_MAX,
+    FRAME_ANYONE_ITEM_COUNT_MAX,
+    LINK_ANYONE_BYTES_MAX,
     LINK_REQUESTS_OPEN_MAX,
     REMOTE_TEXT_CHARS_MAX,
     STREAM_ITEM_BYTES_MAX,
@@ -288,3 +290,51 @@ def test_any_messages_leave_it_in_order_or_end_it(said_: list[dict[str, Any]]) -
         for message in said_:
             session.receive(encode_frame(message))
             assert session.open_count <= 2 * LINK_REQUESTS_OPEN_MAX
+
+
+# --- somebody without a certificate ---
+
+
+def stranger() -> Session:
+    """What a node talks to one with."""
+    session = Session(HELLO, anyone=True)
+    session.receive(Session(HELLO).say_hello())
+    return session
+
+
+def test_a_stranger_has_one_request_open() -> None:
+    session = stranger()
+    session.receive(said(id=1, call="join", args={}))
+    session.answer(1, None)
+    session.receive(said(id=2, call="join", args={}))
+    with pytest.raises(ProtocolError, match="more than 1 request"):
+        session.receive(said(id=3, call="join", args={}))
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_stranger_says_only_so_much(over: int) -> None:
+    session = stranger()
+    left = LINK_ANYONE_BYTES_MAX - len(Session(HELLO).say_hello())
+    ping = said(ping=1)
+    for _ in range(left // len(ping)):
+        session.receive(ping)
+    rest = ping[: left % len(ping) + over]
+    if over:
+        with pytest.raises(ProtocolError, match="no certificate"):
+            session.receive(rest)
+    else:
+        session.receive(rest)
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_strangers_frame_has_few_values(over: int) -> None:
+    """64 KiB of empty arrays take 30 ms to read."""
+    inner = FRAME_ANYONE_ITEM_COUNT_MAX - 6 - 2  # three pairs, and one within args
+    data = said(id=1, call="join", args={"voucher": [[]] * (inner + over)})
+    session = stranger()
+    if over:
+        with pytest.raises(ProtocolError, match="values"):
+            session.receive(data)
+    else:
+        [event] = session.receive(data)
+        assert isinstance(event, RequestReceived)

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edged.errors import ProtocolError
+from edged.fleet import sync
 from edged.fleet.record import Key
 from edged.fleet.state import FleetState
 from edged.fleet.sync import Answers, Ask, Round
@@ -249,3 +250,20 @@ def test_a_round_is_bounded(tmp_path: Path) -> None:
         assert isinstance(indexes, list)
         ask = found.take({"buckets": [[indexes[0], []]]}, NOW)
     assert ask is None
+
+
+@pytest.mark.parametrize(("count", "is_taken"), [(2, True), (3, False)])
+def test_a_peer_that_claims_more_records_than_there_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, is_taken: bool
+) -> None:
+    monkeypatch.setattr(sync, "RECORD_COUNT_MAX", 2)
+    peer = state(tmp_path / "peer")
+    for number in range(count):
+        peer.accept(signed(f"app-{number}"), NOW)
+    here = state(tmp_path / "here")
+    if is_taken:
+        converse(here, peer)
+        assert here.heads_hash() == peer.heads_hash()
+    else:
+        with pytest.raises(ProtocolError, match="more than 2 heads"):
+            converse(here, peer)
