@@ -541,6 +541,14 @@ class LoadCrashed(EdgedError):
     default_remedy = "Push another build of the app, and report this with the component."
 
 
+class TableFull(EdgedError):
+    """What workers are to be told of all sites has no room for this one."""
+
+    code = "worker.table-full"
+    exit_status = 75
+    default_remedy = "Give apps fewer and shorter variables, or place them in fewer regions."
+
+
 class ControlError(EdgedError):
     """Supervisor and worker do not understand each other: a mistake of ours, or of a worker that a guest broke."""
 

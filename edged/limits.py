@@ -139,6 +139,8 @@ SYNC_RECORD_BYTES_MAX = 512 * KiB  # records of one message; together with a las
 
 # --- bringing a release here (edged.fleet.fetch) ---
 
+FETCH_RATE_BYTES_S_LOWEST = 1 * MiB  # an operator's limit; chunks come whole, and a peer that stalls is left
+FETCH_RATE_BYTES_S_HIGHEST = 100 * 1024 * MiB
 FETCH_CALL_TIMEOUT_S = 300.0  # one chunk, behind a whole window of others; a stalled source is given up far sooner
 FETCH_LEASE_S = 3_600.0  # what is here of a release stays so long for the rest to come; taken anew at each attempt
 FETCH_STORE_COUNT_MAX = 4  # chunks decompressed and written at once

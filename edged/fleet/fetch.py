@@ -17,17 +17,26 @@ from typing import Protocol
 
 import trio
 
-from edged.errors import EdgedError, LinkError, ReleaseUnavailable, RemoteError
+from edged.errors import EdgedError, LinkError, NotHere, ReleaseUnavailable, RemoteError
 from edged.fleet.link import Link
 from edged.fleet.servable import Servable
 from edged.limits import FETCH_CALL_TIMEOUT_S, FETCH_LEASE_S, FETCH_STORE_COUNT_MAX
 from registry.blob import Chunk
 from registry.chunk_store import ChunkStore
 from registry.digest import Digest
-from registry.errors import BlobMismatch, FrameInvalid, RegistryError, ReleaseMissing
+from registry.errors import (
+    BlobMismatch,
+    FrameInvalid,
+    KeyNotAllowed,
+    RegistryError,
+    ReleaseMissing,
+    SignatureInvalid,
+)
 from registry.rate import TokenBucket
 from registry.release_store import ReleaseStore, StoredRelease, open_release
 from registry.transfer import Ask, Transfer
+
+_UNTRUSTED = (KeyNotAllowed, SignatureInvalid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +108,7 @@ class Fetcher:
 
         Raises:
             ReleaseUnavailable: no peer, or not all of them together, could give it; the reasons are in the message.
+            SignatureInvalid, KeyNotAllowed: each peer that has it has one that is not to be trusted.
             RegistryError: our own disk refused; or what `verify` raised of the one that is in the store.
         """
         lock = self._fetching.setdefault(digest, trio.Lock())
@@ -150,12 +160,20 @@ class Fetcher:
     async def _envelope(self, digest: Digest, verify: Callable[[StoredRelease], None]) -> StoredRelease:
         """From the nearest peer that has one which is what it should be."""
         reasons: list[str] = []
+        refusal: RegistryError | None = None
+        others_may = False
         for link in self._links.open():
             try:
                 answer = await link.call("release", digest=digest)
                 return await trio.to_thread.run_sync(_open, answer, digest, verify)
-            except (EdgedError, RegistryError) as error:
+            except _UNTRUSTED as error:  # the signatures are the envelope's: another peer may have it with good ones
+                refusal = error
                 reasons.append(f"{link.peer.name}: {error.message}")
+            except (EdgedError, RegistryError) as error:
+                others_may = others_may or not (isinstance(error, RemoteError) and error.code == NotHere.code)
+                reasons.append(f"{link.peer.name}: {error.message}")
+        if refusal is not None and not others_may:
+            raise refusal
         raise ReleaseUnavailable("\n".join([f"no peer gave the release {digest}", *(reasons or ["no peer is linked"])]))
 
     async def _bring(self, name: str, chunks: Sequence[Chunk], progress: Callable[[int], None]) -> None:

@@ -49,11 +49,13 @@ class FleetTable:
     Attributes:
         roster: signed roster that is taken at each start, if it is newer than what the node has.
         voucher: file with the voucher by which the node joins, if it has not yet.
+        rate_bytes_s: plain bytes of releases a second that it fetches, all together; 0 for as many as come.
     """
 
     listen: Listen
     roster: Path | None = None
     voucher: Path | None = None
+    rate_bytes_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from edged.errors import NodeConfigInvalid, NodeConfigMissing, RecordInvalid, Us
 from edged.fleet.names import check_label
 from edged.http.bind import parse_address
 from edged.limits import (
+    FETCH_RATE_BYTES_S_HIGHEST,
+    FETCH_RATE_BYTES_S_LOWEST,
     FLEET_PORT,
     NODE_CONFIG_BYTES_MAX,
     NODE_STORAGE_BYTES,
@@ -116,14 +118,26 @@ def _host(text: str) -> str | None:
     return "is no host: write shop.example.com, or *.example.com for all below it"
 
 
-def _storage(node: Node) -> int:
-    within = integer(NODE_STORAGE_BYTES_LOWEST, NODE_STORAGE_BYTES_HIGHEST)
-    if not isinstance(node.value, str):
-        return within(node)
-    match = _size(node.value)
-    if match is None:
-        raise node.invalid(f"= {shown(node.value)} is no size: write 64GiB, or a number of bytes")
-    return within(replace(node, value=int(match[1]) * _UNITS[match[2]]))
+def _bytes_within(lowest: int, highest: int) -> Parse[int]:
+    within = integer(lowest, highest)
+
+    def parse_size(node: Node) -> int:
+        if not isinstance(node.value, str):
+            return within(node)
+        match = _size(node.value)
+        if match is None:
+            raise node.invalid(f"= {shown(node.value)} is no size: write 64GiB, or a number of bytes")
+        return within(replace(node, value=int(match[1]) * _UNITS[match[2]]))
+
+    return parse_size
+
+
+_storage = _bytes_within(NODE_STORAGE_BYTES_LOWEST, NODE_STORAGE_BYTES_HIGHEST)
+_some_rate = _bytes_within(FETCH_RATE_BYTES_S_LOWEST, FETCH_RATE_BYTES_S_HIGHEST)
+
+
+def _rate(node: Node) -> int:
+    return 0 if node.value == 0 and not isinstance(node.value, bool) else _some_rate(node)
 
 
 def _network(node: Node) -> NetworkName:
@@ -179,7 +193,12 @@ def tables(context: Context) -> dict[str, Fields]:
             "identity": Field(record(identity)),
             "workers": Field(integer(0, NODE_WORKER_COUNT_MAX)),
         },
-        "fleet": {"listen": Field(_listen), "roster": Field(path), "voucher": Field(path)},
+        "fleet": {
+            "listen": Field(_listen),
+            "roster": Field(path),
+            "voucher": Field(path),
+            "rate_bytes_s": Field(_rate),
+        },
         "http": {"listen": Field(_some(array(_listen)), required=True)},
         "https": {"listen": Field(_some(array(_listen)), required=True), "http3": Field(boolean)},
         "certificate": {

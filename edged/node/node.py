@@ -166,7 +166,13 @@ class Node:
         servable = Servable(stores.releases, self._named_releases)
         self.peers = Peers(identity, state.anchors, self._hello, rng, self._dispatch)
         self.server = Server(identity, state.anchors, self._hello, self._dispatch)
-        self._fetcher = Fetcher(self.peers, stores.releases, stores.chunks, servable)
+        self._fetcher = Fetcher(
+            self.peers,
+            stores.releases,
+            stores.chunks,
+            servable,
+            rate_bytes_s=config.fleet.rate_bytes_s or None,
+        )
         self.agent = Agent(
             deployments=state.deployments,
             region=self._region,

@@ -12,12 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from edged.errors import LoadCrashed
-from edged.limits import LOAD_CRASH_COUNT_MAX
+from edged.errors import LoadCrashed, TableFull
+from edged.limits import LOAD_CRASH_COUNT_MAX, TABLE_SITES_BYTES_MAX
 from edged.node.pool_event import PoolEvent, SiteFailed, SiteReady, WorkerCrashed
 from edged.worker.latency import Latency
 from edged.worker.report import Failure, Report, SiteState, Stage, Traffic
 from edged.worker.table import CertificateFiles, Site, Table
+
+_SITE_BYTES = 1024  # names of fields, keys and numbers
 
 _NOT_READY: tuple[Stage, ...] = ("compiling", "loading", "waiting")
 
@@ -96,6 +98,8 @@ class PoolState:
         self._workers: dict[int, _Worker] = {}
         self._sites: tuple[Site, ...] = ()
         self._certificates: tuple[CertificateFiles, ...] = ()
+        self._left_out: frozenset[str] = frozenset()
+        """Keys of sites that a table has no room for."""
         self._revision = 0
         """Of what was set: certificates are read anew even where their files have the same names."""
         self._version = 0
@@ -113,6 +117,7 @@ class PoolState:
         """These are the sites and certificates from now on, and no others."""
         self._sites = tuple(sites)
         self._certificates = tuple(certificates)
+        self._left_out = without_room(self._sites)
         self._revision += 1
         keys = {site.key for site in sites}
         apps = {site.app for site in sites}
@@ -166,7 +171,7 @@ class PoolState:
             sites = tuple(
                 replace(site, held=number != leader and site.key not in self._shared)
                 for site in self._sites
-                if not self._ends_workers(site.key)
+                if not self._ends_workers(site.key) and site.key not in self._left_out
             )
             if worker.told != (sites, self._revision):
                 worker.told = (sites, self._revision)
@@ -181,6 +186,11 @@ class PoolState:
     def traffic(self) -> dict[str, Traffic]:
         """By app, since it has sites in the table, whichever of them. May lack the last second of one that is gone."""
         return {app: total.now() for app, total in self._by_app.items()}
+
+    def loads(self, worker: int) -> str:
+        """Key of the site that it loads at the moment; "" for none."""
+        known = self._workers.get(worker)
+        return "" if known is None else known.loading
 
     def statistics(self) -> PoolStatistics:
         reports = [worker.report for worker in self._workers.values() if worker.report is not None]
@@ -218,6 +228,9 @@ class PoolState:
         if self._ends_workers(key):
             crashed = LoadCrashed(f"{self._load_crashes[key]} workers ended while they loaded it")
             return SiteSummary("failed", ready, serving, Failure.of(crashed), None, traffic)
+        if key in self._left_out:
+            full = TableFull("all apps of this node have more variables together than workers can be told")
+            return SiteSummary("failed", ready, serving, Failure.of(full), None, traffic)
         for number, state in sorted(states.items()):
             if state.stage == "failed":
                 return SiteSummary("failed", ready, serving, state.failure, number, traffic)
@@ -248,6 +261,30 @@ class PoolState:
             news = _since(state.traffic, None if former is None else former.traffic)
             self._by_app.setdefault(site.app, _Total()).add(news)
             self._by_site.setdefault(site.key, _Total()).add(news)
+
+
+def without_room(sites: Sequence[Site], bytes_max: int = TABLE_SITES_BYTES_MAX) -> frozenset[str]:
+    """Keys of the sites that a table has no room for: the largest, and candidates before what is to be served. So an
+    app pays for its own size, and keeps no other out.
+    """
+    found: set[str] = set()
+    bytes_left = bytes_max
+    for size, key in (
+        (_size(site), site.key) for site in sorted(sites, key=lambda each: (not each.serve, _size(each)))
+    ):
+        if size > bytes_left:
+            found.add(key)
+        else:
+            bytes_left -= size
+    return frozenset(found)
+
+
+def _size(site: Site) -> int:
+    """Bytes in a table, rather more than less."""
+    numbers = sum(len(name) + 9 for name in site.limits)
+    texts = sum(len(text.encode()) for each in site.variables.items() for text in each)
+    names = sum(map(len, (*site.hosts, *site.networks_closed, site.folder, site.state_folder, site.probe)))
+    return _SITE_BYTES + numbers + texts + 4 * names + 10 * (len(site.variables) + len(site.hosts))
 
 
 def _since(now: Traffic, before: Traffic | None) -> Traffic:

@@ -20,7 +20,7 @@ import trio
 
 from edged import child
 from edged.errors import ControlError
-from edged.limits import REPORT_SILENCE_S_MAX, SOCKETS_WAIT_S_MAX
+from edged.limits import CONTROL_GONE_S_MAX, REPORT_SILENCE_S_MAX, SOCKETS_WAIT_S_MAX
 from edged.node.children import Child, Exit, Start
 from edged.node.log_tail import LogTail
 from edged.node.pool_event import PoolEvent
@@ -205,23 +205,33 @@ class _Worker:
         self._pool.tell(self._pool.state.ended(self._number, exit_.reason))
 
     async def _converse(self, control: Control) -> None:
-        """With one process, until it is gone."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._send, control)
-            try:
-                await self._receive(control)
-            except ControlError as error:
-                log.error("worker.unintelligible", worker=self._number, code=error.code, message=error.message)
-                self.child.kill()
-            nursery.cancel_scope.cancel()
-        await control.aclose()
+        """With one process, until it is gone. One that is not to be talked to is killed."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._send, control)
+                try:
+                    await self._receive(control)
+                except ControlError as error:
+                    if control is self._control:
+                        log.error("worker.unintelligible", worker=self._number, code=error.code, message=error.message)
+                        self.child.kill()
+                nursery.cancel_scope.cancel()
+        finally:
+            await control.aclose()
+        await trio.sleep(CONTROL_GONE_S_MAX)  # a process that ends closes its end a moment before it has ended
+        if control is self._control and self.child.pid is not None:
+            log.error("worker.silent", worker=self._number, seconds=CONTROL_GONE_S_MAX)
+            self.child.kill()
 
     async def _send(self, control: Control) -> None:
         await control.send("settings", settings_wire(self._settings))
         while True:
             table, self._table = self._table, None
             if table is not None:
-                await control.send("table", table_wire(table))
+                try:
+                    await control.send("table", table_wire(table))
+                except ControlError as error:
+                    log.error("worker.not-told", worker=self._number, code=error.code, message=error.message)
                 continue
             self._news = trio.Event()
             await self._news.wait()
@@ -232,6 +242,7 @@ class _Worker:
                 async for kind, value in records:
                     silence.deadline = trio.current_time() + REPORT_SILENCE_S_MAX
                     self._take(control, kind, value)
+                    await trio.lowlevel.checkpoint()  # whatever comes in one piece, others have their turn in between
         if silence.cancelled_caught and control is self._control:
             log.error("worker.silent", worker=self._number, seconds=REPORT_SILENCE_S_MAX)
             self.child.kill()

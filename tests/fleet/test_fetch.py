@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from edged.errors import ReleaseUnavailable
+from edged.errors import EdgedError, NotHere, Overloaded, ReleaseUnavailable
 from edged.fleet.fetch import Progress
 from edged.fleet.peer import Peer
 from registry.digest import Digest
@@ -190,9 +191,34 @@ async def test_a_release_that_is_not_to_be_trusted(tmp_path: Path) -> None:
         raise SignatureInvalid("nobody that I know")
 
     async with link(here, one):
-        with pytest.raises(ReleaseUnavailable, match="nobody that I know"):
+        with pytest.raises(SignatureInvalid, match="nobody that I know"):
             await here.fetcher.fetch(digest, verify)
     assert here.chunks.statistics().chunk_count == 0
+
+
+@pytest.mark.parametrize("other", ["has it signed", "has it not", "fails"])
+async def test_one_peer_that_spoils_signatures_decides_nothing(tmp_path: Path, other: str) -> None:
+    """They are not part of the digest, so whoever passes a release on can change them."""
+    (here, spoiler, honest), digest = made(tmp_path, "here", "spoiler", "honest")
+    envelope = Envelope.parse(honest.releases.get(digest).envelope)
+    bad = replace(envelope, signatures=tuple(replace(each, signature=bytes(64)) for each in envelope.signatures))
+    spoiled = table(release=lambda _peer, _args: {"envelope": bad.encode()})
+    answers = {
+        "has it signed": None,
+        "has it not": table(release=lambda _peer, _args: refuse(NotHere("not here"))),
+        "fails": table(release=lambda _peer, _args: refuse(Overloaded("too much to do"))),
+    }
+    async with link(here, spoiler, spoiled), link(here, honest, answers[other]):
+        if other == "has it signed":
+            await here.fetcher.fetch(digest, trusted(here))
+            assert here.releases.has(digest)
+        else:
+            with pytest.raises(SignatureInvalid if other == "has it not" else ReleaseUnavailable):
+                await here.fetcher.fetch(digest, trusted(here))
+
+
+def refuse(error: EdgedError) -> Any:
+    raise error
 
 
 async def test_another_release_than_the_one_asked_for(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from edged.errors import NodeConfigInvalid, NodeConfigMissing
 from edged.limits import (
+    FETCH_RATE_BYTES_S_HIGHEST,
+    FETCH_RATE_BYTES_S_LOWEST,
     FLEET_PORT,
     NODE_CONFIG_BYTES_MAX,
     NODE_STORAGE_BYTES,
@@ -150,6 +152,7 @@ def test_a_host_has_one_certificate() -> None:
     [
         ("node", "workers", 0, NODE_WORKER_COUNT_MAX),
         ("storage", "bytes_max", NODE_STORAGE_BYTES_LOWEST, NODE_STORAGE_BYTES_HIGHEST),
+        ("fleet", "rate_bytes_s", FETCH_RATE_BYTES_S_LOWEST, FETCH_RATE_BYTES_S_HIGHEST),
     ],
 )
 def test_numbers_at_their_limits(table: str, key: str, lowest: int, highest: int) -> None:
@@ -164,6 +167,12 @@ def test_numbers_at_their_limits(table: str, key: str, lowest: int, highest: int
         read(text(number))
     for number in (lowest - 1, highest + 1):
         assert f"must be between {lowest} and {highest}" in refused(text(number))
+
+
+@pytest.mark.parametrize(("text", "bytes_s"), [("0", 0), ('"10MiB"', 10 * 1024**2)])
+def test_a_rate(text: str, bytes_s: int) -> None:
+    assert read(LEAST).fleet.rate_bytes_s == 0
+    assert read(f"{LEAST}[fleet]\nrate_bytes_s = {text}\n").fleet.rate_bytes_s == bytes_s
 
 
 def test_a_file_at_the_limit_and_over_it() -> None:

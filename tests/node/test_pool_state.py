@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
-from edged.limits import LOAD_CRASH_COUNT_MAX
+from edged.errors import TableFull
+from edged.limits import CONTROL_FRAME_BYTES_MAX, LOAD_CRASH_COUNT_MAX, KiB
 from edged.node.pool_event import SiteFailed, SiteReady, WorkerCrashed
-from edged.node.pool_state import PoolState, PoolStatistics
+from edged.node.pool_state import PoolState, PoolStatistics, without_room
 from edged.worker.latency import Latency
 from edged.worker.report import Failure, Report, SiteState, Stage, Traffic
-from edged.worker.table import CertificateFiles, Site, Table
+from edged.worker.table import CertificateFiles, Site, Table, table_wire
+from edged.worker.wire import encode_frame
 
 A, B = (Site(f"{app}@1.1", app, "/folder", (f"{app}.test",), serve=True) for app in "ab")
 READY = SiteState("ready", serving=True)
@@ -218,3 +221,37 @@ def test_the_stage_of_whoever_is_furthest_behind_ready(stage: Stage) -> None:
     for number, each in enumerate(("ready", stage, "waiting")):
         state.reported(number, report({A.key: each}))  # type: ignore[dict-item]
     assert state.summaries()[A.key].stage == stage
+
+
+def test_sites_that_find_no_room_in_a_table_are_left_out_the_largest_first() -> None:
+    """What one publisher writes into variables keeps no other app from being served, nor ends the supervisor."""
+    large = [
+        replace(A, key=f"large-{number}@1.1", app=f"large-{number}", variables={"v": "x" * 256 * KiB})
+        for number in range(200)
+    ]
+    state = started(1, *large, B)
+    tables = started_tables(*large, B)
+    assert len(encode_frame("table", table_wire(tables[0]))) <= CONTROL_FRAME_BYTES_MAX
+    told = {site.key for site in tables[0].sites}
+    assert B.key in told
+    assert 80 < len(told) < 100
+    left = next(site for site in large if site.key not in told)
+    summary = state.summaries()[left.key]
+    assert summary.failure is not None
+    assert (summary.stage, summary.failure.code) == ("failed", TableFull.code)
+    assert SiteFailed(left.key, None, summary.failure) in state.reported(0, report({B.key: READY}))
+
+
+@pytest.mark.parametrize(("room", "left"), [(0, set()), (-1, {"b@1.2"})])
+def test_a_table_at_its_limit_and_over(room: int, left: set[str]) -> None:
+    """A candidate goes before what is to be served."""
+    sites = [A, B, replace(B, key="b@1.2", serve=False)]
+    size = sum(next(size for size in range(100_000) if not without_room([site], size)) for site in sites)
+    assert without_room(sites, size + room) == left
+
+
+def started_tables(*sites: Site) -> Mapping[int, Table]:
+    state = PoolState(1)
+    state.set(sites, ())
+    state.started(0)
+    return state.take_tables()

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
@@ -16,7 +17,9 @@ import pytest
 import trio
 import trustme
 
-from edged.limits import SOCKETS_WAIT_S_MAX
+from edged.bundle.lock import LOCK_ENTRY
+from edged.errors import LoadCrashed
+from edged.limits import LOAD_CRASH_COUNT_MAX, SOCKETS_WAIT_S_MAX
 from edged.node.children import Exit
 from edged.node.log_tail import LogTail
 from edged.node.pool_event import PoolEvent, SiteFailed, SiteReady, WorkerCrashed
@@ -469,6 +472,72 @@ async def test_a_worker_whose_supervisor_is_gone_ends(running: OpenPool, tmp_pat
         await pool.until(lambda: pool.workers.pids()[0] not in (None, first) and pool.listening == 1)
         crash = next(event for event in pool.events if isinstance(event, WorkerCrashed))
         assert crash.reason == "status 0"
+
+
+_ANSWER = """
+import os, socket, sys, time
+control = socket.socket(fileno=int(sys.argv[sys.argv.index("--control-fd") + 1]))
+{}
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "event"),
+    [
+        ("", b"worker.silent"),
+        ("control.close()", b"worker.silent"),
+        ("control.sendall(b'\\xff' * 9)", b"worker.unintelligible"),
+        ("control.sendall(b'\\0\\0\\0\\x01\\xc1')", b"worker.unintelligible"),
+        ("control.sendall(b'\\0\\0\\0\\x08\\x81\\xa5table\\x80')", b"worker.unintelligible"),
+        ("control.sendall(b'\\0\\0\\0\\x09\\x81\\xa6report\\x80')", b"worker.unintelligible"),
+    ],
+)
+async def test_a_worker_that_says_nothing_or_nonsense_is_killed(
+    program: str,
+    event: bytes,
+    running: OpenPool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And the pool goes on: it starts another one."""
+    monkeypatch.setattr("edged.node.workers.REPORT_SILENCE_S_MAX", 0.5)
+    monkeypatch.setattr("edged.node.workers.CONTROL_GONE_S_MAX", 0.5)
+    monkeypatch.setattr(
+        "edged.child.command", lambda *arguments: [sys.executable, "-c", _ANSWER.format(program), *arguments]
+    )
+    async with running(1) as pool:
+        await pool.until(lambda: len(pool.events) >= 2)
+    assert {each.reason for each in pool.events if isinstance(each, WorkerCrashed)} == {"signal SIGKILL"}
+    assert event.decode() in "".join(capsys.readouterr())
+
+
+async def test_a_release_that_ends_workers_while_they_load_it_is_given_up(running: OpenPool, tmp_path: Path) -> None:
+    good, deadly = checkout(tmp_path / "good", "hello"), checkout(tmp_path / "deadly", "hello")
+    (deadly / LOCK_ENTRY).unlink()
+    os.mkfifo(deadly / LOCK_ENTRY)  # whoever reads that is there to be killed
+    async with running(2) as pool:
+        await pool.serve(site(good, "shop"))
+        pool.workers.set([site(good, "shop"), site(deadly, "deadly", serve=False)])
+        for _ in range(LOAD_CRASH_COUNT_MAX):
+            before = len(pool.events)
+            loading: list[int] = []
+
+            def is_loading(found: list[int] = loading) -> bool:
+                found[:] = [number for number in (0, 1) if pool.workers.state.loads(number) == "deadly@1.1"]
+                return bool(found)
+
+            await pool.until(is_loading)
+            pool.kill(loading[0])
+            assert (await pool.get("shop.test")).startswith(b"HTTP/1.1 200")
+            await pool.until(lambda before=before: len(pool.events) > before)  # type: ignore[misc]
+        await pool.until(lambda: pool.listening == 2 and pool.serving("shop@1.1"))
+        summary = pool.workers.sites()["deadly@1.1"]
+        assert summary.failure is not None
+        assert (summary.stage, summary.failure.code) == ("failed", LoadCrashed.code)
+        assert {each.loading for each in pool.events if isinstance(each, WorkerCrashed)} == {"deadly@1.1"}
+        assert [each.key for each in pool.events if isinstance(each, SiteFailed)] == ["deadly@1.1"]
+        assert (await pool.get("shop.test")).startswith(b"HTTP/1.1 200")
 
 
 def _owner(stream: trio.SocketStream, pids: list[int]) -> int:
