@@ -239,8 +239,10 @@ class Link:
             try:
                 events = self._session.receive(data)
             except ProtocolError as error:
-                tell = log.debug if self.peer is ANYONE else log.warning  # a stranger must not fill the log
-                tell("link.malformed", peer=self.peer.name, address=self.address, reason=error.message)
+                if self.peer is ANYONE:  # who must not fill the log
+                    log.debug("link.refused", address=self.address, reason=error.message)
+                else:
+                    log.warning("link.malformed", peer=self.peer.name, address=self.address, reason=error.message)
                 return self._broke(ProtocolError(f"{self.address}: {error.message}", remedy=error.remedy))
             for event in events:
                 self._received(event, nursery)
