@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
+import h11
 import trio
 
 _READ_BYTES = 64 * 1024
@@ -55,7 +56,7 @@ class OpenLoop:
     def __init__(self, addresses: Sequence[tuple[str, int]], *, host: str, rate: float, path: str = "/") -> None:
         self.done: list[Request] = []
         self._addresses = addresses
-        self._request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+        self._request = h11.Request(method="GET", target=path, headers=[("host", host)])
         self._interval_s = 1 / rate
         self._idle: list[list[trio.SocketStream]] = [[] for _ in addresses]
         self._news = threading.Condition()
@@ -109,11 +110,10 @@ class OpenLoop:
                 else:
                     stream = await trio.open_tcp_stream(*self._addresses[server])
                 port = stream.socket.getsockname()[1]
-                await stream.send_all(self._request)
-                status, body = await _answer(stream)
+                status, body = await _answer(stream, self._request)
                 if status != 200:
                     error, body = f"status {status}: {body!r}", None
-        except (OSError, trio.BrokenResourceError, trio.TooSlowError, ValueError) as problem:
+        except (OSError, trio.BrokenResourceError, trio.TooSlowError, h11.RemoteProtocolError) as problem:
             error = f"{type(problem).__name__}: {problem}"
         if stream is not None:
             if keep and not error:
@@ -125,22 +125,20 @@ class OpenLoop:
             self._news.notify_all()
 
 
-async def _answer(stream: trio.SocketStream) -> tuple[int, bytes]:
-    """Status and body of an answer that says its length."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        data += await _some(stream)
-    head, _, body = data.partition(b"\r\n\r\n")
-    lines = head.split(b"\r\n")
-    fields = dict(line.lower().split(b": ", 1) for line in lines[1:])
-    length = int(fields[b"content-length"])
-    while len(body) < length:
-        body += await _some(stream)
-    return int(lines[0].split()[1]), body
-
-
-async def _some(stream: trio.SocketStream) -> bytes:
-    data = await stream.receive_some(_READ_BYTES)
-    if not data:
-        raise ValueError("the connection was closed before the answer's end")
-    return bytes(data)
+async def _answer(stream: trio.SocketStream, request: h11.Request) -> tuple[int, bytes]:
+    """Send a request; status and body of the answer, however it is framed."""
+    http = h11.Connection(h11.CLIENT)
+    await stream.send_all((http.send(request) or b"") + (http.send(h11.EndOfMessage()) or b""))
+    status, body = 0, b""
+    while True:
+        match http.next_event():
+            case h11.NEED_DATA:
+                http.receive_data(await stream.receive_some(_READ_BYTES))
+            case h11.Response() as answer:
+                status = answer.status_code
+            case h11.Data() as data:
+                body += data.data
+            case h11.EndOfMessage():
+                return status, body
+            case event:
+                raise h11.RemoteProtocolError(f"{event} in place of an answer")
