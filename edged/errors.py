@@ -323,7 +323,7 @@ class BundleInvalid(EdgedError):
 
 
 class BundleUnusable(EdgedError):
-    """An app that cannot become a release: a file name that not every node could have, too many files, too many bytes."""
+    """An app that cannot become a release: a file name that not every node could have, too many files or bytes."""
 
     code = "bundle.unusable"
     exit_status = 65

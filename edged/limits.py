@@ -258,6 +258,12 @@ CONTROL_READ_BYTES = 64 * KiB  # one recv of a control connection
 REPORT_INTERVAL_S = 1.0  # between a worker's reports when nothing changes
 REPORT_GATHER_S = 0.05  # changes of a worker that are told together
 REPORT_SILENCE_S_MAX = 30.0  # a worker that reports nothing for so long hangs, and is killed
+WORKERS_SILENCE_S_MAX = 90.0  # all workers together: each was killed and started again, in vain
+LOOP_LAG_S_MAX = 5.0  # of the supervisor: peers and workers give up on a node that is as late several times
+HEALTH_LOOK_S = 1.0  # between two looks at that
+LOG_LINES_S_MAX = 1_000  # of one app on one node; more are dropped, and one line a second says how many
+LOG_DROPPED_INTERVAL_S = 1.0  # between two such lines
+LOG_LINES_BURST_MAX = 5_000  # at once, after a time with fewer
 PROBE_TIMEOUT_S = 10.0  # a candidate's answer, all of it
 SITE_RETRY_S = 30.0  # until a site that should be served and cannot be loaded is tried again
 WARM_S_MAX = 5.0  # a started worker accepts then at the latest, loaded or not: what it has is served
@@ -426,7 +432,7 @@ PUSH_TIMEOUT_S = 300.0  # until every region is live or failed, after the record
 PUBLISH_STORE_BYTES_MAX = 8 * 1024 * MiB  # chunks kept in a publisher's cache
 # What has not been used for so long goes when half of that is taken: a month first; an hour is the longest upload.
 PUBLISH_STORE_AGES_S = (30 * 86_400.0, 7 * 86_400.0, 86_400.0, 3_600.0)
-UPLOAD_CALL_TIMEOUT_S = 300.0  # an answer to one of UPLOADS_MAX chunks: 8 MiB at 250 kbit/s; a dead link is noticed sooner
+UPLOAD_CALL_TIMEOUT_S = 300.0  # an answer to one of UPLOADS_MAX chunks: 8 MiB at 250 kbit/s; dead links end sooner
 UPLOADS_MAX = 8  # chunks on their way at once: 8 MiB fill 250 ms at 250 Mbit/s
 VARIABLES_MAX = 256  # of one deployment; a manifest rarely declares ten
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -147,10 +148,8 @@ def test_a_node_at_every_step(tmp_path: Path, how: str) -> None:
         state(folder).accept(first, NOW)
         disk = Faulty(step, how)
         outcome = None
-        try:
+        with suppress(Crash, RecordsUnusable):
             outcome = FleetState(RecordStore(folder, disk), now=NOW).accept(second, NOW)
-        except (Crash, RecordsUnusable):
-            pass
         fleet = FleetState(RecordStore(folder), now=NOW)
         head = fleet.head("shop")
         assert head is not None
