@@ -23,10 +23,10 @@ from edged.errors import CacheError, LogFolderError, SourceUnavailable, StateFol
 from edged.fleet.deployment import Deployment
 from edged.fleet.record import Version
 from edged.fleet.report import AppReport
-from edged.fleet.rollout_event import Crashed, Event, Prepared, PrepareFailed, Requests
+from edged.fleet.rollout_event import Crashed, Event, Prepared, PrepareFailed, Preparing, Requests
 from edged.limits import POOL_LOOK_INTERVAL_S, ROLLOUT_RETRY_S_MAX, ROLLOUT_TASK_COUNT_MAX, START_CHECK_OUT_S_MAX
 from edged.node.app_rollout import AppRollout, Moved, Placed
-from edged.node.pool_event import PoolEvent, SiteFailed, SiteReady, WorkerCrashed
+from edged.node.pool_event import PoolEvent, SiteFailed, SiteProbed, SiteReady, WorkerCrashed
 from edged.node.pool_state import SiteSummary
 from edged.node.rollout_store import Kept, RolloutStore
 from edged.worker.report import Failure, Traffic
@@ -148,6 +148,8 @@ class Agent:
     def emit(self, event: PoolEvent) -> None:
         """What happened in the pool; given to it at its making."""
         match event:
+            case SiteProbed(key):
+                self._tell(key, partial(Preparing, step="probe"))
             case SiteReady(key):
                 self._tell(key, Prepared)
             case SiteFailed(key, _, failure):

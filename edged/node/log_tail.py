@@ -85,8 +85,11 @@ class LogTail:
     def add(self, line: bytes) -> None:
         """A line of a child, whatever it is."""
         parsed = parse_line(line)
-        if parsed is None:
-            return
+        if parsed is not None:
+            self.keep(parsed)
+
+    def keep(self, parsed: LogLine) -> None:
+        """A line of an app."""
         ring = self._rings.get(parsed.app)
         if ring is None:
             if len(self._rings) >= LOG_TAIL_APP_COUNT_MAX:

@@ -54,6 +54,7 @@ from edged.node.app_rollout import Moved
 from edged.node.check import check
 from edged.node.config import Listen, NodeConfig
 from edged.node.config_file import load
+from edged.node.health import Health
 from edged.node.housekeeping import Housekeeping, needed
 from edged.node.joining import join, own_node, read_voucher, take_roster
 from edged.node.log_tail import LogTail
@@ -163,6 +164,7 @@ class Node:
             tail,
             emit=self._emit,
         )
+        self._health = Health(lambda: self.pool.heard_at, lambda: self._is_stopping)
         servable = Servable(stores.releases, self._named_releases)
         self.peers = Peers(identity, state.anchors, self._hello, rng, self._dispatch)
         self.server = Server(identity, state.anchors, self._hello, self._dispatch)
@@ -233,7 +235,8 @@ class Node:
             async with open_admin(admin, self.config.admin), trio.open_nursery() as nursery:
                 nursery.start_soon(self._obey, signals, notifier, nursery.cancel_scope)
                 nursery.start_soon(self._keep_workers, nursery.cancel_scope)
-                nursery.start_soon(notifier.watch, lambda: True)
+                nursery.start_soon(self._health.run)
+                nursery.start_soon(notifier.watch, self._health)
                 nursery.start_soon(self._refresh_report)
                 await nursery.start(self.agent.run)
                 await nursery.start(self.server.run, listeners)

@@ -15,6 +15,13 @@ class SiteReady:
 
 
 @dataclass(frozen=True, slots=True)
+class SiteProbed:
+    """A worker has loaded the candidate and asks it for its probe; told once."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class SiteFailed:
     """A worker could not load the site, or it failed its probe.
 
@@ -43,4 +50,4 @@ class WorkerCrashed:
     loading: str
 
 
-PoolEvent = SiteReady | SiteFailed | WorkerCrashed
+PoolEvent = SiteProbed | SiteReady | SiteFailed | WorkerCrashed

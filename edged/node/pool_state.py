@@ -14,14 +14,14 @@ from dataclasses import dataclass, field, replace
 
 from edged.errors import LoadCrashed, TableFull
 from edged.limits import LOAD_CRASH_COUNT_MAX, TABLE_SITES_BYTES_MAX
-from edged.node.pool_event import PoolEvent, SiteFailed, SiteReady, WorkerCrashed
+from edged.node.pool_event import PoolEvent, SiteFailed, SiteProbed, SiteReady, WorkerCrashed
 from edged.worker.latency import Latency
 from edged.worker.report import Failure, Report, SiteState, Stage, Traffic
 from edged.worker.table import CertificateFiles, Site, Table
 
 _SITE_BYTES = 1024  # names of fields, keys and numbers
 
-_NOT_READY: tuple[Stage, ...] = ("compiling", "loading", "waiting")
+_NOT_READY: tuple[Stage, ...] = ("probing", "compiling", "loading", "waiting")
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,15 +239,20 @@ class PoolState:
         return SiteSummary(stage, ready, serving, None, None, traffic)
 
     def _announce(self) -> list[PoolEvent]:
-        """Sites that became ready or failed since this was last asked."""
+        """Sites that became ready or failed, or are probed for the first time, since this was last asked."""
         events: list[PoolEvent] = []
         for site in self._sites:
             summary = self._summary(site.key)
-            if summary.stage not in ("ready", "failed") or self._announced.get(site.key) == summary.stage:
+            announced = self._announced.get(site.key)
+            if summary.stage not in ("probing", "ready", "failed") or announced == summary.stage:
+                continue
+            if summary.stage == "probing" and announced is not None:
                 continue
             self._announced[site.key] = summary.stage
             if summary.stage == "ready":
                 events.append(SiteReady(site.key))
+            elif summary.stage == "probing":
+                events.append(SiteProbed(site.key))
             elif summary.failure is not None:
                 events.append(SiteFailed(site.key, summary.worker, summary.failure))
         return events

@@ -14,15 +14,17 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import structlog
 import trio
 
 from edged import child
 from edged.errors import ControlError
-from edged.limits import CONTROL_GONE_S_MAX, REPORT_SILENCE_S_MAX, SOCKETS_WAIT_S_MAX
+from edged.limits import CONTROL_GONE_S_MAX, LOG_DROPPED_INTERVAL_S, REPORT_SILENCE_S_MAX, SOCKETS_WAIT_S_MAX
 from edged.node.children import Child, Exit, Start
-from edged.node.log_tail import LogTail
+from edged.node.line_gate import LineGate
+from edged.node.log_tail import LogLine, LogTail, parse_line
 from edged.node.pool_event import PoolEvent
 from edged.node.pool_state import PoolState, PoolStatistics, SiteSummary
 from edged.node.sockets import Addresses, Sockets, WorkerSockets
@@ -54,6 +56,7 @@ class WorkerPool:
     Attributes:
         plain, tls: host and port that they listen on.
         sockets: makes theirs.
+        heard_at: when one last reported, on trio's clock; before that, when the pool was made.
 
     Raises:
         ListenError
@@ -73,20 +76,21 @@ class WorkerPool:
         self._state = PoolState(count)
         self._emit = emit
         self._changed = trio.Event()
+        self.heard_at = trio.current_time()
         self.sockets = Sockets(addresses)
         self.plain = self.sockets.plain
         self.tls = self.sockets.tls
 
-        def line(text: bytes) -> None:
-            tail.add(text)
-            pass_on(text)
-
-        self._workers = [_Worker(self, replace(settings, worker=number), line) for number in range(count)]
+        self._tail = tail
+        self._pass_on = pass_on
+        self._gate = LineGate()
+        self._workers = [_Worker(self, replace(settings, worker=number), self._line) for number in range(count)]
 
     async def run(self) -> None:
         """Keep the workers running until `stop`; return when they have ended. Cancelled, they are killed."""
         try:
             async with trio.open_nursery() as controls:
+                controls.start_soon(self._say_what_was_dropped)
                 async with trio.open_nursery() as children:
                     for worker in self._workers:
                         worker.nursery = controls
@@ -130,6 +134,25 @@ class WorkerPool:
         """Return when it holds. It is asked again whenever a worker has reported, started or ended."""
         while not condition(self):
             await self._changed.wait()
+
+    # --- lines ---
+
+    def _line(self, text: bytes) -> None:
+        """One line of a worker: kept, and passed on, unless its app says too much."""
+        parsed = parse_line(text)
+        if parsed is not None:
+            if not self._gate.admits(parsed.app, trio.current_time()):
+                return
+            self._tail.keep(parsed)
+        self._pass_on(text)
+
+    async def _say_what_was_dropped(self) -> None:
+        while True:
+            await trio.sleep(LOG_DROPPED_INTERVAL_S)
+            for app, count in self._gate.take_dropped().items():
+                log.warning("app.lines-dropped", app=app, count=count)
+                now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+                self._tail.keep(LogLine(now, app, "", "edged", f"app.lines-dropped {count}"))
 
     # --- for the workers ---
 
@@ -254,6 +277,7 @@ class _Worker:
             report = parse_report(value)
             if report.listening:
                 self._down_since = None
+            self._pool.heard_at = trio.current_time()
             self._pool.tell(self._pool.state.reported(self._number, report))
         elif kind == "loading":
             self._pool.state.loading(self._number, parse_loading(value).key)

@@ -10,7 +10,7 @@ from edged.errors import EdgedError
 from edged.worker.latency import Latency
 from edged.worker.wire import Wire, parse_record
 
-Stage = Literal["waiting", "loading", "compiling", "ready", "failed"]
+Stage = Literal["waiting", "loading", "compiling", "probing", "ready", "failed"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,6 +181,7 @@ class Sites:
             try:
                 app = await self._load_app(entry)
                 if site.probe and not entry.site.serve:
+                    self._step(entry, "probing")
                     await probe(app, site.probe, _name_of(site))
             except Exception as error:
                 if app is not None:

@@ -16,7 +16,7 @@ from edged.fleet.deployment import Deployment
 from edged.limits import POOL_LOOK_INTERVAL_S, ROLLOUT_RETRY_S_MAX, ROLLOUT_WATCH_S
 from edged.node.agent import Agent, hosts_below
 from edged.node.app_rollout import Moved
-from edged.node.pool_event import SiteFailed, SiteReady, WorkerCrashed
+from edged.node.pool_event import SiteFailed, SiteProbed, SiteReady, WorkerCrashed
 from edged.node.pool_state import SiteSummary
 from edged.node.rollout_store import RolloutStore
 from edged.worker.report import Failure, Traffic
@@ -138,6 +138,8 @@ async def test_a_deployment_becomes_a_site(tmp_path: Path, mock_clock: trio.test
         assert (Path(site.folder) / "spin.toml").read_bytes() == b"shop 1"
         assert site.state_folder == str(tmp_path / "apps" / "shop")
         assert site.networks_closed == ("203.0.113.0/24",)
+        node.agent.emit(SiteProbed("shop@1.1"))
+        assert node.agent.reports()["shop"].stage == "probe"
         node.agent.emit(SiteReady("shop@1.1"))
         await settle()
         assert node.sites_of("shop") == [("shop@1.1", True)]

@@ -9,7 +9,7 @@ import pytest
 
 from edged.errors import TableFull
 from edged.limits import CONTROL_FRAME_BYTES_MAX, LOAD_CRASH_COUNT_MAX, KiB
-from edged.node.pool_event import SiteFailed, SiteReady, WorkerCrashed
+from edged.node.pool_event import SiteFailed, SiteProbed, SiteReady, WorkerCrashed
 from edged.node.pool_state import PoolState, PoolStatistics, without_room
 from edged.worker.latency import Latency
 from edged.worker.report import Failure, Report, SiteState, Stage, Traffic
@@ -215,7 +215,7 @@ def test_statistics() -> None:
     assert state.statistics() == PoolStatistics(3, 1, 2, 4, 1, None)
 
 
-@pytest.mark.parametrize("stage", ["compiling", "loading", "waiting"])
+@pytest.mark.parametrize("stage", ["probing", "compiling", "loading", "waiting"])
 def test_the_stage_of_whoever_is_furthest_behind_ready(stage: Stage) -> None:
     state = started(3)
     for number, each in enumerate(("ready", stage, "waiting")):
@@ -255,3 +255,13 @@ def started_tables(*sites: Site) -> Mapping[int, Table]:
     state.set(sites, ())
     state.started(0)
     return state.take_tables()
+
+
+def test_a_probe_is_told_once() -> None:
+    state = started()
+    assert state.reported(0, report({A.key: "loading"})) == []
+    assert state.reported(0, report({A.key: "probing"})) == [SiteProbed(A.key)]
+    assert state.reported(0, report({A.key: READY})) == []
+    assert state.reported(1, report({A.key: "probing"})) == []
+    assert state.reported(1, report({A.key: READY})) == [SiteReady(A.key)]
+    assert state.reported(1, report({A.key: "probing"})) == []
