@@ -1,4 +1,7 @@
-"""`edged fleet`: who the fleet is made of. All but `publish` and `demo` happens in the operator's folder alone."""
+"""`edged fleet`: who the fleet is made of.
+
+All but `admissions`, `publish` and `demo` happens in the operator's folder alone.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from edged.cli.fleet_admissions import fetch
 from edged.cli.fleet_demo import demo
 from edged.cli.fleet_publish import publish
 from edged.cli.fleet_view import roster_as_json, show_roster
@@ -294,4 +298,5 @@ def show(folder: Path, *, as_json: bool) -> None:
 
 
 fleet.add_command(publish)
+fleet.add_command(fetch)
 fleet.add_command(demo)

@@ -6,6 +6,7 @@ operator.key, .crt        the first key: deploys, reads, admits
 nodes/*.crt, keys/*.crt   certificates that fleet.toml names
 roster.bin                the roster that was signed last: what nodes and publishers are given
 rosters/VERSION.bin       all that were ever signed
+admissions/NODE.bin       what let nodes in that came with a voucher: `edged fleet admissions`
 """
 
 from __future__ import annotations
@@ -286,6 +287,13 @@ class FleetFolder:
             roster.root_keys,
             tuple(Seed(seed.address, seed.certificate) for seed in asked),
         ).seal(key)
+
+    def keep_admission(self, name: str, data: bytes) -> Path:
+        """Keep the signed admission of a node, to be named when the next roster is signed."""
+        path = self.path / "admissions" / f"{name}.bin"
+        path.parent.mkdir(exist_ok=True)
+        write_file(path, data, mode=0o644, replace=True)
+        return path
 
     def _add(self, kind: str, party: Node | Key, table: Mapping[str, object]) -> None:
         drafted = self.draft().roster

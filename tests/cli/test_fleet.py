@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from edged import cli
+from edged.cli.fleet_admissions import take
 from edged.cli.fleet_publish import give
 from edged.errors import FleetFileMissing, UsageError
 from edged.fleet.certificate import load_identity
@@ -325,3 +326,26 @@ def test_publish(shell: Shell) -> None:
         trio.run(give, call, FleetFolder(Path("other")))
     with pytest.raises(FleetFileMissing):
         trio.run(give, call, FleetFolder(Path("nowhere")))
+
+
+def test_admissions_are_fetched_and_taken_over(shell: Shell) -> None:
+    with_nodes(shell, "n1")
+    shell.ok("fleet", "voucher", "n2", "--region", "us", "--address", "h:2", "-C", "demo", "-o", "voucher")
+    fleet = FleetState(RecordStore(Path("records")), now=0)
+    fleet.begin(Path("demo/roster.bin").read_bytes(), 0)
+    voucher, new = parse_token(Path("voucher").read_text()), identity("n2")
+    seed, now = load_identity(Path("n1.key"), Path("n1.crt")), open_voucher(voucher).voucher.expires - 60
+    admission = fleet.admit(voucher, new.certificate, prove(voucher, new), seed, now)
+
+    async def call(name: str, **_args: Any) -> Any:
+        assert name == "roster"
+        return {"envelopes": list(fleet.roster_chain()), "admissions": [b"none", admission]}
+
+    folder = FleetFolder(Path("demo"))
+    [(node, path)] = trio.run(take, call, folder)
+    assert (node.name, path.read_bytes()) == ("n2", admission)
+    shell.ok("fleet", "sign", "--yes", "--admission", path, "-C", "demo")
+    assert [node.name for node in signed().nodes] == ["n1", "n2"]
+    assert trio.run(take, call, folder) == []
+    with pytest.raises(FleetFileMissing):
+        trio.run(take, call, FleetFolder(Path("nowhere")))
