@@ -145,6 +145,16 @@ class Agent:
                 rollout = self._add(app, None)
             rollout.desire(deployment, region)
 
+    def networks_changed(self) -> None:
+        """What is closed to guests may be another: workers are told, for whatever they load from now on."""
+        closed = self._networks_closed()
+        before = self._sites
+        self._sites = {
+            app: tuple(replace(each, networks_closed=closed) for each in sites) for app, sites in before.items()
+        }
+        if self._sites != before:
+            self._dirty.set()
+
     def emit(self, event: PoolEvent) -> None:
         """What happened in the pool; given to it at its making."""
         match event:

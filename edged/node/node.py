@@ -19,11 +19,9 @@ import random
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import fields
 from functools import partial
 from importlib.metadata import version
-from ipaddress import ip_address, ip_network
 from typing import Any
 
 import structlog
@@ -52,6 +50,7 @@ from edged.node.agent import Agent
 from edged.node.answers import Answers
 from edged.node.app_rollout import Moved
 from edged.node.check import check
+from edged.node.closed_networks import ClosedNetworks
 from edged.node.config import Listen, NodeConfig
 from edged.node.config_file import load
 from edged.node.health import Health
@@ -164,6 +163,7 @@ class Node:
             tail,
             emit=self._emit,
         )
+        self._closed = ClosedNetworks(lambda: state.view, self._networks_changed)
         self._health = Health(lambda: self.pool.heard_at, lambda: self._is_stopping)
         servable = Servable(stores.releases, self._named_releases)
         self.peers = Peers(identity, state.anchors, self._hello, rng, self._dispatch)
@@ -179,7 +179,7 @@ class Node:
             deployments=state.deployments,
             region=self._region,
             domain=lambda: state.roster.domain if state.roster else "",
-            networks_closed=lambda: closed_networks(state.view),
+            networks_closed=self._closed,
             fetch=self._fetch,
             releases=stores.releases,
             checkouts=stores.checkouts,
@@ -238,6 +238,7 @@ class Node:
                 nursery.start_soon(self._health.run)
                 nursery.start_soon(notifier.watch, self._health)
                 nursery.start_soon(self._refresh_report)
+                await nursery.start(self._closed.run)
                 await nursery.start(self.agent.run)
                 await nursery.start(self.server.run, listeners)
                 nursery.start_soon(self.peers.run)
@@ -271,6 +272,8 @@ class Node:
         self.peers.refresh()
         self.server.refresh()
         self.board.forget()
+        self._closed.refresh()
+        self.agent.networks_changed()
         self.agent.refresh()
         self._hand_out()
 
@@ -335,6 +338,9 @@ class Node:
             await self._report.refresh()
             await trio.sleep(REPORT_REFRESH_S)
 
+    def _networks_changed(self) -> None:
+        self.agent.networks_changed()
+
     def _emit(self, event: PoolEvent) -> None:
         self.agent.emit(event)
 
@@ -394,20 +400,6 @@ class Node:
     def _hand_out(self) -> None:
         if self._sites is not None:
             self.pool.set(self._sites, _certificates(self.config))
-
-
-def closed_networks(view: View) -> tuple[str, ...]:
-    """Where no guest has any business: the prefixes that the fleet announces, and the addresses of its nodes.
-
-    A name in place of an address is not looked up, and loopback is everybody's: a fleet on one machine has it.
-    """
-    found = set(view.roster.prefixes if view.roster else ())
-    for node in view.nodes:
-        with suppress(ValueError):
-            address = ip_address(node.address.rpartition(":")[0].strip("[]"))
-            if not address.is_loopback:
-                found.add(str(ip_network(address)))
-    return tuple(sorted(found))
 
 
 _FIELDS = tuple(each.name for each in fields(NodeConfig) if each.name not in ("certificates", "lines"))

@@ -43,12 +43,13 @@ class Node:
         self.unavailable: set[Digest] = set()
         self.sites: Sequence[Site] = ()
         self.handed_out = 0
+        self.closed: tuple[str, ...] = ("203.0.113.0/24",)
         self.pool = FakePool()
         self.agent = Agent(
             deployments=lambda: self.deployed,
             region=lambda: "eu",
             domain=lambda: "demo.localhost",
-            networks_closed=lambda: ("203.0.113.0/24",),
+            networks_closed=lambda: self.closed,
             fetch=self.fetch,
             releases=self.releases,
             checkouts=Checkouts(folder / "checkouts", self.chunks),
@@ -147,6 +148,21 @@ async def test_a_deployment_becomes_a_site(tmp_path: Path, mock_clock: trio.test
         node.pool.ready("shop@1.1")
         assert node.agent.reports()["shop"].stage == "live"
         assert node.agent.releases() == {node.deployed["shop"].regions["eu"]}
+
+
+async def test_what_is_closed_to_guests_now_workers_are_told_now(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    async with running(tmp_path) as node:
+        await bring(node, "shop", 1)
+        node.closed = ("198.51.100.7/32",)
+        node.agent.networks_changed()
+        await settle()
+        assert [site.networks_closed for site in node.sites] == [("198.51.100.7/32",)]
+        told = node.handed_out
+        node.agent.networks_changed()
+        await settle()
+        assert node.handed_out == told
 
 
 async def test_what_is_for_another_region_is_not_even_fetched(
