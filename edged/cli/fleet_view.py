@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edged.cli.words import moment
 from edged.fleet.certificate import days_left, fingerprint, public_key
 from edged.fleet.roster import Key, Node, Roster
 from edged.limits import CERTIFICATE_DAYS_WARNED
+
+Uses = Mapping[str, int]
+"""When keys last signed a deployment: unix time, s, by key id."""
 
 
 def roster_as_json(roster: Roster, now: float) -> dict[str, object]:
@@ -39,11 +43,12 @@ def roster_as_json(roster: Roster, now: float) -> dict[str, object]:
     }
 
 
-def keys_as_json(roster: Roster, now: float) -> list[dict[str, object]]:
-    """Publishers' and operators' keys."""
+def keys_as_json(roster: Roster, now: float, used_at: Uses | None = None) -> list[dict[str, object]]:
+    """Publishers' and operators' keys, with `used_at` where a node has said it."""
     return [
         {"name": key.name, "roles": sorted(key.roles), "apps": list(key.apps), "regions": list(key.regions)}
         | _party(key, now)
+        | ({} if used_at is None else {"used_at": used_at.get(public_key(key.certificate).id)})
         for key in roster.keys
     ]
 
@@ -70,12 +75,16 @@ def show_roster(roster: Roster, now: float) -> None:
     show_keys(roster, now)
 
 
-def show_keys(roster: Roster, now: float) -> None:
-    """Publishers' and operators' keys, as a table on stdout."""
-    table = _table("key", "roles", "apps", "regions", "id", "certificate")
+def show_keys(roster: Roster, now: float, used_at: Uses | None = None) -> None:
+    """Publishers' and operators' keys, as a table on stdout; with when they last deployed, where a node has said it."""
+    used = ["last used"] if used_at is not None else []
+    table = _table("key", "roles", "apps", "regions", "id", *used, "certificate")
     for key in roster.keys:
-        cells = [key.name, _list(sorted(key.roles)), _list(key.apps), _list(key.regions) or "all"]
-        _row(table, [*cells, public_key(key.certificate).short], key, now)
+        held = public_key(key.certificate)
+        cells = [key.name, _list(sorted(key.roles)), _list(key.apps), _list(key.regions) or "all", held.short]
+        if used_at is not None:
+            cells.append(_used(used_at.get(held.id)))
+        _row(table, cells, key, now)
     _console().print(table)
 
 
@@ -88,6 +97,10 @@ def _row(table: Table, cells: list[str], party: Node | Key, now: float) -> None:
     else:
         said = Text(f"{days:.0f} days")
     table.add_row(*map(Text, cells), said)
+
+
+def _used(used_at: int | None) -> str:
+    return "never" if used_at is None else moment(used_at)
 
 
 def _list(items: Iterable[str]) -> str:

@@ -7,15 +7,18 @@ from pathlib import Path
 
 import click
 
-from edged.cli.fleet_view import keys_as_json, show_keys
-from edged.cli.with_fleet import json_option, print_json
-from edged.errors import FleetFileMissing
+from edged.cli.fleet_view import Uses, keys_as_json, show_keys
+from edged.cli.with_fleet import json_option, print_json, run
+from edged.errors import EdgedError, FleetFileMissing
 from edged.fleet.certificate import fingerprint, make_identity, public_key, save_identity
 from edged.fleet.folder import FleetFolder
 from edged.fleet.names import check_label
 from edged.fleet.roster import Roster
 from edged.limits import CERTIFICATE_DAYS
 from edged.publish.context import ContextStore, default_config_folder
+from edged.publish.fleet import Fleet
+from edged.publish.interrupts import Interrupts
+from edged.status.answer import Answer
 
 _PATH = click.Path(path_type=Path)
 
@@ -26,14 +29,34 @@ _PATH = click.Path(path_type=Path)
 @click.pass_context
 @json_option
 def keys(ctx: click.Context, *, fleet: str | None, folder: Path | None, as_json: bool) -> None:
-    """Whose keys the fleet has: what each may do, for which apps, and how long its certificate lasts."""
+    """Whose keys the fleet has: what each may do, when it last deployed, how long its certificate lasts."""
     if ctx.invoked_subcommand is not None:
         return
-    roster = _roster(fleet, folder)
+    roster, used_at = _roster(fleet, folder), None
+    if folder is None:
+        try:
+            roster, used_at = run(_ask, fleet=fleet)
+        except EdgedError as error:
+            click.echo(f"When they were last used is not known: {error.message}", err=True)
     if as_json:
-        print_json({"fleet": roster.fleet, "version": roster.version, "keys": keys_as_json(roster, time.time())})
+        shape = keys_as_json(roster, time.time(), used_at)
+        print_json({"fleet": roster.fleet, "version": roster.version, "keys": shape})
     else:
-        show_keys(roster, time.time())
+        show_keys(roster, time.time(), used_at)
+
+
+async def _ask(found: Fleet, _interrupts: Interrupts) -> tuple[Roster, Uses]:
+    """The newest roster, and when its keys were last used, as one node knows it."""
+    return found.author.roster, last_uses(await found.link.call("keys"))
+
+
+def last_uses(answer: object) -> Uses:
+    """The answer to `keys`.
+
+    Raises:
+        ProtocolError: it is none.
+    """
+    return {key.get("key_id", str): key.get("used_at", int) for key in Answer(answer, "keys").tables("keys")}
 
 
 def _roster(fleet: str | None, folder: Path | None) -> Roster:

@@ -229,6 +229,7 @@ CALLS: Mapping[str, Rule] = {
     "apps": Rule(READ, _nothing),
     "roster": Rule(PARTIES, _nothing),
     "alarms": Rule(READ, _nothing),
+    "keys": Rule(READ, _nothing),
     "status": Rule(READ, _nothing),
     "watch": Rule(READ_ALL, _watch, is_for_own_apps=True),
     "logs": Rule(READ_ALL, _logs, is_for_own_apps=True),

@@ -1,4 +1,5 @@
-"""What a node must not forget of vouchers: which key used which, and who tried it with another. One small file.
+"""What a node must not forget besides records: which key used which voucher, who tried one with another key, and when
+keys last signed what others have replaced since. One small file.
 
 An admission is forgotten when the roster has the node, or bears the admission out no more. Its voucher stays good until
 it expires: without this, whoever stole it could come in under the name of a node that was removed.
@@ -12,7 +13,13 @@ from types import MappingProxyType
 
 from edged.errors import EdgedError
 from edged.fleet.record import VERSION, refusing
-from edged.limits import LEDGER_ALARM_COUNT_MAX, LEDGER_BYTES_MAX, LEDGER_VOUCHER_COUNT_MAX, VOUCHER_S_MAX
+from edged.limits import (
+    LEDGER_ALARM_COUNT_MAX,
+    LEDGER_BYTES_MAX,
+    LEDGER_SIGNER_COUNT_MAX,
+    LEDGER_VOUCHER_COUNT_MAX,
+    VOUCHER_S_MAX,
+)
 from registry import strict
 from registry.digest import Digest, digest_of, parse_digest
 
@@ -53,10 +60,13 @@ class Ledger:
 
     Attributes:
         uses: by digest of the voucher's payload.
+        signers: by key id, when the last deployment of that key was accepted here that is not the newest of its app.
+            Unix time, s.
     """
 
     uses: Mapping[Digest, Use] = field(default_factory=lambda: MappingProxyType({}))
     misuses: tuple[Misuse, ...] = ()
+    signers: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def allows(self, voucher: Digest, certificate: bytes) -> bool:
         """Whether the voucher is unused, or was used with this certificate."""
@@ -79,6 +89,15 @@ class Ledger:
             return self
         return replace(self, misuses=(*self.misuses, Misuse(subject, error.message, int(now))))
 
+    def replaced(self, signer: str, accepted_at: int) -> Ledger:
+        """With a deployment of that key, accepted then, that another key's has replaced."""
+        if self.signers.get(signer, -1) >= accepted_at:
+            return self
+        signers = {**self.signers, signer: accepted_at}
+        if len(signers) > LEDGER_SIGNER_COUNT_MAX:
+            del signers[min(signers, key=lambda each: signers[each])]
+        return replace(self, signers=MappingProxyType(signers))
+
     def settled(self) -> Ledger:
         """Without misuses."""
         return replace(self, misuses=()) if self.misuses else self
@@ -92,6 +111,7 @@ class Ledger:
                 "misuses": [
                     {"subject": each.subject, "message": each.message, "since": each.since} for each in self.misuses
                 ],
+                "signers": dict(self.signers),
             }
         )
 
@@ -107,8 +127,14 @@ class Ledger:
             reader.integer("v", VERSION, VERSION)
             uses = reader.mapping("uses", LEDGER_VOUCHER_COUNT_MAX)
             misuses = tuple(map(_misuse, reader.readers("misuses", LEDGER_ALARM_COUNT_MAX)))
+            signers = reader.mapping("signers", LEDGER_SIGNER_COUNT_MAX)
+            times = strict.Reader(signers, "ledger.signers")
             reader.end()
-            return Ledger(MappingProxyType({parse_digest(each): _use(use) for each, use in uses.items()}), misuses)
+            return Ledger(
+                MappingProxyType({parse_digest(each): _use(use) for each, use in uses.items()}),
+                misuses,
+                MappingProxyType({each: times.integer(each) for each in signers}),
+            )
 
 
 def _use(value: object) -> Use:

@@ -98,6 +98,7 @@ class NodeCalls:
             "apps": self.apps,
             "roster": self.roster,
             "alarms": self.alarms,
+            "keys": self.keys,
             "join": self.join,
         }
 
@@ -212,6 +213,11 @@ class NodeCalls:
             if record.head.key.kind == "admission" and not record.is_orphaned
         ]
         return {"envelopes": chain, "admissions": _fitting([*chain, *admissions])[len(chain) :]}
+
+    async def keys(self, _peer: Peer) -> dict[str, Any]:
+        """When each key last signed a deployment."""
+        uses = await trio.to_thread.run_sync(self._state.last_uses)
+        return {"keys": [{"key_id": key_id, "used_at": used_at} for key_id, used_at in sorted(uses.items())]}
 
     async def alarms(self, _peer: Peer) -> dict[str, Any]:
         """What somebody must look at; the records that prove it stay here."""

@@ -171,6 +171,15 @@ class FleetState:
         older roster can follow."""
         return self._roster_chain
 
+    def last_uses(self) -> dict[str, int]:
+        """By key id, when this node last accepted a deployment that the key had signed: unix time, s."""
+        uses = dict(self._ledger.signers)
+        for record in self._view.records.values():
+            if isinstance(record.value, Deployment):
+                key_id = PublicKey(record.signer).id
+                uses[key_id] = max(record.accepted_at, uses.get(key_id, 0))
+        return uses
+
     def alarms(self) -> tuple[Alarm, ...]:
         return self._alarms.all
 
@@ -321,6 +330,8 @@ class FleetState:
         key = candidate.head.key
         former = self._view.records.get(key)
         check_room(self._view, candidate, signer)
+        if former is not None and former.head.key.kind == "deployment" and former.signer != signer.key:
+            self._write(self._ledger.replaced(PublicKey(former.signer).id, former.accepted_at))
         self._store.save(Stored(key, candidate.head.version, candidate.data, signer.key, int(now)))
         record = self._record(candidate, signer, int(now))
         self._highest[key] = max(candidate.head.version, self._highest.get(key, candidate.head.version))

@@ -331,3 +331,19 @@ def test_names_of_apps_are_completed(user: Commands, monkeypatch: pytest.MonkeyP
     user.run("push", str(user.app()))
     user.run("status")
     assert completed() == ["shop"]
+
+
+def test_keys_and_when_they_were_last_used(user: Commands) -> None:
+    assert {key["used_at"] for key in user.json("keys")[0]["keys"]} == {None}
+    user.run("push", str(user.app()))
+    used = [key["name"] for key in user.json("keys")[0]["keys"] if key["used_at"] is not None]
+    assert len(used) == 1
+    assert "last used" in user.run("keys").stdout
+
+
+def test_keys_of_a_fleet_that_does_not_answer(user: Commands) -> None:
+    for node in user.fleet.nodes.values():
+        node.is_down = True
+    ended = user.run("keys")
+    assert "last used" not in ended.stdout
+    assert "not known" in ended.stderr

@@ -6,7 +6,13 @@ import pytest
 
 from edged.errors import RecordInvalid, VoucherUsed
 from edged.fleet.ledger import Ledger
-from edged.limits import LEDGER_ALARM_COUNT_MAX, LEDGER_BYTES_MAX, LEDGER_VOUCHER_COUNT_MAX, VOUCHER_S_MAX
+from edged.limits import (
+    LEDGER_ALARM_COUNT_MAX,
+    LEDGER_BYTES_MAX,
+    LEDGER_SIGNER_COUNT_MAX,
+    LEDGER_VOUCHER_COUNT_MAX,
+    VOUCHER_S_MAX,
+)
 from registry import strict
 from registry.digest import Digest, digest_of
 
@@ -40,6 +46,10 @@ def test_full_it_fits_into_its_file() -> None:
     for number in range(LEDGER_ALARM_COUNT_MAX + 1):
         ledger = ledger.misused(f"admission n{number}", VoucherUsed("x" * 4_000), NOW)
     assert len(ledger.misuses) == LEDGER_ALARM_COUNT_MAX
+    for number in range(LEDGER_SIGNER_COUNT_MAX + 1):
+        ledger = ledger.replaced(f"{number:064x}", NOW + number)
+    assert len(ledger.signers) == LEDGER_SIGNER_COUNT_MAX
+    assert f"{0:064x}" not in ledger.signers
     data = ledger.encode()
     assert len(data) <= LEDGER_BYTES_MAX
     assert Ledger.parse(data) == ledger
@@ -57,14 +67,21 @@ def test_one_alarm_for_one_subject() -> None:
     [
         [],
         {"v": 1},
-        {"v": 2, "uses": {}, "misuses": []},
-        {"v": 1, "uses": {"x": ["y", 1]}, "misuses": []},
-        {"v": 1, "uses": {voucher(1): [voucher(2)]}, "misuses": []},
-        {"v": 1, "uses": {voucher(1): [voucher(2), -1]}, "misuses": []},
-        {"v": 1, "uses": {}, "misuses": [{}]},
-        {"v": 1, "uses": {}, "misuses": [], "more": 1},
+        {"v": 2, "uses": {}, "misuses": [], "signers": {}},
+        {"v": 1, "uses": {"x": ["y", 1]}, "misuses": [], "signers": {}},
+        {"v": 1, "uses": {voucher(1): [voucher(2)]}, "misuses": [], "signers": {}},
+        {"v": 1, "uses": {voucher(1): [voucher(2), -1]}, "misuses": [], "signers": {}},
+        {"v": 1, "uses": {}, "misuses": [], "signers": {"x": -1}},
+        {"v": 1, "uses": {}, "misuses": [{}], "signers": {}},
+        {"v": 1, "uses": {}, "misuses": [], "signers": {}, "more": 1},
     ],
 )
 def test_what_is_no_ledger(value: object) -> None:
     with pytest.raises(RecordInvalid):
         Ledger.parse(strict.encode(value))
+
+
+def test_the_last_time_counts() -> None:
+    ledger = Ledger().replaced("a", NOW)
+    assert ledger.replaced("a", NOW - 1) is ledger
+    assert ledger.replaced("a", NOW + 1).signers == {"a": NOW + 1}

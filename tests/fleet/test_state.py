@@ -614,3 +614,15 @@ def test_many_alarms_of_one_kind_push_out_none_of_another() -> None:
         alarms.raise_(RecordForbidden("many"), f"deployment shop-{number}", NOW)
     assert len(alarms.all) == RECORD_ALARM_COUNT_MAX
     assert alarms.all[0].code == VoucherUsed.code
+
+
+def test_when_keys_were_last_used_is_known_after_others_replaced_what_they_signed(tmp_path: Path) -> None:
+    fleet = state(tmp_path)
+    operator, shopkeeper = (identity(name).key.public.id for name in ("operator", "shopkeeper"))
+    assert fleet.last_uses() == {}
+    assert fleet.accept(signed("shop-1", by="shopkeeper"), NOW).kind == "accepted"
+    assert fleet.accept(signed("shop-1", 2, by="shopkeeper"), NOW + 1).kind == "accepted"
+    assert fleet.accept(signed("shop-1", 3), NOW + 5).kind == "accepted"
+    assert fleet.accept(signed("blog"), NOW + 3).kind == "accepted"
+    for again in (fleet, state(tmp_path)):
+        assert again.last_uses() == {operator: int(NOW) + 5, shopkeeper: int(NOW) + 1}
