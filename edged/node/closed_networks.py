@@ -3,8 +3,8 @@
     View ── prefixes, addresses ──────────┐
       └─── host names ── resolve, again ──┴──> networks, for every site
 
-A name that cannot be looked up keeps the addresses that it had. Loopback is never among them: a fleet on one machine has
-it, and whether guests reach it is the operator's word.
+A name that cannot be looked up keeps the addresses that it had. Loopback is never among them: a fleet on one machine
+has it, and whether guests reach it is the operator's word.
 """
 
 from __future__ import annotations
