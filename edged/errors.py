@@ -541,6 +541,14 @@ class LoadCrashed(EdgedError):
     default_remedy = "Push another build of the app, and report this with the component."
 
 
+class LoadTimeout(EdgedError):
+    """An app was not loaded in the time that it has for it; others wait for their turn."""
+
+    code = "worker.load-timeout"
+    exit_status = 65
+    default_remedy = "Push it again: what was compiled by then is kept. Give it fewer or smaller components."
+
+
 class TableFull(EdgedError):
     """What workers are to be told of all sites has no room for this one."""
 

@@ -20,6 +20,7 @@ import trio
 from edged.errors import Overloaded
 from edged.limits import (
     LOG_TAIL_APP_COUNT_MAX,
+    LOG_TAIL_CHARS_MAX,
     LOG_TAIL_LINE_COUNT,
     LOG_TAIL_QUEUE_COUNT_MAX,
     LOG_TAIL_SUBSCRIBER_COUNT_MAX,
@@ -81,6 +82,7 @@ class LogTail:
         self._rings: OrderedDict[str, deque[LogLine]] = OrderedDict()
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._subscription_count = 0
+        self._chars = 0
 
     def add(self, line: bytes) -> None:
         """A line of a child, whatever it is."""
@@ -93,10 +95,19 @@ class LogTail:
         ring = self._rings.get(parsed.app)
         if ring is None:
             if len(self._rings) >= LOG_TAIL_APP_COUNT_MAX:
-                self._rings.popitem(last=False)
-            ring = self._rings[parsed.app] = deque(maxlen=LOG_TAIL_LINE_COUNT)
+                _, gone = self._rings.popitem(last=False)
+                self._chars -= sum(len(each.text) for each in gone)
+            ring = self._rings[parsed.app] = deque()
         self._rings.move_to_end(parsed.app)
         ring.append(parsed)
+        self._chars += len(parsed.text)
+        if len(ring) > LOG_TAIL_LINE_COUNT:
+            self._chars -= len(ring.popleft().text)
+        while self._chars > LOG_TAIL_CHARS_MAX:
+            app, longest_silent = next(iter(self._rings.items()))
+            self._chars -= len(longest_silent.popleft().text)
+            if not longest_silent:
+                del self._rings[app]
         for subscription in self._subscriptions.get(parsed.app, ()):
             subscription.put(parsed)
 

@@ -18,9 +18,9 @@ import structlog
 import trio
 
 from edged.app import LoadedApp, LoadOptions
-from edged.errors import EdgedError, HostFailed
+from edged.errors import EdgedError, HostFailed, LoadTimeout
 from edged.http.hosts import HostTable
-from edged.limits import SITE_RETRY_S
+from edged.limits import SITE_LOAD_S_MAX, SITE_RETRY_S
 from edged.manifest.model import App
 from edged.nursery import first_error
 from edged.worker.placing import place, same_host
@@ -176,7 +176,7 @@ class Sites:
         entry.retry_at = None
         self._step(entry, "loading")
         app = None
-        with trio.CancelScope() as scope:
+        with trio.move_on_after(SITE_LOAD_S_MAX) as scope:
             self._load = (site.key, scope)
             try:
                 app = await self._load_app(entry)
@@ -198,7 +198,9 @@ class Sites:
         if self._entries.get(site.key) is not entry:  # it was taken out of the table at the last moment
             self._close(entry)
             return
-        if app is not None:
+        if scope.cancelled_caught:
+            self._fail(entry, LoadTimeout(f"the app was not loaded within {SITE_LOAD_S_MAX:g} s"))
+        elif app is not None:
             self._step(entry, "ready")
             self._place()
             self._tell()

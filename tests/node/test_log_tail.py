@@ -10,6 +10,7 @@ import trio
 from edged.errors import Overloaded
 from edged.limits import (
     LOG_TAIL_APP_COUNT_MAX,
+    LOG_TAIL_CHARS_MAX,
     LOG_TAIL_LINE_COUNT,
     LOG_TAIL_QUEUE_COUNT_MAX,
     LOG_TAIL_SUBSCRIBER_COUNT_MAX,
@@ -84,6 +85,28 @@ def test_the_app_that_was_silent_for_longest_goes() -> None:
     tail.add(line("x", app="one more"))
     assert tail.tail("1") == []
     assert len(tail.tail("0")) == 2
+
+
+@pytest.mark.parametrize(("over", "kept"), [(0, 2), (1, 1)])
+def test_all_lines_together_at_the_limit_and_over_it(over: int, kept: int) -> None:
+    tail = LogTail()
+    size = 60_000
+    apps = LOG_TAIL_CHARS_MAX // size // 1_000 + 1
+    left = LOG_TAIL_CHARS_MAX
+    tail.add(line("x", app="first"))
+    tail.add(line("x", app="first"))
+    left -= 2
+    for app in range(apps):
+        for _ in range(1_000):
+            text = "y" * min(size, left)
+            left -= len(text)
+            if text:
+                tail.add(line(text, app=f"app-{app}"))
+    assert left == 0
+    if over:
+        tail.add(line("z", app="last"))
+    assert len(tail.tail("first")) == kept
+    assert tail._chars == LOG_TAIL_CHARS_MAX
 
 
 async def test_followers_get_the_lines_of_their_app() -> None:

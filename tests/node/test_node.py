@@ -33,8 +33,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("node")
     with fleet_on_loopback(folder, {"eu-1": "eu"}, workers=2) as fleet:
         app = app_folder(folder / "app", "shop", saying("here"))
-        fleet.push(app, "--variable", "unused=a-secret-value", check=False)
+        with (app / "spin.toml").open("a") as manifest:
+            manifest.write('[variables]\ntoken = { default = "none" }\n')
         fleet.push(app)
+        fleet.run("variables", "set", "shop", "token=a-secret-value", "--json")
         yield Scene(fleet, fleet["eu-1"])
 
 
@@ -95,6 +97,8 @@ def test_workers_do_not_outlive_a_supervisor_that_is_killed(scene: Scene) -> Non
 
 def test_its_log_and_its_command_lines_say_no_secret(scene: Scene) -> None:
     assert scene.node.process is not None
+    kept = (scene.node.state / "rollouts" / "shop").read_bytes()
+    assert b"a-secret-value" in kept, "it is there to be told"
     assert "a-secret-value" not in (scene.node.folder / "log").read_text()
     for pid in (scene.node.process.pid, *scene.node.workers().values()):
         assert b"a-secret-value" not in Path(f"/proc/{pid}/cmdline").read_bytes()

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 import trustme
 
 from edged.bundle.lock import LOCK_ENTRY
 from edged.errors import LoadCrashed
-from edged.limits import LOAD_CRASH_COUNT_MAX, SOCKETS_WAIT_S_MAX
+from edged.limits import LOAD_CRASH_COUNT_MAX, LOG_LINES_BURST_MAX, SOCKETS_WAIT_S_MAX
 from edged.node.children import Exit
 from edged.node.log_tail import LogTail
 from edged.node.pool_event import PoolEvent, SiteFailed, SiteReady, WorkerCrashed
@@ -551,3 +552,22 @@ def _owner(stream: trio.SocketStream, pids: list[int]) -> int:
             if os.readlink(descriptor) == f"socket:[{inode}]":
                 return pid
     raise AssertionError("nobody has it")
+
+
+async def test_an_app_that_floods_the_log_is_cut_and_the_others_are_read(
+    cache: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    pool = Pool(cache, 1)
+    loud, quiet = (b'{"event": "guest.stdout", "app": "%s", "text": "x"}' % app for app in (b"loud", b"quiet"))
+    for _ in range(LOG_LINES_BURST_MAX + 7):
+        pool.workers._line(loud)
+    pool.workers._line(quiet)
+    pool.workers._line(b"no line of an app")
+    assert (pool.lines.count(loud), pool.lines[-2:]) == (LOG_LINES_BURST_MAX, [quiet, b"no line of an app"])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pool.workers._say_what_was_dropped)
+        await trio.sleep(1.5)
+        nursery.cancel_scope.cancel()
+    assert pool.tail.tail("loud")[-1].text == "app.lines-dropped 7"
+    assert [each.text for each in pool.tail.tail("quiet")] == ["x"]
+    pool.workers.sockets.close()

@@ -13,9 +13,9 @@ import structlog
 import trio
 import trio.testing
 
-from edged.app import LoadOptions
+from edged.app import LoadedApp, LoadOptions
 from edged.bundle.unpack import unpack
-from edged.errors import SourceMissing
+from edged.errors import LoadTimeout, SourceMissing
 from edged.limits import SITE_RETRY_S
 from edged.manifest.model import App
 from edged.wasm.engine import PoolConfig
@@ -260,3 +260,30 @@ async def test_a_host_that_is_written_twice_ends_no_worker(loading: OpenLoading,
         await found.settled()
         assert found.serving() == {"twice@1.1", "other@1.1"}
         assert (await found.status("twice"), await found.status("other")) == (200, 200)
+
+
+async def test_an_app_that_is_not_loaded_in_time_gives_way_to_the_next(
+    loading: OpenLoading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hello = checkout(tmp_path / "hello", "hello")
+    async with loading() as found:
+        load = found.worker.load
+        hangs = trio.Event()
+
+        async def hang(model: App, options: LoadOptions) -> LoadedApp:
+            if model.name != "slow":
+                return await load(model, options)
+            hangs.set()
+            await trio.sleep_forever()
+            raise AssertionError
+
+        monkeypatch.setattr(found.worker, "load", hang)
+        monkeypatch.setattr("edged.worker.sites.SITE_LOAD_S_MAX", 0.2)
+        found.set(site(hello, "slow", serve=False))
+        await hangs.wait()
+        monkeypatch.setattr("edged.worker.sites.SITE_LOAD_S_MAX", 300.0)
+        found.set(site(hello, "slow", serve=False), site(hello, "shop"))
+        await found.until(lambda: found.serving() == {"shop@1.1"})
+        failure = found.sites.states()["slow@1.1"].failure
+        assert failure is not None
+        assert failure.code == LoadTimeout.code
