@@ -119,6 +119,28 @@ def stopped(fleet: Fleet, app: Path, moment: str, number: signal.Signals) -> lis
     return events
 
 
+def test_the_node_that_takes_the_upload_is_killed(fleet: Fleet, tmp_path: Path) -> None:
+    """Another one takes the rest; the one that is back follows."""
+    app = app_folder(tmp_path, "moved-on", saying("here"), files='["noise"]')
+    (app / "noise").write_bytes(os.urandom(16 * MiB))
+    process = fleet.popen("push", app, "--json", "--timeout", "20")
+    assert process.stdout is not None
+    connected: list[str] = []
+    with process.stdout:
+        for event in map(json.loads, process.stdout):
+            if event["event"] == "connected":
+                connected.append(event["node"])
+            elif event["event"] == "uploading" and len(connected) == 1 and event["bytes_done"]:
+                fleet[connected[0]].kill()
+                connected.append("")  # killed once
+    process.communicate()
+    killed, _, successor = connected
+    assert killed != successor
+    fleet[killed].start()
+    fleet.wait_status(lambda status: stages(status, "moved-on") == dict.fromkeys(fleet.nodes, ("live", 1)))
+    assert answers(fleet, "moved-on.edged.localhost") == everywhere(fleet, b"here")
+
+
 def test_what_was_there_is_served_before_any_peer_is_heard(fleet: Fleet, tmp_path: Path) -> None:
     """`kill -9` of all nodes; one that starts alone serves at once, takes a push for itself, and the others follow."""
     app = app_folder(tmp_path, "alone", saying("one"))
