@@ -119,7 +119,7 @@ class PushView:
             self._print(Text())
             self._print(Text.assemble("  ", (event.url, "bold")))
             self._print(Text())
-        if live:
+        if live and event.bytes_total:  # a push: who changes an app otherwise knows the commands
             self._print(Text(f"  next: edged logs -f {event.app}   edged status   edged rollback {event.app}", "dim"))
 
     def _warned(self, event: events.Warned) -> None:

@@ -9,6 +9,7 @@ import click
 
 from edged.cli.with_fleet import app_argument, fleet_options, run, run_changing, timeout_option, view_of
 from edged.cli.words import moment, short
+from edged.errors import PushInterrupted
 from edged.fleet.deployment import Deployment
 from edged.publish.change import apply, keeps_variables, rolled_back, target_of
 from edged.publish.deployments import Head
@@ -43,8 +44,8 @@ def rollback(app: str, *, sequence: int | None, yes: bool, timeout_s: float, fle
         click.echo(f"  release {releases} of {moment(target.issued)}, in {', '.join(sorted(target.regions))}")
         if target.variables or (head.live is not None and head.live.variables):
             click.echo(f"  variables {'of now' if keeps_variables(head, running) else 'that it had'}")
-        if not yes and sys.stdin.isatty():
-            click.confirm("Go back?", abort=True)
+        if not yes and sys.stdin.isatty() and not click.confirm("Go back?"):
+            raise PushInterrupted("not confirmed: nothing was changed", remedy=f"See `edged releases {app}`.")
     view = view_of(as_json=as_json)
 
     async def work(fleet: Fleet, interrupts: Interrupts) -> None:

@@ -91,6 +91,11 @@ def test_a_region_says_once_why_it_failed() -> None:
     ]
 
 
+def test_who_changes_an_app_otherwise_is_told_no_commands() -> None:
+    finished = events.Finished("hello", 4, "http://hello.example/", {"eu": "live"}, 0, 0, 0, 1.0)
+    assert shown(finished) == ["  ✓ live in eu after 1.0 s", "  http://hello.example/"]
+
+
 def test_nothing_live_has_no_address() -> None:
     finished = events.Finished("hello", 4, "http://hello.example/", {"eu": "failed"}, 1, 1, 1, 1.0)
     assert shown(finished) == []
