@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -108,6 +108,7 @@ class AppRollout:
         self._rollout = Rollout(kept.saved if kept else None, now=trio.current_time())
         self._deployments = dict(kept.deployments) if kept else {}
         self._on_disk = kept.saved if kept else None
+        self._unsaved: RolloutNotSaved | None = None
         self._plan = self._rollout.plan()
         self._since = time.time()
         self._moved = Moved()
@@ -153,7 +154,7 @@ class AppRollout:
             requests, failures: since what is live is served.
         """
         plan, moved = self._plan, self._moved
-        return AppReport(
+        report = AppReport(
             desired=plan.desired,
             running=plan.running,
             release=plan.release,
@@ -166,6 +167,18 @@ class AppRollout:
             bytes_saved=moved.bytes_saved,
             requests=requests,
             failures=failures,
+        )
+        if self._unsaved is None:
+            return report
+        # Workers have what was on disk before, whatever was decided since.
+        live = self._on_disk.live if self._on_disk else None
+        return replace(
+            report,
+            running=live.version.sequence if live else 0,
+            release=live.release if live else "",
+            stage="verify",
+            error_code=self._unsaved.code,
+            error_message=self._unsaved.message,
         )
 
     # --- at work ---
@@ -205,7 +218,9 @@ class AppRollout:
             )
         except RolloutNotSaved as error:
             log.error("rollout.not-saved", app=self.app, code=error.code, message=error.message)
+            self._unsaved = error
             return False
+        self._unsaved = None
         self._on_disk = plan.saved
         return True
 

@@ -37,7 +37,8 @@ def check(config: NodeConfig) -> None:
 
 def _check_folder(config: NodeConfig) -> Iterator[Problem]:
     folder = config.node.state_dir
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    # Unlike `Path.exists`, this raises nothing where a folder above may not be entered.
+    there = next(path for path in (folder, *folder.parents) if os.path.exists(path))
     if not there.is_dir():
         yield _problem(config, "node.state_dir", f"{there} is not a folder", "Name another state_dir.")
     elif not os.access(there, os.W_OK | os.X_OK):

@@ -140,10 +140,13 @@ async def test_nothing_is_served_that_cannot_be_saved(autojump_clock: trio.testi
         await settle()
         assert hands.served == [1]
         assert [each.deployment.sequence for each in hands.placed] == [1]
+        said = rollout.report(requests=0, failures=0)
+        assert (said.running, said.release, said.error_code) == (1, release(1), RolloutNotSaved.code)
         hands.faults["save"] = []
         await trio.sleep(ROLLOUT_RETRY_S_MAX + 1)
         assert hands.saved is not None
         assert hands.saved.floor == Version(1, 2)
+        assert rollout.report(requests=0, failures=0).error_code == ""
 
 
 async def test_another_deployment_ends_the_fetch_of_the_one_before(autojump_clock: trio.testing.MockClock) -> None:
