@@ -88,6 +88,7 @@ REPORT_INTERVAL_S_LOWEST = 2.0  # between two exchanges of reports
 REPORT_INTERVAL_S_HIGHEST = 5.0
 REPORT_UP_S = 15.0  # heard of within: three exchanges may be lost
 REPORT_COUNT_MAX = 1_000  # nodes in one message, or on the board
+REPORTS_BYTES_MAX = 1 * MiB  # all reports of one message: 25 nodes with 200 apps each; others say the rest
 REPORT_APP_COUNT_MAX = 1_000  # apps in one report
 REPORT_ALARM_COUNT_MAX = 100  # alarms in one report
 REPORT_TEXT_CHARS_MAX = 500  # a message of an error or an alarm in a report

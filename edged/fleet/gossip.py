@@ -28,6 +28,7 @@ from edged.fleet.view import Record
 from edged.limits import (
     REPORT_INTERVAL_S_HIGHEST,
     REPORT_INTERVAL_S_LOWEST,
+    REPORTS_BYTES_MAX,
     SPREAD_PEER_COUNT,
     SPREAD_QUEUE_MAX,
     SYNC_INTERVAL_S_HIGHEST,
@@ -111,7 +112,9 @@ class Gossip:
             EdgedError: as above.
         """
         self._board.put(self._own_report(), trio.current_time())
-        answer = await link.call("reports", reports=[report.encode() for report in self._board.all()])
+        answer = await link.call(
+            "reports", reports=[report.encode() for report in self._board.fitting(REPORTS_BYTES_MAX)]
+        )
         reports = parse_reports(answer.get("reports") if isinstance(answer, dict) else None)
         self._board.merge(reports, link.peer.name, trio.current_time())
 

@@ -27,6 +27,7 @@ from edged.fleet.uploads import Uploads
 from edged.limits import (
     FRAME_BYTES_MAX,
     JOIN_THREAD_COUNT_MAX,
+    REPORTS_BYTES_MAX,
     SERVE_THREAD_COUNT_MAX,
     SYNC_THREAD_COUNT_MAX,
     KiB,
@@ -143,7 +144,7 @@ class NodeCalls:
     async def reports(self, peer: Peer, reports: Sequence[NodeReport]) -> dict[str, Any]:
         """What a peer knows of all nodes, for what this one knows."""
         self._board.merge(reports, peer.name, self._monotonic())
-        return {"reports": [report.encode() for report in self._board.all()]}
+        return {"reports": [report.encode() for report in self._board.fitting(REPORTS_BYTES_MAX)]}
 
     # --- from publishers ---
 

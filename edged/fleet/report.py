@@ -187,6 +187,18 @@ class Board:
         """All reports, for a peer."""
         return [entry.report for entry in self._entries.values() if self._is_known(entry.report.node)]
 
+    def fitting(self, bytes_max: int) -> list[NodeReport]:
+        """As many as go into a message, for a peer: our own first, then whom we heard of last. One that is too long
+        keeps no other out."""
+        entries = sorted(self._entries.items(), key=lambda item: (item[0] != self._name, -item[1].heard_at))
+        found: list[NodeReport] = []
+        for name, entry in entries:
+            size = _bytes_at_most(entry.report)
+            if self._is_known(name) and size <= bytes_max:
+                bytes_max -= size
+                found.append(entry.report)
+        return found
+
     def get(self, name: str) -> NodeReport | None:
         """The newest report of a node."""
         entry = self._entries.get(name)
@@ -237,6 +249,14 @@ def cut_alarms(report: NodeReport) -> NodeReport:
         for name, app in list(report.apps.items())[:REPORT_APP_COUNT_MAX]
     }
     return replace(report, alarms=alarms, apps=apps)
+
+
+def _bytes_at_most(report: NodeReport) -> int:
+    """Of its encoding, without making it: the rest of an app, and of a report, is numbers and names of fields."""
+    texts = [*report.alarms]
+    for name, app in report.apps.items():
+        texts += [name, app.release, app.error_code, app.error_message]
+    return _REPORT_BYTES + _APP_BYTES * len(report.apps) + sum(len(text.encode()) for text in texts)
 
 
 def _is_news(report: NodeReport, is_hearsay: bool, entry: _Entry, now: float) -> bool:
@@ -298,6 +318,9 @@ def _parse_app(reader: Reader) -> AppReport:
     reader.end()
     return app
 
+
+_REPORT_BYTES = 2_048
+_APP_BYTES = 256
 
 _STAGE: dict[str, Stage] = {stage: stage for stage in STAGES}
 

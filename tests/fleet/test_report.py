@@ -16,6 +16,7 @@ from edged.limits import (
     REPORT_COUNT_MAX,
     REPORT_TEXT_CHARS_MAX,
     REPORT_UP_S,
+    REPORTS_BYTES_MAX,
 )
 
 KNOWN = {"me", "one", "two"}
@@ -180,3 +181,17 @@ def test_we_are_never_lost_to_ourselves() -> None:
     seen = board()
     seen.put(report("me"), 1.0)
     assert seen.seen(["me"], 2.0, {"me": 1.5})[0].state == "up"
+
+
+def test_a_message_has_room_for_our_own_report_whatever_others_say() -> None:
+    board = Board("n1", lambda _name: True, 0.0)
+    long = AppReport(1, 1, "r" * 255, "failed", "c" * 255, "\U0001f600" * 120, 1.0, 1, 1, 1, 1, 1)
+    board.put(NodeReport("n1", "eu", 1, 1, 1.0), 1.0)
+    for number in range(2, 60):
+        apps = {f"app-{one}": long for one in range(100)}
+        board.merge([NodeReport(f"n{number}", "eu", 1, 1, 1.0, apps=apps)], f"n{number}", float(number))
+    board.merge([NodeReport("n99", "eu", 1, 1, 1.0)], "n99", 0.5)
+    said = board.fitting(REPORTS_BYTES_MAX)
+    assert (said[0].node, said[1].node, said[-1].node) == ("n1", "n59", "n99")
+    assert 2 < len(said) < 60
+    encode_frame({"id": 1, "ok": {"reports": [report.encode() for report in said]}})
