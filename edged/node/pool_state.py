@@ -21,6 +21,9 @@ from edged.worker.table import CertificateFiles, Site, Table
 
 _SITE_BYTES = 1024  # names of fields, keys and numbers
 
+_NOTHING = SiteState("waiting")
+_NO_TRAFFIC = Traffic()
+
 _NOT_READY: tuple[Stage, ...] = ("probing", "compiling", "loading", "waiting")
 
 
@@ -181,7 +184,7 @@ class PoolState:
 
     def summaries(self) -> dict[str, SiteSummary]:
         """By key, each site that was set."""
-        return {site.key: self._summary(site.key) for site in self._sites}
+        return {site.key: self._summary(site.key, self._traffic(site.key)) for site in self._sites}
 
     def traffic(self) -> dict[str, Traffic]:
         """By app, since it has sites in the table, whichever of them. May lack the last second of one that is gone."""
@@ -213,18 +216,20 @@ class PoolState:
         return self._load_crashes.get(key, 0) >= LOAD_CRASH_COUNT_MAX
 
     def _states(self, key: str) -> dict[int, SiteState]:
-        nothing = SiteState("waiting")
         return {
-            number: nothing if worker.report is None else worker.report.sites.get(key, nothing)
+            number: _NOTHING if worker.report is None else worker.report.sites.get(key, _NOTHING)
             for number, worker in self._workers.items()
         }
 
-    def _summary(self, key: str) -> SiteSummary:
+    def _traffic(self, key: str) -> Traffic:
+        total = self._by_site.get(key)
+        return _NO_TRAFFIC if total is None else total.now()
+
+    def _summary(self, key: str, traffic: Traffic = _NO_TRAFFIC) -> SiteSummary:
+        """`traffic` is left out where only the stage matters: to copy it is most of the work."""
         states = self._states(key)
         ready = sum(state.stage == "ready" for state in states.values())
         serving = sum(state.serving for state in states.values())
-        total = self._by_site.get(key)
-        traffic = Traffic() if total is None else total.now()
         if self._ends_workers(key):
             crashed = LoadCrashed(f"{self._load_crashes[key]} workers ended while they loaded it")
             return SiteSummary("failed", ready, serving, Failure.of(crashed), None, traffic)
