@@ -54,7 +54,7 @@ def page(status: StatusView) -> bytes:
 <h2>Nodes</h2>
 {_nodes(status.nodes)}
 <h2>Apps</h2>
-{_apps(status.apps)}
+{_apps(status.apps, status.fleet.domain)}
 """.encode()
 
 
@@ -81,13 +81,13 @@ def _nodes(nodes: Sequence[NodeView]) -> str:
     return _table(heads, rows)
 
 
-def _apps(apps: Sequence[AppView]) -> str:
+def _apps(apps: Sequence[AppView], domain: str) -> str:
     if not apps:
         return '<p class="dim">none yet: <code>edged push</code> brings one</p>'
     rows = [
         (
             _marked(_APP_MARK[app.state], app.name),
-            escape(", ".join(app.hosts)),
+            escape(", ".join(app.hosts or (f"{app.name}.{domain}",))),
             str(app.sequence),
             "<br>".join(
                 f"{escape(node.region)} {escape(node.node)}: {escape(node.stage)}"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edged.admin.page import page
 from edged.status.view import StatusView
 
@@ -21,3 +23,8 @@ def test_nothing_that_others_wrote_is_markup(unwell: StatusView) -> None:
     assert "&lt;b&gt;sale" in shown
     assert "<traps>" not in shown
     assert "all well" not in shown
+
+
+def test_an_app_without_hosts_is_below_the_domain_of_the_fleet(well: StatusView) -> None:
+    apps = (replace(well.apps[0], hosts=()),)
+    assert "<td>cart.shop.example<td" in page(replace(well, apps=apps)).decode()
