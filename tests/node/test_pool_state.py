@@ -219,7 +219,7 @@ def test_statistics() -> None:
 def test_the_stage_of_whoever_is_furthest_behind_ready(stage: Stage) -> None:
     state = started(3)
     for number, each in enumerate(("ready", stage, "waiting")):
-        state.reported(number, report({A.key: each}))  # type: ignore[dict-item]
+        state.reported(number, report({A.key: each}))
     assert state.summaries()[A.key].stage == stage
 
 
