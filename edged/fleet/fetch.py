@@ -61,6 +61,15 @@ class OpenLinks(Protocol):
         """Links over which calls can be made now, nearest first."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Needs:
+    """A release's chunks, and those of them that are missing."""
+
+    digests: frozenset[Digest]
+    wanted: Sequence[Chunk]
+    bytes_total: int
+
+
 class Fetcher:
     """Fetches releases from peers.
 
@@ -139,19 +148,23 @@ class Fetcher:
             stored = await self._envelope(digest, verify)
         else:
             await trio.to_thread.run_sync(verify, stored)
-        chunks = stored.release.chunks()
-        self._servable.allow(digest, stored.release)
-        total = sum(chunk.size for chunk in chunks)
-        await trio.to_thread.run_sync(
-            self._chunks.lease, f"fetch {digest}", [chunk.digest for chunk in chunks], self._clock() + FETCH_LEASE_S
-        )
-        missing = set(await trio.to_thread.run_sync(self._chunks.missing, [chunk.digest for chunk in chunks]))
-        wanted = [chunk for chunk in chunks if chunk.digest in missing]
+        needs = await trio.to_thread.run_sync(self._look, stored)
+        self._servable.allow(digest, needs.digests)
+        total, wanted = needs.bytes_total, needs.wanted
         saved = total - sum(chunk.size for chunk in wanted)
         progress(Progress(saved, total, saved))
         await self._bring(f"release {digest}", wanted, lambda done: progress(Progress(saved + done, total, saved)))
         await trio.to_thread.run_sync(self._store, stored)
         return stored
+
+    def _look(self, stored: StoredRelease) -> _Needs:
+        """What is to be brought; what is here is leased."""
+        chunks = stored.release.chunks()
+        digests = frozenset(chunk.digest for chunk in chunks)
+        self._chunks.lease(f"fetch {stored.digest}", digests, self._clock() + FETCH_LEASE_S)
+        missing = set(self._chunks.missing(digests))
+        wanted = [chunk for chunk in chunks if chunk.digest in missing]
+        return _Needs(digests, wanted, sum(chunk.size for chunk in chunks))
 
     def _store(self, stored: StoredRelease) -> None:
         self._releases.put(stored.envelope)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import trio
@@ -37,7 +38,7 @@ from registry.chunk_store import ChunkStore
 from registry.digest import Digest
 from registry.dsse import Envelope
 from registry.errors import BlobMissing, ReleaseMissing
-from registry.release import RELEASE_TYPE, Release
+from registry.release import RELEASE_TYPE
 from registry.release_store import ReleaseStore, open_release
 
 _ANSWER_BYTES_MAX = FRAME_BYTES_MAX - 64 * KiB  # envelopes of one answer; the rest is for what stands around them
@@ -75,7 +76,7 @@ class NodeCalls:
         self._clock = clock
         self._monotonic = monotonic
         self._answers = Answers(state)
-        self._uploads = Uploads()
+        self._uploads = Uploads(servable.named)
         self._threads = trio.CapacityLimiter(SERVE_THREAD_COUNT_MAX)
         self._comparing = trio.CapacityLimiter(SYNC_THREAD_COUNT_MAX)
         self._joining = trio.CapacityLimiter(JOIN_THREAD_COUNT_MAX)
@@ -151,14 +152,19 @@ class NodeCalls:
     async def missing(self, peer: Peer, digests: Sequence[Digest], lease: str) -> list[Digest]:
         """Which chunks are not here. For a publisher they are leased, so that those which are here stay."""
         if peer.kind == "key":
-            name, leased, until = self._uploads.announce(peer.fingerprint, lease, digests, self._clock())
-            await trio.to_thread.run_sync(self._chunks.lease, name, leased, until)
+            await trio.to_thread.run_sync(self._lease, peer.fingerprint, lease, digests)
         return await trio.to_thread.run_sync(self._chunks.missing, digests)
+
+    def _lease(self, key: str, lease: str, digests: Sequence[Digest]) -> None:
+        self._chunks.lease(*self._uploads.announce(key, lease, digests, self._clock()))
 
     async def put_chunk(self, peer: Peer, chunk: Chunk, frame: bytes) -> None:
         """A chunk of an upload. Stored when this answers."""
-        self._uploads.admit(peer.fingerprint, chunk, self._clock())
-        await trio.to_thread.run_sync(self._chunks.put_frame, chunk, frame, limiter=self._threads)
+        await trio.to_thread.run_sync(self._put_chunk, peer.fingerprint, chunk, frame, limiter=self._threads)
+
+    def _put_chunk(self, key: str, chunk: Chunk, frame: bytes) -> None:
+        self._uploads.admit(key, chunk, self._clock())
+        self._chunks.put_frame(chunk, frame)
 
     async def put_release(self, peer: Peer, envelope: bytes) -> dict[str, Any]:
         """A release whose chunks are here. Stored when this answers."""
@@ -168,13 +174,11 @@ class NodeCalls:
         stored = open_release(envelope)
         check_may_change(peer, stored.release.app)
         self._state.keyring().verify(Envelope.parse(envelope), RELEASE_TYPE, "deploy", stored.release.app)
-        self._releases.put(envelope)
-        trio.from_thread.run_sync(self._released, peer, stored.digest, stored.release)
+        chunks = frozenset(chunk.digest for chunk in stored.release.chunks())
+        with self._uploads.releasing(peer.fingerprint, stored.digest, len(envelope), chunks, self._clock()):
+            self._releases.put(envelope)
+        trio.from_thread.run_sync(partial(self._servable.allow, stored.digest, chunks, is_upload=True))
         return {"digest": stored.digest}
-
-    def _released(self, peer: Peer, digest: Digest, release: Release) -> None:
-        self._servable.allow(digest, release, is_upload=True)
-        self._uploads.released(peer.fingerprint, release.chunks(), self._clock())
 
     async def put_record(self, _peer: Peer, envelope: bytes) -> dict[str, Any]:
         """A signed record: whoever brings it, who signed it counts.
@@ -185,6 +189,8 @@ class NodeCalls:
         outcome = await trio.to_thread.run_sync(self._state.accept, envelope, self._clock())
         if outcome.error is not None:
             raise outcome.error
+        if outcome.record is not None and isinstance(outcome.record.value, Deployment):
+            await trio.to_thread.run_sync(self._uploads.named, outcome.record.value.regions.values())
         return {"outcome": outcome.kind}
 
     async def head(self, _peer: Peer, app: str) -> dict[str, Any]:

@@ -14,7 +14,6 @@ import trio
 from edged.limits import SERVABLE_UPLOAD_COUNT_MAX
 from registry.digest import Digest
 from registry.errors import ReleaseMissing
-from registry.release import Release
 from registry.release_store import ReleaseStore
 
 
@@ -33,18 +32,23 @@ class Servable:
         self._uploads: OrderedDict[Digest, None] = OrderedDict()
         self._loading = trio.Lock()
 
-    def allow(self, digest: Digest, release: Release, *, is_upload: bool = False) -> None:
+    def allow(self, digest: Digest, chunks: frozenset[Digest], *, is_upload: bool = False) -> None:
         """A release that is being fetched, so that others get those chunks that are here already.
 
         Args:
+            chunks: the digests of all that it has: tens of thousands, so the set is made in a thread.
             is_upload: no record names it yet; the newest few such are given away all the same.
         """
-        self._chunks[digest] = frozenset(chunk.digest for chunk in release.chunks())
+        self._chunks[digest] = chunks
         if is_upload:
             self._uploads[digest] = None
             self._uploads.move_to_end(digest)
             if len(self._uploads) > SERVABLE_UPLOAD_COUNT_MAX:
                 self._uploads.popitem(last=False)
+
+    def named(self) -> Collection[Digest]:
+        """The releases that accepted records name now."""
+        return self._named()
 
     def has_release(self, digest: Digest) -> bool:
         """Whether peers may have this release's envelope."""
@@ -66,8 +70,11 @@ class Servable:
         async with self._loading:  # of many questions after a start, one reads
             if release not in self._chunks:
                 try:
-                    stored = await trio.to_thread.run_sync(self._releases.get, release)
+                    chunks = await trio.to_thread.run_sync(self._read, release)
                 except ReleaseMissing:
                     return frozenset()  # to be fetched: `allow` says when
-                self.allow(release, stored.release)
+                self.allow(release, chunks)
             return self._chunks[release]
+
+    def _read(self, release: Digest) -> frozenset[Digest]:
+        return frozenset(chunk.digest for chunk in self._releases.get(release).release.chunks())

@@ -10,8 +10,10 @@ import pytest
 from edged.errors import RemoteError
 from edged.fleet import node_calls, uploads
 from edged.fleet.peer import ANYONE, Peer
+from edged.limits import COLLECT_INTERVAL_S, RELEASE_GRACE_S
 from registry.blob import Chunk
-from registry.digest import digest_of
+from registry.digest import Digest, digest_of
+from registry.disk import BLOCK_BYTES
 from registry.release_store import open_release
 from tests.fleet import kit
 from tests.fleet.nodes import TestNode, client, key_peer
@@ -217,8 +219,21 @@ def chunk(number: int, size: int = 1) -> Chunk:
     return Chunk(digest_of(b"%d" % number), size)
 
 
+def release(number: int) -> Digest:
+    return digest_of(b"release %d" % number)
+
+
+def quotas(*named: Digest) -> uploads.Uploads:
+    return uploads.Uploads(lambda: named)
+
+
+def put(made: uploads.Uploads, digest: Digest, *chunks: Chunk, now: float = 0, size: int = 0) -> None:
+    with made.releasing("k", digest, size, {one.digest for one in chunks}, now):
+        pass
+
+
 def test_uploads_at_the_limit_and_over() -> None:
-    made = uploads.Uploads()
+    made = quotas()
     for number in range(uploads.UPLOAD_LEASES_PER_KEY_MAX):
         made.announce("k", str(number), [], 0)
     made.announce("k", "0", [], 0)
@@ -229,23 +244,30 @@ def test_uploads_at_the_limit_and_over() -> None:
 
 
 def test_bytes_of_one_key_at_the_limit_and_over() -> None:
-    made = uploads.Uploads()
+    made = quotas()
     half = uploads.UPLOAD_BYTES_MAX // 2
     made.announce("k", "a", [chunk(1).digest, chunk(2).digest], 0)
     made.announce("k", "b", [chunk(3).digest], 0)
     made.admit("k", chunk(1, half), 0)
     made.admit("k", chunk(1, half), 0)
     made.admit("k", chunk(3, half), 0)
-    with pytest.raises(uploads.UploadRefused, match="has sent"):
+    with pytest.raises(uploads.UploadRefused, match="takes"):
         made.admit("k", chunk(2, 1), 0)
-    made.released("k", [chunk(1)], 0)
-    made.admit("k", chunk(2, half), 0)
     with pytest.raises(uploads.UploadRefused, match="not announced"):
         made.admit("other", chunk(1), 0)
 
 
+def test_a_chunk_counts_as_what_it_takes_of_the_disk() -> None:
+    made = quotas()
+    made.announce("k", "a", [chunk(number).digest for number in range(3)], 0)
+    made.admit("k", chunk(0, uploads.UPLOAD_BYTES_MAX - BLOCK_BYTES), 0)
+    made.admit("k", chunk(1, 1), 0)
+    with pytest.raises(uploads.UploadRefused, match="takes"):
+        made.admit("k", chunk(2, 1), 0)
+
+
 def test_chunks_of_one_upload_at_the_limit_and_over() -> None:
-    made = uploads.Uploads()
+    made = quotas()
     digests = [chunk(number).digest for number in range(uploads.UPLOAD_CHUNK_COUNT_MAX + 1)]
     name, announced, until = made.announce("k", "a", digests[:-1], 5)
     assert (name, len(announced), until) == ("upload k a", len(digests) - 1, 5 + uploads.UPLOAD_LEASE_S)
@@ -253,10 +275,70 @@ def test_chunks_of_one_upload_at_the_limit_and_over() -> None:
         made.announce("k", "a", digests[-1:], 5)
 
 
-def test_a_finished_upload_makes_room() -> None:
-    made = uploads.Uploads()
+def test_a_finished_upload_makes_room_for_another_of_the_same_name() -> None:
+    made = quotas()
     made.announce("k", "a", [chunk(1).digest], 0)
     made.admit("k", chunk(1), 0)
-    made.released("k", [chunk(1)], 0)
+    put(made, release(1), chunk(1))
     with pytest.raises(uploads.UploadRefused, match="not announced"):
         made.admit("k", chunk(1), 0)
+
+
+def test_releases_that_no_record_names_at_the_limit_and_over() -> None:
+    made = quotas(release(-1))
+    for number in range(uploads.UPLOAD_RELEASE_COUNT_MAX):
+        put(made, release(number))
+    put(made, release(0))  # again, for an answer that was lost
+    put(made, release(-1))  # a record names it
+    with pytest.raises(uploads.UploadRefused, match="no record names"):
+        put(made, release(-2))
+    made.named([release(0)])
+    put(made, release(-2))
+    with pytest.raises(uploads.UploadRefused, match="no record names"):
+        put(made, release(-3))
+    put(made, release(-3), now=RELEASE_GRACE_S + COLLECT_INTERVAL_S)  # by now they are gone
+
+
+def test_bytes_of_a_release_count_until_a_record_names_it() -> None:
+    made = quotas()
+    made.announce("k", "a", [chunk(1).digest, chunk(2).digest, chunk(3).digest], 0)
+    made.admit("k", chunk(1, uploads.UPLOAD_BYTES_MAX - BLOCK_BYTES), 0)
+    with pytest.raises(uploads.UploadRefused, match="takes"):
+        put(made, release(1), chunk(1), size=BLOCK_BYTES + 1)
+    put(made, release(1), chunk(1), size=BLOCK_BYTES)
+    with pytest.raises(uploads.UploadRefused, match="takes"):
+        made.admit("k", chunk(2), 0)
+    made.named([release(1)])
+    made.admit("k", chunk(2), 0)
+
+
+def test_a_release_that_is_not_stored_is_not_counted() -> None:
+    made = quotas()
+    made.announce("k", "a", [chunk(1).digest], 0)
+    made.admit("k", chunk(1), 0)
+    for number in range(uploads.UPLOAD_RELEASE_COUNT_MAX + 1):
+        with pytest.raises(OSError, match="disk"), made.releasing("k", release(number), 1, {chunk(1).digest}, 0):
+            raise OSError("the disk is full")
+    put(made, release(1), chunk(1))
+
+
+async def test_releases_of_a_key_end_at_the_limit(node: TestNode, laptop: TestNode) -> None:
+    """Over the wire; what a record names makes room."""
+    async with client(node, key_peer("operator")) as link:
+
+        async def push(number: int) -> bytes:
+            envelope = laptop.make_release({"a": b"%d" % number})
+            await upload(link, laptop, envelope)
+            await link.call("put_release", envelope=envelope)
+            return envelope
+
+        first = await push(0)
+        for number in range(1, uploads.UPLOAD_RELEASE_COUNT_MAX):
+            await push(number)
+        with refused("fleet.upload-refused"):
+            await push(-1)
+        await link.call("put_record", envelope=kit.signed(regions={"eu": open_release(first).digest}))
+        await link.call("put_record", envelope=kit.signed(sequence=2, regions={"eu": kit.RELEASE}))
+        await push(-1)
+        with refused("fleet.upload-refused"):
+            await push(-2)
