@@ -16,7 +16,6 @@ import pytest
 import trustme
 
 from edged import cli
-from edged.cli import up as up_module
 from edged.host.initial_state import InitialState, SqlScript
 from edged.http.listener import ListenOptions
 from edged.http.tls import TlsFiles
@@ -44,8 +43,6 @@ def run(cache_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     """`run(path, ...)`: the error event of `edged up --json`, with `exit_status` and what stderr said."""
     monkeypatch.delenv("SPIN_HTTP_LISTEN_ADDR", raising=False)
     monkeypatch.delenv("RUNTIME_CONFIG_FILE", raising=False)
-    # Loggers keep their first configuration, which must not be this command's for the tests after this one.
-    monkeypatch.setattr(up_module, "configure", lambda **_: None)
 
     def command(*arguments: object) -> dict[str, Any]:
         usual = ["up", "--json", "--listen", "127.0.0.1:0", "--cache-dir", cache_folder]
@@ -277,7 +274,6 @@ def test_what_cannot_mean_anything(run: Run, tmp_path: Path, guest_path: GuestPa
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., UpOptions]:
     """`parsed(...)`: what the command makes of its arguments. Nothing is served."""
-    monkeypatch.setattr(up_module, "configure", lambda **_: None)
     monkeypatch.delenv("SPIN_HTTP_LISTEN_ADDR", raising=False)
     monkeypatch.delenv("RUNTIME_CONFIG_FILE", raising=False)
     monkeypatch.delenv("EDGED_CACHE_DIR", raising=False)
