@@ -10,6 +10,7 @@ from rich.text import Text
 
 from edged.cli.words import plural, size
 from edged.limits import CERTIFICATE_DAYS_WARNED, STATUS_PROBLEMS_SHOWN_MAX
+from edged.publish.hosts import hosts_of
 from edged.publish.url import app_url
 from edged.readable import readable
 from edged.status.diagnosis import Problem, diagnose, duration, is_behind
@@ -138,7 +139,7 @@ def _apps(view: StatusView) -> Table:
     table = _table("APP", "STATE", "SEQ", "FAILED", "REGIONS", "HOSTS")
     table.columns[-1].overflow = "ellipsis"
     for app in view.apps:
-        hosts = app.hosts or ((f"{app.name}.{view.fleet.domain}",) if view.fleet.domain else ())
+        hosts = hosts_of(app.name, app.hosts, view.fleet.domain)
         table.add_row(*_app_start(app), _failures(app), _regions(app), readable(", ".join(hosts)))
     return table
 

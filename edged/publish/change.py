@@ -13,6 +13,7 @@ from edged.publish.author import Author
 from edged.publish.deployments import Head, again, publish, removed
 from edged.publish.event import Finished, Published, Show
 from edged.publish.fleet import Fleet
+from edged.publish.hosts import check_hosts
 from edged.publish.interrupts import Interrupts, until
 from edged.publish.url import app_url
 from edged.publish.watch import check, regions_of, watch
@@ -112,6 +113,7 @@ async def apply(
         remedy: where a region fails.
 
     Raises:
+        HostTaken: another app has a host that this one had. Nothing is published.
         PushInterrupted: the deployment is published, or not, as the message says.
         PushConflict: somebody else changed the app.
         RolloutFailed, RolloutUnfinished: a region that is not live.
@@ -119,6 +121,7 @@ async def apply(
     """
     started = trio.current_time()
     view = await fleet.view()
+    check_hosts(view, deployment)
     if interrupts.first.is_set():
         raise PushInterrupted("interrupted: nothing was changed")
     await publish(fleet.link.call, fleet.author, deployment, head)

@@ -21,6 +21,7 @@ from edged.manifest.problems import nearest, shown
 from edged.publish.author import Author
 from edged.publish.deployments import Head, Wish, again, publish, read_head, removed, wished
 from edged.publish.event import Connected, Finished, Published, PuttingBack, Show, Warned
+from edged.publish.hosts import check_hosts
 from edged.publish.interrupts import Interrupts, until
 from edged.publish.link import Link
 from edged.publish.regions import Regions
@@ -91,6 +92,7 @@ class Push:
 
         Raises:
             PushInterrupted: the message says what the fleet has now.
+            HostTaken: another app has a host of this one. Nothing was sent.
             PushConflict: somebody else changed the app.
             RolloutFailed, RolloutUnfinished: a region that is not live.
             EdgedError: as `Link.call`.
@@ -148,6 +150,7 @@ class Push:
                 )
             )
         deployment = wished(self._author, head, self._wish, known, int(self._clock()))
+        check_hosts(view, deployment)
         left_out = [region for region in known if region not in deployment.regions]
         if left_out and self._wish.regions is None:
             names = ", ".join(left_out)

@@ -10,7 +10,7 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from edged import cli
-from edged.errors import AppUnknown, EdgedError, FleetUnreachable, LoginRefused, NotLoggedIn, UsageError
+from edged.errors import AppUnknown, EdgedError, FleetUnreachable, HostTaken, LoginRefused, NotLoggedIn, UsageError
 from edged.fleet.certificate import make_identity, save_identity
 from edged.publish.context import ContextStore, default_config_folder
 from registry.digest import parse_digest
@@ -182,6 +182,23 @@ def test_releases_and_rollback(user: Commands) -> None:
     assert "s3cret" not in json.dumps(found) + user.run("releases", "shop").stdout
     user.run("rollback", "shop", "2")
     assert user.json("releases", "shop")[0]["regions"] == found[1]["regions"]
+
+
+def test_a_rollback_to_a_host_that_another_app_has_by_now(user: Commands) -> None:
+    app = user.app("one", edged='[application.tool.edged]\nhosts = ["x.example"]\n')
+    user.run("push", str(app))
+    user.run("push", str(user.app("two")), "--host", "y.example")
+    manifest = app / "spin.toml"
+    manifest.write_text(manifest.read_text().replace('name = "shop"', 'name = "blog"'))
+    user.run("push", str(app), "--host", "x.example")
+    with pytest.raises(HostTaken, match="belongs to the app blog"):
+        user.run("rollback", "shop", "--yes")
+    head = user.fleet.first.head()
+    assert head is not None
+    assert head.sequence == 2
+    user.run("variables", "set", "shop", "token=1")  # the hosts of now are its own
+    user.run("remove", "blog", "--yes")
+    user.run("rollback", "shop", "1", "--yes")
 
 
 def test_rollback_to_nowhere(user: Commands) -> None:

@@ -14,6 +14,7 @@ from trio.testing import MockClock
 from edged.errors import (
     EdgedError,
     FleetUnreachable,
+    HostTaken,
     PushConflict,
     PushInterrupted,
     RemoteError,
@@ -113,6 +114,17 @@ async def test_the_next_node_takes_over_wherever_the_first_breaks_off(fleet: Fak
     assert head is not None
     assert second.releases.has(head.regions["eu"])
     assert finished.regions == {"eu": "live", "us": "live"}
+
+
+async def test_a_host_of_another_app_is_told_before_anything_is_sent(fleet: FakeFleet) -> None:
+    await Publisher(fleet).push(fleet.package("blog"), hosts=("x.example",))
+    fleet.first.calls.clear()
+    with pytest.raises(HostTaken, match=r"the host x\.example belongs to the app blog in eu: nothing was changed"):
+        await Publisher(fleet).push(hosts=("y.example", "x.example"))
+    assert fleet.first.head() is None
+    assert set(fleet.first.calls) <= {"status", "head"}
+    await Publisher(fleet).push(hosts=("y.example",))
+    await Publisher(fleet).push(hosts=("y.example",))  # its own is no other's
 
 
 async def test_no_node_left(fleet: FakeFleet) -> None:
