@@ -54,6 +54,7 @@ FRAME_BYTES_MAX = 1 * MiB + 64 * KiB  # a chunk of 1 MiB that zstd could not shr
 FRAME_ANYONE_BYTES_MAX = 64 * KiB  # a frame of a party without a certificate: a voucher and a new certificate are 4 KiB
 FRAME_ANYONE_ITEM_COUNT_MAX = 64  # values of such a frame: joining takes three
 FRAME_DEPTH_MAX = 12  # maps and arrays inside each other; `status` has 7
+FRAME_INLINE_VALUE_COUNT_MAX = 2_048  # decoded on the loop in 1 ms; what may hold more is decoded in a thread
 FRAME_ITEM_COUNT_MAX = 200_000  # values of one frame: an empty array takes one byte here and 56 in memory
 LINK_READ_BYTES = 64 * KiB  # one receive, and one send
 LINK_HANDSHAKE_TIMEOUT_S = 10.0  # TCP, TLS and both hellos: four round trips of 250 ms are one second

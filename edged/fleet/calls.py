@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import trio
+
 from edged.errors import CallForbidden, RecordInvalid, RequestInvalid
 from edged.fleet.names import check_app
 from edged.fleet.peer import Peer
@@ -55,11 +57,13 @@ class Rule:
         who: kinds of peers, and roles of keys; one of them is enough.
         parse: the arguments out of those that came; raises RegistryError or EdgedError.
         is_for_own_apps: keys with the role deploy may make it too, about apps that they may change.
+        is_long: the arguments are thousands of values, so they are parsed in a thread.
     """
 
     who: frozenset[str]
     parse: Callable[[Reader], dict[str, Any]]
     is_for_own_apps: bool = False
+    is_long: bool = False
 
     def allows(self, peer: Peer) -> bool:
         """Whatever it is about."""
@@ -86,7 +90,11 @@ class Dispatcher:
         handler = self._handlers.get(call)
         if handler is None:
             raise RequestInvalid(f"there is no call {call!r}")
-        result = handler(peer, **arguments(peer, call, args))
+        if CALLS[call].is_long:
+            parsed = await trio.to_thread.run_sync(arguments, peer, call, args)
+        else:
+            parsed = arguments(peer, call, args)
+        result = handler(peer, **parsed)
         return await result if hasattr(result, "__await__") else result
 
 
@@ -218,9 +226,9 @@ CALLS: Mapping[str, Rule] = {
     "offer": Rule(NODES, _records),
     "release": Rule(NODES, _digest),
     "chunk": Rule(NODES, _digest),
-    "reports": Rule(NODES, _reports),
+    "reports": Rule(NODES, _reports, is_long=True),
     # from publishers and operators
-    "missing": Rule(DEPLOY | NODES, _missing),
+    "missing": Rule(DEPLOY | NODES, _missing, is_long=True),
     "put_chunk": Rule(DEPLOY, _put_chunk),
     "put_release": Rule(DEPLOY, _release_envelope),
     "put_record": Rule(PARTIES, _record_envelope),

@@ -108,6 +108,7 @@ class Link:
         self._ready = trio.Event()
         self._ended = trio.Event()
         self._scope = trio.CancelScope()
+        self._decoding = trio.CapacityLimiter(1)  # its own: a link must not be silent because disks are slow
 
     @property
     def hello(self) -> Hello | None:
@@ -237,14 +238,24 @@ class Link:
                 return self._broke(LinkError(f"{self.address} closed the link"))
             self._heard_at = trio.current_time()
             try:
-                events = self._session.receive(data)
+                await self._receive(data, nursery)
             except ProtocolError as error:
                 if self.peer is ANYONE:  # who must not fill the log
                     log.debug("link.refused", address=self.address, reason=error.message)
                 else:
                     log.warning("link.malformed", peer=self.peer.name, address=self.address, reason=error.message)
                 return self._broke(ProtocolError(f"{self.address}: {error.message}", remedy=error.remedy))
-            for event in events:
+
+    async def _receive(self, data: bytes | bytearray, nursery: trio.Nursery) -> None:
+        """One frame after the other, so that a short one does not pass a long one by."""
+        self._session.feed(data)
+        while (frame := self._session.cut()) is not None:
+            if frame.is_long:
+                message = await trio.to_thread.run_sync(frame.decode, limiter=self._decoding)
+            else:
+                message = frame.decode()
+            event = self._session.take(message)
+            if event is not None:
                 self._received(event, nursery)
 
     def _received(self, event: Event, nursery: trio.Nursery) -> None:

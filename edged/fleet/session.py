@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edged.errors import ProtocolError, RemoteError
-from edged.fleet.frame import FrameReader, Message, encode_frame
+from edged.fleet.frame import Frame, FrameReader, Message, encode_frame
 from edged.fleet.session_event import (
     AnswerReceived,
     CancelReceived,
@@ -98,22 +98,46 @@ class Session:
     # --- what came ---
 
     def receive(self, data: bytes | bytearray) -> list[Event]:
+        """Bytes from the peer, cut anywhere: `feed`, then `cut` and `take` as long as there are frames.
+
+        Raises:
+            ProtocolError: as these.
+        """
+        self.feed(data)
+        events: list[Event] = []
+        while (frame := self.cut()) is not None:
+            event = self.take(frame.decode())
+            if event is not None:
+                events.append(event)
+        return events
+
+    def feed(self, data: bytes | bytearray) -> None:
         """Bytes from the peer, cut anywhere.
 
         Raises:
-            ProtocolError: the peer broke the protocol, or is of another fleet or version. The session is over.
+            ProtocolError: more than the peer may send. The session is over.
         """
         if self._anyone:
             self._bytes_left -= len(data)
             if self._bytes_left < 0:
                 raise ProtocolError(f"more than {LINK_ANYONE_BYTES_MAX} bytes of who has no certificate")
         self._frames.feed(data)
-        events: list[Event] = []
-        while (message := self._frames.next()) is not None:
-            event = self._hello_received(message) if self.hello is None else self._received(message)
-            if event is not None:
-                events.append(event)
-        return events
+
+    def cut(self) -> Frame | None:
+        """The next frame of what was fed. Decode it, give it to `take`, and only then cut the next one.
+
+        Raises:
+            ProtocolError: it is none. The session is over.
+        """
+        return self._frames.cut()
+
+    def take(self, message: Message) -> Event | None:
+        """What a frame says; None if nobody needs to know.
+
+        Raises:
+            ProtocolError: the peer broke the protocol, or is of another fleet or version. The session is over.
+        """
+        return self._hello_received(message) if self.hello is None else self._received(message)
 
     @property
     def is_between_frames(self) -> bool:

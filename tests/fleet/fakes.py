@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -96,9 +96,25 @@ async def settle() -> None:
     """Until every task waits for time to pass, and no thread is at work for one: a clock may then be moved."""
     while True:
         await wait_all_tasks_blocked()
-        if trio.to_thread.current_default_thread_limiter().borrowed_tokens == 0:
+        root = trio.lowlevel.current_root_task()
+        assert root is not None
+        if not any(map(_waits_for_thread, _below(root))):
             return
         await trio.lowlevel.checkpoint()
+
+
+def _below(task: trio.lowlevel.Task) -> Iterator[trio.lowlevel.Task]:
+    """All tasks of a run."""
+    yield task
+    for nursery in task.child_nurseries:
+        for child in nursery.child_tasks:
+            yield from _below(child)
+
+
+def _waits_for_thread(task: trio.lowlevel.Task) -> bool:
+    """Whatever limiter it has: those of our own are not to be found otherwise."""
+    code = trio.to_thread.run_sync.__code__
+    return any(frame.f_code is code for frame, _ in task.iter_await_frames())
 
 
 def rng() -> random.Random:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from edged.errors import ProtocolError
-from edged.fleet.frame import FrameReader, encode_frame
-from edged.limits import FRAME_BYTES_MAX, FRAME_DEPTH_MAX, FRAME_ITEM_COUNT_MAX
+from edged.fleet.frame import Frame, FrameReader, encode_frame
+from edged.limits import FRAME_BYTES_MAX, FRAME_DEPTH_MAX, FRAME_INLINE_VALUE_COUNT_MAX, FRAME_ITEM_COUNT_MAX
 
 values = some.recursive(
     some.none()
@@ -84,6 +84,13 @@ def test_values_at_the_limit_and_over(over: int) -> None:
             read(data)
     else:
         assert read(data)
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_long_frame_is_one_that_may_hold_many_values(over: int) -> None:
+    many = FRAME_INLINE_VALUE_COUNT_MAX + over
+    assert Frame(bytes(many), FRAME_ITEM_COUNT_MAX).is_long == bool(over)
+    assert Frame(bytes(2 * many), many).is_long == bool(over)
 
 
 @pytest.mark.parametrize("over", [0, 1])

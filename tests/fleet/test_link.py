@@ -18,6 +18,7 @@ from edged.fleet.session import Session
 from edged.fleet.stream import Stream
 from edged.limits import (
     FRAME_BYTES_MAX,
+    FRAME_INLINE_VALUE_COUNT_MAX,
     LINK_OUTBOX_BYTES_MAX,
     LINK_PING_INTERVAL_S,
     LINK_REQUESTS_OPEN_MAX,
@@ -265,6 +266,34 @@ async def played(nursery: trio.Nursery, **handlers: Any) -> tuple[Link, Played]:
     await theirs.send_all(Session(HELLO).say_hello())
     await nursery.start(link.run)
     return link, other
+
+
+async def test_a_long_frame_keeps_its_place() -> None:
+    """It is decoded in a thread; what came after it waits."""
+    long = [[]] * (2 * FRAME_INLINE_VALUE_COUNT_MAX)
+    said = [1, long, 2, long, 3]
+    heard: list[Any] = []
+    async with trio.open_nursery() as nursery:
+        link, other = await played(nursery)
+
+        async def hear() -> None:
+            heard.extend(await to_end(link.stream("news")))
+
+        async with trio.open_nursery() as asking:
+            asking.start_soon(hear)
+            number = (await other.hear("call"))["id"]
+            frames = [{"id": number, "item": value} for value in said] + [{"id": number, "end": True}]
+            await other.say(b"".join(map(encode_frame, frames)))
+        link.close("done")
+    assert heard == said
+
+
+async def test_a_long_frame_that_is_none_cuts_the_link() -> None:
+    async with trio.open_nursery() as nursery:
+        link, other = await played(nursery)
+        rubbish = b"\xc1" * (FRAME_INLINE_VALUE_COUNT_MAX + 1)
+        await other.say(len(rubbish).to_bytes(4, "big") + rubbish)
+        assert isinstance(await link.wait_closed(), ProtocolError)
 
 
 async def test_whoever_breaks_the_protocol_is_cut() -> None:
