@@ -267,6 +267,8 @@ class AppRollout:
             await self._hands.check_out(release)
             return CheckedOut(version)
         except (EdgedError, RegistryError) as error:
+            # A fault that passes by itself shows in no stage: it is tried again, and this is all there is of it.
+            log.info("rollout.attempt-failed", app=self.app, task=task.kind, code=error.code, message=error.message)
             return _failure(task, version, error)
         except Exception:
             log.exception("rollout.broken", app=self.app)
