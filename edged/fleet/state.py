@@ -28,7 +28,6 @@ from edged.errors import (
     EdgedError,
     RecordConflict,
     RecordDamaged,
-    RecordInvalid,
     RecordOrphaned,
     RecordStale,
     RecordsTooMany,
@@ -52,8 +51,9 @@ from edged.fleet.checks import (
 )
 from edged.fleet.deployment import Deployment
 from edged.fleet.ledger import Ledger
+from edged.fleet.loading import load
 from edged.fleet.peer import Anchors
-from edged.fleet.record import Head, Key, Version, check_signed, open_envelope, refusing
+from edged.fleet.record import Head, Key, Version, open_envelope, refusing
 from edged.fleet.roster import Node, Roster
 from edged.fleet.store import RecordStore, Stored
 from edged.fleet.view import Record, View
@@ -61,8 +61,6 @@ from edged.fleet.voucher import Admission, OpenedVoucher, check_proof, open_vouc
 from edged.limits import RECORD_BYTES_MAX, RECORD_REFUSED_COUNT_MAX, ROOT_KEY_COUNT_MAX, VOUCHER_S_MAX
 from registry import strict
 from registry.digest import Digest
-from registry.dsse import signers
-from registry.errors import RegistryError
 from registry.keyring import Keyring
 from registry.keys import PublicKey
 
@@ -454,51 +452,24 @@ class FleetState:
         return ""
 
     def _load(self, now: float) -> None:
-        """Take up what is on disk. Records were checked when they were accepted: they have to be what they were."""
-        loaded = self._store.load()
-        self._highest = dict(loaded.versions)
-        self._load_ledger(now)
-        for key, version in loaded.damaged:
-            if version == self._highest[key]:
-                self._raise_damaged(key, version, now)
-        candidates: dict[Key, tuple[Candidate, Stored]] = {}
-        for stored in loaded.records:
-            try:
-                candidate = parse(open_envelope(stored.envelope), stored.envelope)
-                self._check_stored(candidate, stored)
-            except (EdgedError, RegistryError):
-                self._raise_damaged(stored.key, stored.version, now)
-                continue
-            candidates[stored.key] = (candidate, stored)
-        rosters = [candidate for candidate, _ in candidates.values() if isinstance(candidate.value, Roster)]
-        newest = max(rosters, key=lambda candidate: candidate.head.version, default=None)
-        roster = newest.value if newest is not None and isinstance(newest.value, Roster) else None
-        self._view = View({}, roster)
-        records = {
-            key: self._record(candidate, Signer(stored.signer, self._name_of(stored.signer)), stored.accepted_at)
-            for key, (candidate, stored) in candidates.items()
-            if key.kind != "roster" or (roster is not None and key == roster.key)
-        }
-        self._view = View(records, roster)
-        if roster is not None:
-            self._turn_to(roster, records, now)
-
-    def _load_ledger(self, now: float) -> None:
-        data = self._store.load_ledger()
-        try:
-            self._ledger = Ledger() if data is None else Ledger.parse(data)
-        except RecordInvalid:
+        """Take up what is on disk."""
+        found = load(self._store)
+        self._highest = dict(found.highest)
+        for key, version in found.damaged:
+            self._raise_damaged(key, version, now)
+        if found.ledger is None:
             self._alarms.raise_(RecordDamaged("the ledger of used vouchers is damaged"), "ledger", now)
+        self._ledger = found.ledger or Ledger()
         for misuse in self._ledger.misuses:
             self._alarms.raise_(VoucherUsed(misuse.message), misuse.subject, misuse.since)
-
-    def _check_stored(self, candidate: Candidate, stored: Stored) -> None:
-        if (candidate.head.key, candidate.head.version) != (stored.key, stored.version):
-            raise RecordInvalid("another record than the file's name says")
-        if isinstance(candidate.value, Roster):
-            check_signed(candidate.envelope, candidate.value.root_publics(), candidate.value.threshold, "the roster")
-        elif not signers(candidate.envelope, [PublicKey(stored.signer)]):
-            raise RecordInvalid("the record is not signed by whom the file says")
+        self._view = View({}, found.roster)
+        records = {
+            key: self._record(candidate, Signer(stored.signer, self._name_of(stored.signer)), stored.accepted_at)
+            for key, (candidate, stored) in found.records.items()
+        }
+        self._view = View(records, found.roster)
+        if found.roster is not None:
+            self._turn_to(found.roster, records, now)
 
     def _raise_damaged(self, key: Key, version: Version, now: float) -> None:
         error = RecordDamaged(f"version {version.epoch}.{version.sequence} of the {key.kind} {key.name!r} is damaged")
