@@ -23,7 +23,7 @@ from edged.errors import (
 from edged.fleet import deployment, roster, voucher
 from edged.fleet.certificate import public_key
 from edged.fleet.deployment import Deployment
-from edged.fleet.record import Head, Key, Version, check_signed
+from edged.fleet.record import Head, Key, Version, check_signed, open_envelope
 from edged.fleet.roster import Roster
 from edged.fleet.view import Record, View
 from edged.fleet.voucher import Admission, OpenedVoucher, check_proof
@@ -338,3 +338,22 @@ _PARSERS: Mapping[str, Callable[[bytes], tuple[Key, Version, Value]]] = {
 def is_same(former: Record | None, digest: Digest) -> bool:
     """Whether that very payload is what we have."""
     return former is not None and former.head.digest == digest
+
+
+def doubt(alone: View, record: Record) -> EdgedError | None:
+    """Why a record would not be accepted today, if so."""
+    try:
+        candidate = parse(open_envelope(record.envelope), record.envelope)
+        check_signer(alone, candidate)
+        check_order(alone, candidate, _before(candidate.head.version))
+        if isinstance(candidate.value, Admission):
+            check_joining(alone, candidate.value.opened(), candidate.value.certificate, candidate.data)
+    except EdgedError as error:
+        return error
+    except AlarmDue as due:
+        return due.error
+    return None
+
+
+def _before(version: Version) -> Version:
+    return Version(version.epoch, max(version.sequence - 1, 0))

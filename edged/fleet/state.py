@@ -46,6 +46,7 @@ from edged.fleet.checks import (
     check_room,
     check_signer,
     check_voucher,
+    doubt,
     is_same,
     parse,
 )
@@ -53,13 +54,13 @@ from edged.fleet.deployment import Deployment
 from edged.fleet.ledger import Ledger
 from edged.fleet.loading import load
 from edged.fleet.peer import Anchors
-from edged.fleet.record import Head, Key, Version, open_envelope, refusing
+from edged.fleet.record import Head, Key, Version, open_envelope
 from edged.fleet.roster import Node, Roster
+from edged.fleet.roster_chain import steps
 from edged.fleet.store import RecordStore, Stored
 from edged.fleet.view import Record, View
 from edged.fleet.voucher import Admission, OpenedVoucher, check_proof, open_voucher
-from edged.limits import RECORD_BYTES_MAX, RECORD_REFUSED_COUNT_MAX, ROOT_KEY_COUNT_MAX, VOUCHER_S_MAX
-from registry import strict
+from edged.limits import RECORD_REFUSED_COUNT_MAX, VOUCHER_S_MAX
 from registry.digest import Digest
 from registry.keyring import Keyring
 from registry.keys import PublicKey
@@ -353,7 +354,7 @@ class FleetState:
         alone = View({}, roster)  # each record must stand by itself, not against itself
         kept: dict[Key, Record] = {}
         for key, record in records.items():
-            error = None if key.kind == "roster" else _doubt(alone, record)
+            error = None if key.kind == "roster" else doubt(alone, record)
             if isinstance(record.value, Admission):
                 if error is None and not any(node.name == key.name for node in roster.nodes):
                     kept[key] = record
@@ -387,10 +388,7 @@ class FleetState:
         with suppress(RecordsUnusable):
             stored = self._store.history(newest.head.key)
             held = [one.envelope for one in reversed(stored) if one.version < newest.head.version]
-        held.append(newest.envelope)
-        rules = [_root_rule(envelope) for envelope in held]
-        steps = [envelope for index, envelope in enumerate(held) if index and rules[index] != rules[index - 1]]
-        return tuple(steps if newest.envelope in steps else [*steps, newest.envelope])
+        return steps(held, newest.envelope)
 
     def _check_unused(self, opened: OpenedVoucher, certificate: bytes, data: bytes) -> None:
         """Demand that no other key has used the voucher, however long ago and whatever became of it.
@@ -484,33 +482,6 @@ def _orphaned(key: Key, error: EdgedError) -> str:
     return f"the {key.kind} {key.name!r} still counts here, but no new node would take it: {error.message}"
 
 
-def _doubt(alone: View, record: Record) -> EdgedError | None:
-    """Why a record would not be accepted today, if so."""
-    try:
-        candidate = parse(open_envelope(record.envelope), record.envelope)
-        check_signer(alone, candidate)
-        check_order(alone, candidate, _before(candidate.head.version))
-        if isinstance(candidate.value, Admission):
-            check_joining(alone, candidate.value.opened(), candidate.value.certificate, candidate.data)
-    except EdgedError as error:
-        return error
-    except AlarmDue as due:
-        return due.error
-    return None
-
-
-def _root_rule(envelope: bytes) -> object:
-    """By whom a roster's successor has to be signed. Of one that was accepted: only these two fields are looked at, as
-    parsing the certificates of fifty rosters takes seconds."""
-    with refusing():
-        roster = strict.Reader(strict.decode(open_envelope(envelope).payload, RECORD_BYTES_MAX), "roster")
-        return sorted(map(repr, roster.array("root_keys", ROOT_KEY_COUNT_MAX))), roster.integer("threshold")
-
-
 def _reversed(digest: Digest) -> tuple[int, ...]:
     """So that the lower of two digests compares as the higher."""
     return tuple(-ord(character) for character in digest)
-
-
-def _before(version: Version) -> Version:
-    return Version(version.epoch, max(version.sequence - 1, 0))
