@@ -44,6 +44,8 @@ def rollback(app: str, *, sequence: int | None, yes: bool, timeout_s: float, fle
         click.echo(f"  release {releases} of {moment(target.issued)}, in {', '.join(sorted(target.regions))}")
         if target.variables or (head.live is not None and head.live.variables):
             click.echo(f"  variables {'of now' if keeps_variables(head, running) else 'that it had'}")
+        if sequence is None:
+            click.echo(f"  for another: `edged rollback {app} N`, with an N of `edged releases {app}`")
         if not yes and sys.stdin.isatty() and not click.confirm("Go back?"):
             raise PushInterrupted("not confirmed: nothing was changed", remedy=f"See `edged releases {app}`.")
     view = view_of(as_json=as_json)

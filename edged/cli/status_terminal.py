@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -13,11 +14,12 @@ from edged.limits import CERTIFICATE_DAYS_WARNED, STATUS_PROBLEMS_SHOWN_MAX
 from edged.publish.hosts import hosts_of
 from edged.publish.url import app_url
 from edged.readable import readable
-from edged.status.diagnosis import Problem, diagnose, duration, is_behind
+from edged.status.diagnosis import Problem, diagnose, duration, is_awaited, is_behind
 from edged.status.view import FAILED, AppView, NodeView, StatusView
 
 _GOOD, _WARNING, _BAD = ("✓", "green"), ("!", "yellow"), ("✗", "red")
 _FILE_COLUMNS = 10_000  # whatever reads a file or pipe folds no lines
+_REGION_COLUMNS_MAX = 40  # of 80: a longer name is folded, so that the other columns have room
 _APP_SIGNS = {"live": _GOOD, "rolling": ("↻", "cyan"), "failed": _BAD}
 
 
@@ -88,7 +90,7 @@ def _nodes(view: StatusView) -> Table:
         table.add_row(
             readable(region),
             readable(node.name),
-            _node_state(node),
+            _node_state(view, node),
             _workers(node),
             *(f(value if node.state == "up" else None) for f, value in _traffic(node)),
             _certificate(node.certificate_days),
@@ -102,11 +104,13 @@ def _traffic(node: NodeView) -> Sequence[tuple[Callable[[float | None], Text], f
     return (_number, node.requests_s), (_milliseconds, node.p50_ms), (_milliseconds, node.p99_ms)
 
 
-def _node_state(node: NodeView) -> Text:
+def _node_state(view: StatusView, node: NodeView) -> Text:
     if node.state == "up":
         if node.in_sync is False:
             return Text("↻ syncing", "cyan")
         return Text("✓ up", "green")
+    if is_awaited(view, node):
+        return Text("! not yet", "yellow")
     if node.state == "never":
         return Text("✗ never seen", "red")
     return Text("✗ dead" if node.heard_s is None else f"✗ dead {duration(node.heard_s)}", "red")
@@ -137,7 +141,9 @@ def _certificate(days: float | None) -> Text:
 
 def _apps(view: StatusView) -> Table:
     table = _table("APP", "STATE", "SEQ", "FAILED", "REGIONS", "HOSTS")
-    table.columns[-1].overflow = "ellipsis"
+    # Hosts are folded first: a region that is cut in two is not recognized.
+    longest = max((cell_len(word) for app in view.apps for word in _regions(app).plain.split()), default=0)
+    table.columns[-2].min_width = min(longest, _REGION_COLUMNS_MAX)
     for app in view.apps:
         hosts = hosts_of(app.name, app.hosts, view.fleet.domain)
         table.add_row(*_app_start(app), _failures(app), _regions(app), readable(", ".join(hosts)))
@@ -178,7 +184,7 @@ def _regions(app: AppView) -> Text:
 def _table(*titles: str, right: tuple[int, ...] = ()) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for index, title in enumerate(titles):
-        wraps = title == "REGIONS"
+        wraps = title in ("REGIONS", "HOSTS")
         table.add_column(title, justify="right" if index in right else "left", overflow="fold", no_wrap=not wraps)
     return table
 

@@ -145,6 +145,8 @@ def _node(node: Node, seen: Seen, own: NodeReport | None, moment: Moment) -> Nod
     report = seen.report
     if report is None:
         return replace(known, certificate_days=certificate_days)
+    # A node that has only just started reports 0 for both: it has not measured yet.
+    is_measured = report.disk_free_bytes or report.disk_used_bytes
     return replace(
         known,
         since=moment.unix(seen.since),
@@ -159,8 +161,8 @@ def _node(node: Node, seen: Seen, own: NodeReport | None, moment: Moment) -> Nod
         p50_ms=report.p50_ms,
         p99_ms=report.p99_ms,
         certificate_days=certificate_days,
-        disk_free_bytes=report.disk_free_bytes,
-        disk_used_bytes=report.disk_used_bytes,
+        disk_free_bytes=report.disk_free_bytes if is_measured else None,
+        disk_used_bytes=report.disk_used_bytes if is_measured else None,
         alarms=report.alarms,
     )
 

@@ -25,7 +25,7 @@ def target_of(head: Head, history: Sequence[Deployment], to: int | None, running
     Args:
         history: newest first, with or without the head; only those that may be signed for today.
         to: sequence to go back to; None for the one that nodes went on with if they did not take the newest, else for
-            the last one that had other releases than those of now.
+            the last one that had other releases than those of now: none of them, where no node serves the newest.
         running: sequences that nodes serve now.
 
     Raises:
@@ -35,7 +35,7 @@ def target_of(head: Head, history: Sequence[Deployment], to: int | None, running
     before = [old for old in history if old.sequence < head.sequence and old.regions]
     if to is None:
         target = next((old for old in before if old.sequence in running), None) or next(
-            (old for old in before if current is None or dict(old.regions) != dict(current.regions)), None
+            (old for old in before if current is None or _is_other(old, current, running)), None
         )
         if target is None:
             raise UsageError(f"{head.app} has no earlier release to go back to", remedy="See `edged releases`.")
@@ -47,6 +47,13 @@ def target_of(head: Head, history: Sequence[Deployment], to: int | None, running
                 f"{head.app} has no sequence {to} to go back to", remedy=f"Choose one of its history: {known}."
             )
     return target
+
+
+def _is_other(old: Deployment, current: Deployment, running: Collection[int]) -> bool:
+    """Whether it is worth going back to: what has failed everywhere would only fail again, in whichever regions."""
+    if current.sequence in running:
+        return dict(old.regions) != dict(current.regions)
+    return not set(old.regions.values()) & set(current.regions.values())
 
 
 def keeps_variables(head: Head, running: Collection[int]) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from edged.limits import CERTIFICATE_DAYS_WARNED, DISK_FREE_BYTES_WARNED
-from edged.status.view import FAILED, AppNodeView, AppView, NodeView, StatusView
+from edged.limits import CERTIFICATE_DAYS_WARNED, DISK_FREE_BYTES_WARNED, REPORT_UP_S
+from edged.status.view import FAILED, AppNodeView, AppView, NodeView, Stage, StatusView
 
 Severity = Literal["error", "warning"]
 
@@ -35,12 +35,16 @@ def diagnose(view: StatusView) -> tuple[Problem, ...]:
 
 def _nodes(view: StatusView) -> Iterator[Problem]:
     for region in view.regions:
-        if region.nodes_total > 1 and not region.nodes_up:
+        awaited = any(node.region == region.name and is_awaited(view, node) for node in view.nodes)
+        if region.nodes_total > 1 and not region.nodes_up and not awaited:
             yield Problem("error", f"region {region.name} is dead: none of its {region.nodes_total} nodes is heard of")
     for node in view.nodes:
         where = f"node {node.name} in {node.region}"
         alone = "" if _has_others(view, node) else f", the only one of {node.region}: the region is dead"
-        if node.state == "never":
+        if is_awaited(view, node):
+            text = f"{where} is not heard of yet: {view.answered_by}, which answers, has only just started"
+            yield Problem("warning", text, "Ask again in a few seconds.")
+        elif node.state == "never":
             yield Problem("error", f"{where} was never heard of{alone}", f"Look whether edged runs at {node.address}.")
         elif node.state != "up":
             since = "" if node.heard_s is None else f": not heard of for {duration(node.heard_s)}"
@@ -54,30 +58,48 @@ def _nodes(view: StatusView) -> Iterator[Problem]:
             yield Problem("warning", f"{where} has {node.disk_free_bytes // 1024**2} MiB of disk left", "Make room.")
 
 
+def is_awaited(view: StatusView, node: NodeView) -> bool:
+    """Whether a node was only not heard of yet: the one that answers has not listened for long."""
+    if node.state != "never":
+        return False
+    since = next((each.since for each in view.nodes if each.name == view.answered_by), None)
+    return since is not None and view.time - since <= REPORT_UP_S
+
+
 def _has_others(view: StatusView, node: NodeView) -> bool:
     return any(other.region == node.region and other.name != node.name for other in view.nodes)
 
 
 def _apps(view: StatusView) -> Iterator[Problem]:
     for app in view.apps:
+        failed: dict[tuple[Stage, str], list[str]] = {}  # stage and why -> where
+        behind: dict[int, list[str]] = {}  # what runs -> where
         for region in app.regions:
-            behind = [
-                node for node in app.nodes if node.region == region and node.state == "up" and is_behind(app, node)
-            ]
-            failed = [node for node in behind if node.stage in FAILED]
-            if failed:
-                why = failed[0].error_message or failed[0].error_code
-                yield Problem(
-                    "error",
-                    f"{app.name} {failed[0].stage} in {region}" + (f": {why}" if why else ""),
-                    f"Push a corrected one, or run `edged rollback {app.name}`.",
-                )
-            elif behind:
-                lowest = min(node.running for node in behind)
-                runs = f"it runs {lowest}" if lowest else "it runs none"
-                yield Problem(
-                    "warning", f"region {region} is behind with {app.name}: {runs}, should run {app.sequence}"
-                )
+            nodes = [node for node in app.nodes if node.region == region and node.state == "up"]
+            late = [node for node in nodes if is_behind(app, node)]
+            whys = {(node.stage, node.error_message or node.error_code) for node in late if node.stage in FAILED}
+            for stage, why in sorted(whys):
+                those = [node for node in late if (node.stage, node.error_message or node.error_code) == (stage, why)]
+                failed.setdefault((stage, why), []).append(_place(region, those, nodes))
+            if late and not whys:
+                behind.setdefault(min(node.running for node in late), []).append(_place(region, late, nodes))
+        for (stage, why), places in failed.items():
+            yield Problem(
+                "error",
+                f"{app.name} {stage} in {', '.join(places)}" + (f": {why}" if why else ""),
+                f"Push a corrected one, or run `edged rollback {app.name}`.",
+            )
+        for lowest, places in behind.items():
+            start = f"region {places[0]} is" if len(places) == 1 else f"regions {', '.join(places)} are"
+            runs = f"{'it runs' if len(places) == 1 else 'they run'} {lowest or 'none'}"
+            yield Problem("warning", f"{start} behind with {app.name}: {runs}, should run {app.sequence}")
+
+
+def _place(region: str, those: Sequence[AppNodeView], nodes: Sequence[AppNodeView]) -> str:
+    """A region, with the nodes that are meant if others of it are not."""
+    if len(those) == len(nodes):
+        return region
+    return f"{region} ({'node' if len(those) == 1 else 'nodes'} {', '.join(node.node for node in those)})"
 
 
 def is_behind(app: AppView, node: AppNodeView) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,34 @@ def test_a_dead_node_s_numbers_are_not_shown(shape: dict[str, Any]) -> None:
     shape["nodes"][1].update(state="silent", heard_s=200.0)
     (row,) = [line for line in lines(shape) if line.startswith("us-east")]
     assert row.split() == ["us-east", "b", "✗", "dead", "3", "min", "-", "-", "-", "-", "350", "d", "50.0", "GiB"]
+
+
+def test_long_names_of_regions_are_whole_in_80_columns(shape: dict[str, Any]) -> None:
+    names = {
+        "eu-central": "europe-west-frankfurt-1",
+        "us-east": "north-america-virginia-2",
+        "ap-south": "asia-mumbai-3",
+    }
+    text = json.dumps(shape)
+    for short, long in names.items():
+        text = text.replace(short, long)
+    shape = json.loads(text)
+    shape["apps"][1]["hosts"] = ["a-very-long-name-of-a-host.somewhere.far.away.example.com"]
+    shape["apps"][1]["nodes"][1].update(running=41, stage="compile")
+    found = lines(shape)
+    table = "\n".join(found[found.index(next(line for line in found if line.startswith("APP"))) :])
+    assert all(f"✓{name}" in table for name in ("europe-west-frankfurt-1", "asia-mumbai-3"))
+    assert "↻north-america-virginia-2@41" in table
+    assert "✓ live" in table
+    assert all(len(line) <= 80 for line in found)
+
+
+def test_a_node_that_is_not_heard_of_yet(shape: dict[str, Any]) -> None:
+    shape["nodes"][0].update(since=float(NOW), disk_free_bytes=None, disk_used_bytes=None)
+    shape["nodes"][1].update(state="never", heard_s=None)
+    found = lines(shape)
+    assert found[0].startswith("demo  ! 1 problem ")
+    assert any("! not yet" in line and line.startswith("us-east") for line in found)
 
 
 def test_text_of_strangers(shape: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgpack
 import pytest
 
@@ -101,6 +103,15 @@ def test_a_node_that_fell_silent() -> None:
     assert [node.stage for node in answer.apps[0].nodes] == ["live", "silent", "silent"]
     assert answer.apps[0].state == "live"
     assert [region.nodes_up for region in answer.regions] == [0, 1]
+
+
+@pytest.mark.parametrize(("free", "used", "shown"), [(0, 0, (None, None)), (0, 5, (0, 5)), (7, 0, (7, 0))])
+def test_a_disk_that_was_not_measured_yet_is_not_full(
+    free: int, used: int, shown: tuple[int | None, int | None]
+) -> None:
+    found = board(replace(report("a1"), disk_free_bytes=free, disk_used_bytes=used))
+    (node, *_) = status(found, deployment()).nodes
+    assert (node.disk_free_bytes, node.disk_used_bytes) == shown
 
 
 def test_a_node_that_was_never_heard_of_is_waited_for_at_first() -> None:

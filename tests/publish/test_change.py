@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -61,6 +62,14 @@ def head(newest: Deployment = PAST[0]) -> Head:
 )
 def test_which_one_is_meant(to: int | None, running: set[int], found: int) -> None:
     assert target_of(head(), PAST, to, running).sequence == found
+
+
+def test_a_release_that_failed_everywhere_is_not_gone_back_to() -> None:
+    """Sequence 3 was the release that fails now, in fewer regions."""
+    newest = replace(deployment(4, C), regions={"eu": C, "us": C})
+    assert target_of(head(newest), [newest, *PAST[1:]], None, ()).sequence == 2
+    assert target_of(head(newest), [newest, *PAST[1:]], None, {4}).sequence == 3
+    assert target_of(head(newest), [newest, *PAST[1:]], 3, ()).sequence == 3
 
 
 def test_no_such_one() -> None:

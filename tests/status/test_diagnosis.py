@@ -10,7 +10,7 @@ import pytest
 
 from edged.errors import ProtocolError
 from edged.fleet.deployment import Deployment
-from edged.limits import CERTIFICATE_DAYS_WARNED, DISK_FREE_BYTES_WARNED
+from edged.limits import CERTIFICATE_DAYS_WARNED, DISK_FREE_BYTES_WARNED, REPORT_UP_S
 from edged.status.diagnosis import diagnose, duration
 from edged.status.parse import parse_status
 from registry.digest import digest_of
@@ -58,6 +58,48 @@ def test_a_region_behind(shape: dict[str, Any]) -> None:
     assert said(shape) == [("warning", "region us is behind with shop: it runs 41, should run 42")]
     shape["apps"][0]["nodes"][1].update(running=0)
     assert said(shape) == [("warning", "region us is behind with shop: it runs none, should run 42")]
+
+
+def test_regions_that_are_behind_alike(shape: dict[str, Any]) -> None:
+    for node in shape["apps"][0]["nodes"]:
+        node.update(running=41, stage="compile")
+    assert said(shape) == [("warning", "regions eu, us are behind with shop: they run 41, should run 42")]
+
+
+def test_the_same_failure_is_said_once(shape: dict[str, Any]) -> None:
+    for node in shape["apps"][0]["nodes"]:
+        node.update(running=41, stage="failed", error_message="no memory")
+    assert said(shape) == [("error", "shop failed in eu, us: no memory")]
+    shape["apps"][0]["nodes"][1].update(error_message="no disk")
+    assert said(shape) == [("error", "shop failed in eu: no memory"), ("error", "shop failed in us: no disk")]
+
+
+def test_one_node_of_several_that_reverted(shape: dict[str, Any]) -> None:
+    nodes = shape["apps"][0]["nodes"]
+    nodes += [nodes[1] | {"node": "b2"}, nodes[1] | {"node": "b3"}]
+    nodes[2].update(running=41, stage="reverted", error_message="it crashed")
+    assert said(shape) == [("error", "shop reverted in us (node b2): it crashed")]
+    nodes[3].update(running=41, stage="reverted", error_message="it crashed")
+    nodes[0].update(running=41, stage="reverted", error_message="it crashed")
+    assert said(shape) == [("error", "shop reverted in eu, us (nodes b2, b3): it crashed")]
+    nodes[3].update(state="silent")  # whether it reverted there is not known
+    nodes[1].update(state="silent")
+    assert said(shape) == [("error", "shop reverted in eu, us: it crashed")]
+
+
+@pytest.mark.parametrize(("up_s", "is_awaited"), [(0.0, True), (REPORT_UP_S, True), (REPORT_UP_S + 1, False)])
+def test_right_after_a_start_others_are_only_not_heard_of_yet(
+    shape: dict[str, Any], up_s: float, is_awaited: bool
+) -> None:
+    shape["nodes"][0].update(since=NOW - up_s)
+    shape["nodes"][1].update(state="never", heard_s=None, since=None)
+    shape["nodes"].append(shape["nodes"][1] | {"name": "b2"})
+    shape["regions"][1].update(nodes_up=0, nodes_total=2)
+    if is_awaited:
+        text = "is not heard of yet: a, which answers, has only just started"
+        assert said(shape) == [("warning", f"node {name} in us {text}") for name in ("b", "b2")]
+    else:
+        assert [severity for severity, _ in said(shape)] == ["error"] * 3
 
 
 @pytest.mark.parametrize("stage", ["failed", "reverted"])
