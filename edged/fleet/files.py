@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 
 from edged.errors import FleetFileError, FleetFileExists, FleetFileInvalid, FleetFileMissing
+from registry.whole_file import write_whole
 
 
 def read_file(path: Path, bytes_max: int) -> bytes:
@@ -35,32 +34,10 @@ def write_file(path: Path, data: bytes, *, mode: int, replace: bool = False) -> 
         FleetFileExists: it is there, and may not be replaced.
         FleetFileError
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-            with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(file.fileno(), mode)  # whatever the umask says
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            if replace:
-                os.replace(temporary, path)
-            else:
-                os.link(temporary, path)  # fails where the name is taken, unlike rename
-        finally:
-            temporary.unlink(missing_ok=True)
-        sync_folder(path.parent)
+        write_whole(path, data, mode=mode, replace=replace)
+        path.chmod(mode)  # whatever the umask says: until here it is stricter
     except FileExistsError:
         raise FleetFileExists(f"{path} is already there") from None
     except OSError as error:
         raise FleetFileError(f"{path} cannot be written: {error.strerror}") from error
-
-
-def sync_folder(path: Path) -> None:
-    """Make names in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -22,11 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edged.errors import RecordsUnusable
-from edged.fleet.files import sync_folder
 from edged.fleet.record import KINDS, Key, Kind, Version
 from edged.limits import LEDGER_BYTES_MAX, RECORD_BYTES_MAX, RECORD_HISTORY_COUNT_MAX
 from registry import strict
 from registry.digest import digest_of
+from registry.disk import Disk
 from registry.errors import RegistryError
 
 _FILE_BYTES_MAX = RECORD_BYTES_MAX + 1024  # what stands around the record
@@ -89,7 +89,7 @@ class FileOperations:
         source.replace(target)
 
     def sync_folder(self, path: Path) -> None:
-        sync_folder(path)
+        Disk().sync_folder(path)
 
     def remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)
