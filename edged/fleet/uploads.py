@@ -140,7 +140,10 @@ class Uploads:
             is_new = digest not in account.releases and digest not in self._named()
             if is_new:
                 if len(account.releases) >= UPLOAD_RELEASE_COUNT_MAX:
-                    raise UploadRefused(f"the key has {UPLOAD_RELEASE_COUNT_MAX} releases here that no record names")
+                    raise UploadRefused(
+                        f"the key has {UPLOAD_RELEASE_COUNT_MAX} releases here that no record names",
+                        remedy="Find out why pushes end before they deploy; what they left is removed after a day.",
+                    )
                 account.take(blocks_of(size))
                 account.releases[digest] = _Unnamed(now + _RELEASE_S, blocks_of(size))
         try:
