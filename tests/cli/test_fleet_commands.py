@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import json
+import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import trio
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from edged import cli
-from edged.errors import AppUnknown, EdgedError, FleetUnreachable, HostTaken, LoginRefused, NotLoggedIn, UsageError
+from edged.errors import (
+    AppUnknown,
+    BuildFailed,
+    EdgedError,
+    FleetUnreachable,
+    HostTaken,
+    LoginRefused,
+    NotLoggedIn,
+    PushInterrupted,
+    UsageError,
+)
 from edged.fleet.certificate import make_identity, save_identity
+from edged.fleet.peer import Peer
 from edged.publish.context import ContextStore, default_config_folder
-from registry.digest import parse_digest
+from registry.digest import digest_of, parse_digest
 from registry.dsse import Envelope
 from registry.errors import DigestInvalid, KeyNotAllowed, ReleaseMissing, SignatureInvalid
 from registry.keys import SigningKey
@@ -71,6 +86,30 @@ def test_what_the_manifest_and_the_command_line_say(user: Commands) -> None:
 def test_a_push_that_cannot_mean_anything(user: Commands, options: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         user.run("push", str(user.app()), *options)
+    assert user.fleet.first.head() is None
+
+
+def test_what_is_built_is_pushed(user: Commands) -> None:
+    app = user.app()
+    (app / "built").write_bytes(b"\0asm\x0d\0\1\0built")
+    with (app / "spin.toml").open("a") as file:
+        file.write('[component.shop.build]\ncommand = "echo noise && cp built app.wasm"\n')
+    events = user.json("push", str(app), "--build")  # what the command prints is not among them
+    assert events[0]["event"] == "building"
+    assert events[-1]["event"] == "finished"
+    assert (app / "app.wasm").read_bytes().endswith(b"built")
+    head = user.fleet.first.head()
+    assert head is not None
+    entries = user.fleet.first.releases.get(head.regions["eu"]).release.entries
+    assert digest_of((app / "app.wasm").read_bytes()) in {entry.blob.digest for entry in entries}
+
+
+def test_a_build_that_fails_pushes_nothing(user: Commands) -> None:
+    app = user.app()
+    with (app / "spin.toml").open("a") as file:
+        file.write('[component.shop.build]\ncommand = "exit 3"\n')
+    with pytest.raises(BuildFailed, match="exit 3"):
+        user.run("push", str(app), "--build", "--json")
     assert user.fleet.first.head() is None
 
 
@@ -201,6 +240,21 @@ def test_a_rollback_to_a_host_that_another_app_has_by_now(user: Commands) -> Non
     user.run("rollback", "shop", "1", "--yes")
 
 
+@pytest.mark.parametrize(("said", "sequence"), [("n\n", 2), ("y\n", 3)])
+def test_a_rollback_asks(user: Commands, monkeypatch: pytest.MonkeyPatch, said: str, sequence: int) -> None:
+    user.run("push", str(user.app("one")))
+    user.run("push", str(user.app("two")))
+    terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("edged.cli.rollback.sys", terminal)
+    ended = CliRunner().invoke(cli._edged, ["rollback", "shop"], input=said, standalone_mode=False)
+    assert "for another: `edged rollback shop N`" in ended.stdout
+    assert "Go back?" in ended.output
+    assert isinstance(ended.exception, PushInterrupted) == (said == "n\n")
+    head = user.fleet.first.head()
+    assert head is not None
+    assert head.sequence == sequence
+
+
 def test_rollback_to_nowhere(user: Commands) -> None:
     user.run("push", str(user.app()))
     with pytest.raises(UsageError, match="no earlier release"):
@@ -264,6 +318,23 @@ def test_logs(user: Commands) -> None:
     assert out[1][:12].endswith(":02.250")
     assert out[2] == "not a time eu/a - · rollout.stage"
     assert [one["text"] for one in user.json("logs", "shop", "-n", "2")] == ["sooner", "rollout.stage"]
+
+
+def test_logs_of_two_nodes_until_ctrl_c(user: Commands) -> None:
+    user.run("push", str(user.app()))
+
+    async def lines(_peer: Peer, app: str, tail: int, follow: bool) -> AsyncIterator[dict[str, object]]:
+        assert (app, tail, follow) == ("shop", 100, True)
+        for second, node, region in ((2, "a", "eu"), (1, "b", "us"), (3, "b", "us")):
+            time = f"2026-11-21T06:00:0{second}.000Z"
+            where = {"node": node, "region": region, "component": "shop", "stream": "stdout"}
+            yield {"time": time, "text": f"line {second}", **where}
+        signal.raise_signal(signal.SIGINT)
+        await trio.sleep_forever()
+
+    user.fleet.first.handlers["logs"] = lines
+    found = [line.split(maxsplit=1)[1] for line in user.run("logs", "shop", "-f").stdout.splitlines()]
+    assert found == ["us/b shop │ line 1", "eu/a shop │ line 2", "us/b shop │ line 3"]
 
 
 def test_logs_of_nothing(user: Commands) -> None:
