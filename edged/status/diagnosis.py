@@ -91,6 +91,9 @@ def _apps(view: StatusView) -> Iterator[Problem]:
             )
         for lowest, places in behind.items():
             start = f"region {places[0]} is" if len(places) == 1 else f"regions {', '.join(places)} are"
+            if lowest == app.sequence:  # a node that has just started, or a worker of it
+                yield Problem("warning", f"{start} loading {app.name} {lowest}")
+                continue
             runs = f"{'it runs' if len(places) == 1 else 'they run'} {lowest or 'none'}"
             yield Problem("warning", f"{start} behind with {app.name}: {runs}, should run {app.sequence}")
 

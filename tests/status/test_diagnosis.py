@@ -58,6 +58,8 @@ def test_a_region_behind(shape: dict[str, Any]) -> None:
     assert said(shape) == [("warning", "region us is behind with shop: it runs 41, should run 42")]
     shape["apps"][0]["nodes"][1].update(running=0)
     assert said(shape) == [("warning", "region us is behind with shop: it runs none, should run 42")]
+    shape["apps"][0]["nodes"][1].update(running=42)
+    assert said(shape) == [("warning", "region us is loading shop 42")]
 
 
 def test_regions_that_are_behind_alike(shape: dict[str, Any]) -> None:
