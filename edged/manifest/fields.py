@@ -105,6 +105,18 @@ def array(parse: Parse[T]) -> Parse[tuple[T, ...]]:
     return parse_array
 
 
+def some(parse: Parse[tuple[T, ...]]) -> Parse[tuple[T, ...]]:
+    """An array that has at least one item."""
+
+    def parse_some(node: Node) -> tuple[T, ...]:
+        values = parse(node)
+        if not values:
+            raise node.invalid("must not be empty")
+        return values
+
+    return parse_some
+
+
 def mapping(parse: Parse[T], check: NameCheck | None = None) -> Parse[Mapping[str, T]]:
     """A table with keys of the user's choice, checked by `check`, and values of one form."""
 

@@ -28,7 +28,7 @@ from edged.limits import (
     MiB,
 )
 from edged.manifest.document import Node, parse_document
-from edged.manifest.fields import Field, Parse, array, boolean, integer, line, named, record, string, table_of
+from edged.manifest.fields import Field, Parse, array, boolean, integer, line, named, record, some, string, table_of
 from edged.manifest.problems import Invalid, Problems, as_text, nearest, shown
 from edged.node.config import CertificateTable, FleetTable, HttpsTable, HttpTable, Listen, NodeConfig, NodeTable
 from edged.runtime_config.networks import NetworkName, parse_network
@@ -168,16 +168,6 @@ def _limit(name: str) -> Parse[float]:
     return parse_one
 
 
-def _some(parse_array: Parse[tuple[Any, ...]]) -> Parse[tuple[Any, ...]]:
-    def parse_some(node: Node) -> tuple[Any, ...]:
-        values = parse_array(node)
-        if not values:
-            raise node.invalid("must not be empty")
-        return values
-
-    return parse_some
-
-
 # --- tables ---
 
 
@@ -199,10 +189,10 @@ def tables(context: Context) -> dict[str, Fields]:
             "voucher": Field(path),
             "rate_bytes_s": Field(_rate),
         },
-        "http": {"listen": Field(_some(array(_listen)), required=True)},
-        "https": {"listen": Field(_some(array(_listen)), required=True), "http3": Field(boolean)},
+        "http": {"listen": Field(some(array(_listen)), required=True)},
+        "https": {"listen": Field(some(array(_listen)), required=True), "http3": Field(boolean)},
         "certificate": {
-            "hosts": Field(_some(array(named(_host))), required=True),
+            "hosts": Field(some(array(named(_host))), required=True),
             "certificate": Field(path, required=True),
             "key": Field(path, required=True),
         },

@@ -16,7 +16,20 @@ from urllib.parse import urlsplit
 
 from edged.limits import GUEST_LIMITS_HIGHEST, GUEST_LIMITS_LOWEST, RUNTIME_CONFIG_CONNECTIONS_HIGHEST
 from edged.manifest.document import Node
-from edged.manifest.fields import Field, Parse, array, boolean, integer, line, mapping, named, record, string, table_of
+from edged.manifest.fields import (
+    Field,
+    Parse,
+    array,
+    boolean,
+    integer,
+    line,
+    mapping,
+    named,
+    record,
+    some,
+    string,
+    table_of,
+)
 from edged.manifest.names import kebab_problem, label_problem, variable_problem
 from edged.manifest.problems import Problem, nearest, shown
 from edged.runtime_config.model import (
@@ -139,16 +152,6 @@ def _route(node: Node) -> str:
     return text
 
 
-def _some(parse: Parse[tuple[str, ...]]) -> Parse[tuple[str, ...]]:
-    def parse_some(node: Node) -> tuple[str, ...]:
-        values = parse(node)
-        if not values:
-            raise node.invalid("must not be empty")
-        return values
-
-    return parse_some
-
-
 # --- tables ---
 
 
@@ -199,8 +202,8 @@ def plain_tables(context: Context) -> dict[str, Kind]:
         ),
         "client_tls": Kind(
             {
-                "component_ids": Field(_some(array(named(kebab_problem))), required=True),
-                "hosts": Field(_some(array(_host)), required=True),
+                "component_ids": Field(some(array(named(kebab_problem))), required=True),
+                "hosts": Field(some(array(_host)), required=True),
                 "ca_use_platform_roots": Field(boolean),
                 "ca_use_webpki_roots": Field(boolean),
                 "ca_roots_file": Field(path),
