@@ -3,7 +3,7 @@
 # All of it works from a clean clone. What is fetched and built lands in .venv, .cache and the examples' own folders, each
 # with a stamp, so that a second call does nothing. ARGS is handed on: make test ARGS=tests/http, make run ARGS=--help.
 
-.PHONY: help venv run fleet test lint type bench
+.PHONY: help venv run fleet lab test lint type bench
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -14,6 +14,7 @@ help:
 	@echo 'make venv    .venv with edged, as the sources stand, and the tools for working on it'
 	@echo 'make run     build $(EXAMPLE) with its SDK and serve it on http://127.0.0.1:8080'
 	@echo 'make fleet   three regions on this machine, to push to from another terminal'
+	@echo 'make lab     a whole anycast internet on this machine: BIRD and FRR routers, nodes, clients (root)'
 	@echo 'make test    build the guests of the tests once, then run all tests, with servers of their own'
 	@echo 'make lint    ruff and the contracts about who may import whom'
 	@echo 'make type    mypy, strict'
@@ -38,6 +39,11 @@ run: venv
 # A page of its own for each app is a host name: hello-js.edged.localhost is this machine for browsers and curl.
 fleet: venv
 	@exec $(BIN)/edged fleet demo $(ARGS)
+
+# Network namespaces are root's; edged itself needs no root.
+lab: venv
+	@.ci/need servers
+	@exec $(BIN)/python -m tests.lab $(ARGS)
 
 test: venv
 	@.ci/need servers
