@@ -80,3 +80,57 @@ class AnnouncementsRefused(BgpError):
     code = "bgp.announcements-refused"
     exit_status = 77
     default_remedy = "Name each prefix, and withdraw those that are to go one by one."
+
+
+# --- what the machine and its provider do not give ---------------------------------------------------------
+
+
+class MetadataUnavailable(BgpError):
+    """A provider's metadata that could not be read."""
+
+    code = "bgp.metadata-unavailable"
+    exit_status = 69
+    default_remedy = "Check the source under [bgp.metadata], and that this machine reaches it."
+
+
+class MetadataInvalid(BgpError):
+    """A provider's metadata that describes no session."""
+
+    code = "bgp.metadata-invalid"
+    exit_status = 65
+    default_remedy = "Enable BGP for this machine at the provider, or write the peers into the file instead."
+
+
+class NetworkSettingFailed(BgpError):
+    """An address or a route that this machine would not take, or would not tell about."""
+
+    code = "bgp.network-setting-failed"
+    exit_status = 71
+    default_remedy = "Look at `ip address show dev lo` and `ip route`, and whether another program changes them."
+
+
+class NetworkSettingForbidden(BgpError):
+    """An address or a route that this process may not set."""
+
+    code = "bgp.network-setting-forbidden"
+    exit_status = 77
+    default_remedy = "Give the node CAP_NET_ADMIN, or set it by hand and say `own_addresses = false`."
+
+
+# --- between the daemon and its speaker's child ------------------------------------------------------------
+
+
+class WireInvalid(BgpError):
+    """A line between the daemon and its speaker's child that means nothing. The one that reads it gives up the other."""
+
+    code = "bgp.wire-invalid"
+    exit_status = 76
+    default_remedy = "Run the daemon and its speaker from one installation, and report this if they are."
+
+
+class SpeakerFailed(BgpError):
+    """The speaker's child could not begin or go on: ExaBGP refused the configuration, or failed itself."""
+
+    code = "bgp.speaker-failed"
+    exit_status = 70
+    default_remedy = "Look at the speaker's log lines; correct the peers under [[bgp.peer]] if they are named there."

@@ -10,3 +10,34 @@ HOLD_S_LOWEST = 3  # RFC 4271 4.2: 0 or at least three seconds; 0 would never no
 HOLD_S_HIGHEST = 240
 HOLD_S = 9  # a silent death without BFD is noticed after it; 3 flaps on a busy machine
 PASSWORD_CHARS_MAX = 80  # what Linux takes as a key of TCP-MD5
+LINE_BYTES_MAX = 256 * 1024  # between daemon and child; 16 peers with 4 prefixes and all communities are 80 KiB
+TEXT_CHARS_MAX = 500  # of a message between them: a sentence; a peer's shutdown communication has 255 bytes
+DEADMAN_S_HIGHEST = 60.0  # a child that outlives its daemon for longer keeps a dead node's route
+METADATA_BYTES_MAX = 1024 * 1024  # of a provider's answer; a machine with many addresses has 20 KiB
+METADATA_TIMEOUT_S = 5.0  # for all of it; the service is one hop away
+IP_TIMEOUT_S = 5.0  # of one run of ip(8), which takes milliseconds
+IP_OUTPUT_BYTES_MAX = 4 * 1024 * 1024  # of one answer of ip(8): a full table is never asked for
+
+# --- the child that speaks BGP, as its parent keeps it (bgp.speaker) ---
+
+RESPAWN_S_MIN = 0.1  # until the first try: a child that was killed by hand is back before routers have turned away
+RESPAWN_S_MAX = 5.0  # between two: a machine that cannot start it has time for something else
+RESPAWN_RESET_S = 30.0  # a child that lasted so long has not failed at its start
+RESPAWN_FAULT_COUNT = (
+    5  # ends within RESPAWN_FAULT_S that may be chance; one more is a fault that somebody has to look at
+)
+RESPAWN_FAULT_S = 60.0
+BEAT_S = 0.4  # three and a bit fit into the deadman's 1.5 s: two may be late on a busy machine
+READY_S_MAX = 10.0  # from the start of a child to its first word: an interpreter and ExaBGP take 0.2 s, 5 s among hogs
+ACK_S_MAX = 1.0  # for any answer; a living child gives it within 20 ms, and among eight hogs on two cores within 80
+ACK_GRACE_S = 0.1  # more, from when the lateness is noticed: it may be us who were late, with the answer unread
+QUERY_S = 5.0  # between two looks at the adj-rib-out: what it says is compared with what is desired
+RIB_DIFFERENT_MAX = 2  # looks in a row that differ: the first sends the set again, the second starts another child
+SESSION_DOWN_S = 10.0  # a session that is down for so long is tried anew: ExaBGP's own delay grows to a minute
+SESSION_RETRY_S = 10.0  # between two such tries
+STOP_S_MAX = 2.0  # for a child that was asked to leave; the Cease takes it 20 ms
+SPEAKER_LINE_BYTES_MAX = 1024  # of the child's stderr, in one log line
+SPEAKER_LINES_MAX = 20  # of its stderr within SPEAKER_LINES_S; more are counted, not logged
+SPEAKER_LINES_S = 1.0
+NOTIFICATION_TEXT_CHARS_MAX = 255  # RFC 9003 2: what a router may say with a Cease
+ALARM_COUNT_MAX = 32  # kept at once, of one kind each
