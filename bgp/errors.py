@@ -121,7 +121,7 @@ class NetworkSettingForbidden(BgpError):
 
 
 class WireInvalid(BgpError):
-    """A line between the daemon and its speaker's child that means nothing. The one that reads it gives up the other."""
+    """A line between the daemon and its speaker's child that means nothing. Who reads it gives up the other side."""
 
     code = "bgp.wire-invalid"
     exit_status = 76
