@@ -18,6 +18,7 @@ from edged.cli.network import parse_networks
 from edged.cli.pair import parse_environment, parse_variables
 from edged.cli.up_json import JsonView
 from edged.errors import UsageError
+from edged.event import Event
 from edged.http.bind import parse_address
 from edged.http.listener import ListenOptions
 from edged.http.tls import TlsFiles
@@ -25,7 +26,6 @@ from edged.limits import GuestLimits
 from edged.logging import Level, configure
 from edged.runtime_config import RuntimeConfig, load
 from edged.up import session
-from edged.up.event import Event
 from edged.up.options import UpOptions
 from edged.variables_provider import providers_of
 

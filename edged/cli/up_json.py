@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 
 from edged.cli.failure import Failure
-from edged.up.event import Event
+from edged.event import Event
 
 
 class JsonView:

@@ -15,10 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from edged.cli.failure import Failure
+from edged.event import Event
 from edged.limits import KiB, MiB
 from edged.readable import readable
 from edged.up import event as events
-from edged.up.event import Event
 from edged.up.trigger import Route, Scheduled, Trigger
 
 

@@ -6,19 +6,10 @@ Each event is a frozen record with a `name` that does not change. `docs/push.md`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import ClassVar
 
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Base of all. Never shown itself."""
-
-    name: ClassVar[str]
-
-    def as_json(self) -> dict[str, object]:
-        """`event`, then the fields. Only JSON types."""
-        return {"event": self.name, **asdict(self)}
+from edged.event import Event
 
 
 @dataclass(frozen=True, slots=True)

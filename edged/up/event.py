@@ -6,23 +6,13 @@ Each event is a frozen record with a `name` that does not change. `docs/edged-up
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 from edged.errors import BuildFailed, EdgedError
+from edged.event import Event
 from edged.up.trigger import Route, Trigger
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Base of all. Never shown itself."""
-
-    name: ClassVar[str]
-
-    def as_json(self) -> dict[str, object]:
-        """`event`, then the fields. Only JSON types."""
-        return {"event": self.name, **asdict(self)}
 
 
 @dataclass(frozen=True, slots=True)

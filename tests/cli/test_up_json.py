@@ -11,8 +11,8 @@ import pytest
 
 from edged.cli.up_json import JsonView
 from edged.errors import BuildFailed, ManifestError
+from edged.event import Event
 from edged.up import event as events
-from edged.up.event import Event
 from edged.up.trigger import Route, Scheduled, Subscribed
 
 EXAMPLES: list[tuple[Event, dict[str, object]]] = [

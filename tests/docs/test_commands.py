@@ -10,7 +10,7 @@ import click
 import pytest
 
 from edged.cli import _COMMANDS
-from edged.publish.event import Event
+from edged.event import Event
 from edged.up.event import Building, Built
 from tests.docs.tables import DOCS, names, rows
 

@@ -7,8 +7,8 @@ from dataclasses import fields
 import click
 
 from edged.cli.up import up
+from edged.event import Event
 from edged.limits import GuestLimits
-from edged.up.event import Event
 from edged.up.trigger import Route, Scheduled, Subscribed
 from tests.docs.tables import names, rows
 

@@ -13,6 +13,7 @@ from typing import Any
 import trio
 
 from edged.errors import EdgedError, LinkError, RemoteError
+from edged.event import Event
 from edged.fleet.calls import arguments
 from edged.fleet.certificate import Identity, make_identity
 from edged.fleet.deployment import Deployment
@@ -24,7 +25,6 @@ from edged.fleet.servable import Servable
 from edged.fleet.state import FleetState
 from edged.fleet.store import RecordStore
 from edged.limits import MiB
-from edged.publish.event import Event
 from edged.publish.link import Client
 from edged.publish.push import Package
 from edged.publish.signer import Signer

@@ -12,13 +12,13 @@ import pytest
 import trio
 
 from edged.errors import EdgedError, FleetUnreachable, LinkError, LoginRefused
+from edged.event import Event
 from edged.fleet.calls import Dispatcher
 from edged.fleet.certificate import make_identity, save_identity
 from edged.fleet.server import serve
 from edged.fleet.session import Hello
 from edged.publish.context import Context, ContextStore
 from edged.publish.deployments import Wish
-from edged.publish.event import Event
 from edged.publish.fleet import open_fleet
 from edged.publish.interrupts import Interrupts
 from edged.publish.login import from_node
