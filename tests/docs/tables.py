@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from edged.event import Event
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 
@@ -27,3 +29,8 @@ def rows(page: str, first_column: str) -> list[list[str]]:
 def names(cell: str) -> list[str]:
     """What is set as code in a cell."""
     return re.findall(r"`([^`]+)`", cell)
+
+
+def events_of(module: str) -> list[type[Event]]:
+    """Those that one module tells."""
+    return [kind for kind in Event.__subclasses__() if kind.__module__ == module]

@@ -10,9 +10,8 @@ import click
 import pytest
 
 from edged.cli import _COMMANDS
-from edged.event import Event
 from edged.up.event import Building, Built
-from tests.docs.tables import DOCS, names, rows
+from tests.docs.tables import DOCS, events_of, names, rows
 
 PAGE = "commands.md"
 OF_ALL = {"--fleet", "--json"}
@@ -65,6 +64,6 @@ def test_help(name: str) -> None:
 
 def test_events_and_fields() -> None:
     documented = {names(cells[0])[0]: names(cells[1]) for cells in rows("push.md", "event")}
-    kinds = {kind.name: kind for kind in (*Event.__subclasses__(), Building, Built)}
+    kinds = {kind.name: kind for kind in (*events_of("edged.publish.event"), Building, Built)}
     own = {"error": ["code", "message", "remedy"]}
     assert documented == {name: [field.name for field in fields(kind)] for name, kind in kinds.items()} | own

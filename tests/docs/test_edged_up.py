@@ -7,10 +7,9 @@ from dataclasses import fields
 import click
 
 from edged.cli.up import up
-from edged.event import Event
 from edged.limits import GuestLimits
 from edged.up.trigger import Route, Scheduled, Subscribed
-from tests.docs.tables import names, rows
+from tests.docs.tables import events_of, names, rows
 
 PAGE = "edged-up.md"
 
@@ -34,7 +33,7 @@ def test_events_and_fields() -> None:
     documented = {names(cells[0])[0]: names(cells[1]) for cells in rows(PAGE, "event")}
     error = ["code", "message", "remedy"]
     own = {"build-failed": error, "load-failed": error, "error": error}
-    kinds = {kind.name: kind for kind in Event.__subclasses__()}
+    kinds = {kind.name: kind for kind in events_of("edged.up.event")}
     assert documented == {name: [field.name for field in fields(kind)] for name, kind in kinds.items()} | own
 
 
