@@ -288,6 +288,20 @@ LOG_TAIL_APP_COUNT_MAX = 1_000  # apps that lines are kept for; the one longest 
 LOG_TAIL_SUBSCRIBER_COUNT_MAX = 100  # `edged logs -f` at once
 LOG_TAIL_QUEUE_COUNT_MAX = 1_000  # lines that wait for one of them; more are counted and dropped
 
+# --- anycast: asking each worker, and leaving (edged.anycast) ---
+
+CANARY_INTERVAL_S = 0.5  # between two rounds of requests to all workers
+CANARY_FAST_INTERVAL_S = 0.1  # likewise, while an answer is missing
+CANARY_TIMEOUT_S = 0.5  # of one request; an idle worker answers in 3 ms, one full of guests that compute in 30
+CANARY_ANSWER_BYTES_MAX = 16 * KiB  # all that is read of one
+CANARY_PORTS_PER_WORKER = 3  # source ports that lead to a worker: so many requests to it may wait at once
+CANARY_SEARCH_TASK_COUNT = 8  # connections at once of a search for such ports
+CANARY_LAG_S_MAX = 0.2  # of our own loop; what was not answered meanwhile says nothing about workers
+CANARY_SILENT_COUNT = 3  # requests in a row without an answer, after which a worker may be taken for hung
+HUNG_S_MAX = 1.0  # without an answer, where another worker answers: this one is cut off and killed
+HUNG_ALONE_S_MAX = 3.0  # where none does: it may be the machine, and all of them at once are no small loss
+REPORT_CLOSING_INTERVAL_S = 0.1  # between a worker's reports while clients are to go: somebody waits for the last one
+
 # --- a release on its way to be served, on one node (edged.fleet.rollout, edged.node) ---
 
 ROLLOUT_WATCH_S = 30.0  # after a swap, the old release stays prepared: what is wrong at once shows within this
@@ -443,6 +457,23 @@ PUBLISH_STORE_AGES_S = (30 * 86_400.0, 7 * 86_400.0, 86_400.0, 3_600.0)
 UPLOAD_CALL_TIMEOUT_S = 300.0  # an answer to one of UPLOADS_MAX chunks: 8 MiB at 250 kbit/s; dead links end sooner
 UPLOADS_MAX = 8  # chunks on their way at once: 8 MiB fill 250 ms at 250 Mbit/s
 VARIABLES_MAX = 256  # of one deployment; a manifest rarely declares ten
+# What `edged bench anycast` runs, and for how long.
+BENCH_CLIENTS_MAX = 8  # as many colours as can be told apart in one picture
+BENCH_TARGETS_MAX = 32  # regions; each takes a few seconds, twice
+BENCH_COUNT_MAX = 1_000  # requests or packets of one measurement
+BENCH_COUNT = 10  # which is what the tools are usually run with by hand
+BENCH_INTERVAL_S = 0.2  # between requests: the shortest that mtr allows everybody
+BENCH_TIMEOUT_S = 1.0  # of one request; httping takes whole seconds
+BENCH_LEAD_S = 5.0  # of the picture that lie before the event
+BENCH_SETTLE_S = 10.0  # after the event, before it is measured again: longer than a hold time of nine seconds
+BENCH_SECONDS_MAX = 3_600.0  # that anybody may wait after an event
+BENCH_EVENT_TIMEOUT_S = 120.0  # for the command that makes the event: a drain takes up to 40 s
+BENCH_TOOL_CHECK_S = 30.0  # for the first command on a client: SSH may take several seconds
+BENCH_TOOL_GRACE_S = 2.0  # for a tool that is told to end
+BENCH_OUTPUT_BYTES_MAX = 1 * MiB  # of one run of a tool; a thousand requests print 150 KiB
+BENCH_LINE_BYTES_MAX = 4 * KiB  # of a tool's line; httping writes 150 bytes, and what the server calls its status
+BENCH_PINGS_MAX = 50_000  # of one client's series: almost three hours at the usual interval
+BENCH_HOPS_MAX = 64  # of a path; mtr gives up at 30
 
 
 @dataclass(frozen=True, slots=True)

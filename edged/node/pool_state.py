@@ -71,7 +71,7 @@ class _Worker:
 
     report: Report | None = None
     loading: str = ""
-    told: tuple[tuple[Site, ...], int] | None = None
+    told: tuple[tuple[Site, ...], int, bool] | None = None
 
 
 @dataclass(slots=True)
@@ -105,6 +105,7 @@ class PoolState:
         """Keys of sites that a table has no room for."""
         self._revision = 0
         """Of what was set: certificates are read anew even where their files have the same names."""
+        self._closing = False
         self._version = 0
         self._shared: set[str] = set()
         """Keys of sites that a leader had ready once: all may load them."""
@@ -130,6 +131,10 @@ class PoolState:
                 del book[key]
         for app in self._by_app.keys() - apps:
             del self._by_app[app]
+
+    def set_closing(self, closing: bool) -> None:
+        """Whether clients are to go elsewhere."""
+        self._closing = closing
 
     def started(self, worker: int) -> None:
         """A process runs, and knows nothing yet."""
@@ -176,10 +181,11 @@ class PoolState:
                 for site in self._sites
                 if not self._ends_workers(site.key) and site.key not in self._left_out
             )
-            if worker.told != (sites, self._revision):
-                worker.told = (sites, self._revision)
+            tell = (sites, self._revision, self._closing)
+            if worker.told != tell:
+                worker.told = tell
                 self._version += 1
-                told[number] = Table(self._version, sites, self._certificates, self._revision)
+                told[number] = Table(self._version, sites, self._certificates, self._revision, self._closing)
         return told
 
     def summaries(self) -> dict[str, SiteSummary]:
@@ -194,6 +200,12 @@ class PoolState:
         """Key of the site that it loads at the moment; "" for none."""
         known = self._workers.get(worker)
         return "" if known is None else known.loading
+
+    def listening(self) -> frozenset[int]:
+        """The workers that accept connections."""
+        return frozenset(
+            number for number, worker in self._workers.items() if worker.report and worker.report.listening
+        )
 
     def statistics(self) -> PoolStatistics:
         reports = [worker.report for worker in self._workers.values() if worker.report is not None]

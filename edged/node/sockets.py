@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from edged.http.bind import bind, bind_udp
@@ -40,6 +40,14 @@ class WorkerSockets:
         """What waits in them is refused, once the worker has closed its copies as well."""
         for sock in (*self.plain, *self.tls, *self.udp):
             sock.close()
+
+    def shut_down(self) -> None:
+        """Stop them from listening, in every process that has copies: the kernel takes a TCP socket out of those that
+        share its port, and resets what waits in it. One for UDP has no such state; it goes with its last copy.
+        """
+        for sock in (*self.plain, *self.tls):
+            with suppress(OSError):  # it does not listen yet
+                sock.shutdown(socket.SHUT_RDWR)
 
 
 class Sockets:

@@ -109,6 +109,24 @@ class WorkerPool:
         self._state.set(sites, certificates)
         self.tell()
 
+    def set_closing(self, closing: bool) -> None:
+        """Whether clients are to go elsewhere: then each connection ends with what it is at, idle ones at once, and
+        workers report ten times a second how many are left. New ones are still answered.
+        """
+        self._state.set_closing(closing)
+        self.tell()
+
+    def cut(self, worker: int) -> None:
+        """Take a worker that hangs out of service at once, and end it. It is started again.
+
+        Where others accept, the kernel gives them its share from now on; what waited for it is reset. The only one
+        keeps its sockets, so that what waits in them is its successor's.
+        """
+        log.error("worker.cut", worker=worker)
+        if self._state.listening() - {worker}:
+            self._workers[worker].cut_sockets()
+        self._workers[worker].child.kill()
+
     def stop(self) -> None:
         """Let the workers end what they began, and then themselves."""
         for worker in self._workers:
@@ -129,6 +147,11 @@ class WorkerPool:
     def pids(self) -> list[int | None]:
         """Of the workers, by their numbers; None for one that is about to be started."""
         return [worker.child.pid for worker in self._workers]
+
+    def listening(self) -> dict[int, int]:
+        """Pids of the workers that accept connections, by their numbers."""
+        pids = {number: self._workers[number].child.pid for number in self._state.listening()}
+        return {number: pid for number, pid in pids.items() if pid is not None}
 
     async def wait_until(self, condition: Callable[[WorkerPool], bool]) -> None:
         """Return when it holds. It is asked again whenever a worker has reported, started or ended."""
@@ -195,6 +218,12 @@ class _Worker:
         if self._sockets is not None:
             self._sockets.close()
             self._sockets = None
+
+    def cut_sockets(self) -> None:
+        """Have nobody accept on its sockets any more, whoever holds copies of them. The next process has others."""
+        if self._sockets is not None:
+            self._sockets.shut_down()
+            self.close_sockets()
 
     @contextmanager
     def _prepare(self) -> Iterator[Start]:

@@ -28,6 +28,7 @@ class Settings:
         runtime_config: path of the operator's runtime config; "" for none.
         networks: that guests may reach besides those of the runtime config, as `--allow-network` takes them.
         log_level: the least that is logged.
+        canary: answer this machine's own requests for `edged.http.canary`.
     """
 
     worker: int
@@ -36,6 +37,7 @@ class Settings:
     runtime_config: str = ""
     networks: tuple[str, ...] = ()
     log_level: LogLevel = "info"
+    canary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +88,14 @@ class Table:
         version: grows with each.
         certificates: for TLS. The first is for hosts that none is for.
         certificates_version: grows when their files are to be read anew.
+        closing: clients are to go elsewhere: each connection ends with what it is at. Undone by the next table.
     """
 
     version: int = 0
     sites: tuple[Site, ...] = ()
     certificates: tuple[CertificateFiles, ...] = ()
     certificates_version: int = 0
+    closing: bool = False
 
 
 def settings_wire(settings: Settings) -> Wire:

@@ -1,0 +1,44 @@
+"""Names of the canary: how whoever asks it, and the worker that answers, call each worker.
+
+A worker answers for a host of its own with a tiny guest. Names below `invalid` are nobody's (RFC 6761 6.4), so no app
+can be deployed to one by mistake. A worker that is asked for another's answers 421, and either way says which it is.
+"""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import ip_address
+
+from edged.http.hosts import host_of
+
+CANARY_BODY = b"ok"
+"""What its guest answers."""
+_SUFFIX = ".canary.edged.invalid"
+WORKER_HEADER = "edged-worker"
+"""Of an answer: the number of the worker that gave it."""
+
+
+def canary_host(worker: int) -> str:
+    """The host that asks for one worker's canary."""
+    return f"worker-{worker}{_SUFFIX}"
+
+
+def is_canary(authority: str) -> bool:
+    """Whether a request asks for the canary of some worker."""
+    return host_of(authority).endswith(_SUFFIX)
+
+
+def is_here(host: str) -> bool:
+    """Whether this machine has the address: whether a client of it is one of our own.
+
+    Where the kernel lets anybody bind to what it does not have (`ip_nonlocal_bind`), every address passes.
+    """
+    address = ip_address(host)
+    if address.is_loopback:
+        return True
+    with socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.bind((host, 0))
+        except OSError:
+            return False
+    return True
