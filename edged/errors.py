@@ -867,6 +867,22 @@ class RemovalUnconfirmed(EdgedError):
     default_remedy = "If that is meant, give the number with --yes-remove."
 
 
+class BenchToolMissing(EdgedError):
+    """A client of a benchmark that has no httping or no mtr."""
+
+    code = "bench.tool-missing"
+    exit_status = 69
+    default_remedy = "Install httping and mtr there."
+
+
+class BenchFailed(EdgedError):
+    """A measurement that could not be made: a tool or the event's command did not start or end, or said nonsense."""
+
+    code = "bench.failed"
+    exit_status = 70
+    default_remedy = "Run the command by hand, and see what it says."
+
+
 def _subclasses(cls: type[EdgedError]) -> list[type[EdgedError]]:
     return [cls, *(leaf for child in cls.__subclasses__() for leaf in _subclasses(child))]
 

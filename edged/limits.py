@@ -457,7 +457,10 @@ PUBLISH_STORE_AGES_S = (30 * 86_400.0, 7 * 86_400.0, 86_400.0, 3_600.0)
 UPLOAD_CALL_TIMEOUT_S = 300.0  # an answer to one of UPLOADS_MAX chunks: 8 MiB at 250 kbit/s; dead links end sooner
 UPLOADS_MAX = 8  # chunks on their way at once: 8 MiB fill 250 ms at 250 Mbit/s
 VARIABLES_MAX = 256  # of one deployment; a manifest rarely declares ten
-# What `edged bench anycast` runs, and for how long.
+
+
+# --- `edged bench anycast` (edged.bench): what it runs, and for how long ---
+
 BENCH_CLIENTS_MAX = 8  # as many colours as can be told apart in one picture
 BENCH_TARGETS_MAX = 32  # regions; each takes a few seconds, twice
 BENCH_COUNT_MAX = 1_000  # requests or packets of one measurement
