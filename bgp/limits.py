@@ -23,15 +23,13 @@ IP_OUTPUT_BYTES_MAX = 4 * 1024 * 1024  # of one answer of ip(8): a full table is
 RESPAWN_S_MIN = 0.1  # until the first try: a child that was killed by hand is back before routers have turned away
 RESPAWN_S_MAX = 5.0  # between two: a machine that cannot start it has time for something else
 RESPAWN_RESET_S = 30.0  # a child that lasted so long has not failed at its start
-RESPAWN_FAULT_COUNT = (
-    5  # ends within RESPAWN_FAULT_S that may be chance; one more is a fault that somebody has to look at
-)
+RESPAWN_FAULT_COUNT = 5  # ends within RESPAWN_FAULT_S that may be chance; one more is a fault that somebody looks at
 RESPAWN_FAULT_S = 60.0
 BEAT_S = 0.4  # three and a bit fit into the deadman's 1.5 s: two may be late on a busy machine
 READY_S_MAX = 10.0  # from the start of a child to its first word: an interpreter and ExaBGP take 0.2 s, 5 s among hogs
 ACK_S_MAX = 1.0  # for any answer; a living child gives it within 20 ms, and among eight hogs on two cores within 80
 ACK_GRACE_S = 0.1  # more, from when the lateness is noticed: it may be us who were late, with the answer unread
-QUERY_S = 5.0  # between two looks at the adj-rib-out: what it says is compared with what is desired
+QUERY_S = 1.0  # between two looks at the adj-rib-out, which also show that the child is not stopped
 RIB_DIFFERENT_MAX = 2  # looks in a row that differ: the first sends the set again, the second starts another child
 SESSION_DOWN_S = 10.0  # a session that is down for so long is tried anew: ExaBGP's own delay grows to a minute
 SESSION_RETRY_S = 10.0  # between two such tries
@@ -40,4 +38,3 @@ SPEAKER_LINE_BYTES_MAX = 1024  # of the child's stderr, in one log line
 SPEAKER_LINES_MAX = 20  # of its stderr within SPEAKER_LINES_S; more are counted, not logged
 SPEAKER_LINES_S = 1.0
 NOTIFICATION_TEXT_CHARS_MAX = 255  # RFC 9003 2: what a router may say with a Cease
-ALARM_COUNT_MAX = 32  # kept at once, of one kind each
