@@ -24,6 +24,7 @@ _COMMANDS = {
     "variables": "edged.cli.variables",
     "remove": "edged.cli.remove",
     "completion": "edged.cli.completion",
+    "bench": "edged.cli.bench",
     "bundle": "edged.cli.bundle",
     "fleet": "edged.cli.fleet",
     "keys": "edged.cli.keys",
