@@ -14,6 +14,7 @@ SessionState = Literal["idle", "connect", "active", "opensent", "openconfirm", "
 BfdState = Literal["", "admin-down", "down", "init", "up"]
 """RFC 5880 6.2; "" without BFD."""
 SpeakerState = Literal["starting", "running", "fault", "stopped"]
+DrainStep = Literal["shifting", "withdrawing", "lingering", "drained", "cut short", "undrained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class DrainReport:
     reason: str
     started: float
     ended: float
-    step: Literal["shifting", "withdrawing", "lingering", "drained", "cut short", "undrained"]
+    step: DrainStep
     withdrawal_proven: bool = False
     connections_left: int = 0
 

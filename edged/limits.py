@@ -34,6 +34,8 @@ DRAIN_TIMEOUT_S = 2.0  # and for how long
 LINGER_BYTES_MAX = 1 * MiB  # taken from a client after our last byte, so that it reads our answer before a reset
 LINGER_TIMEOUT_S = 2.0  # and for how long
 SWEEP_INTERVAL_S = 0.25  # how late a header or idle timeout, or a client's reset, may be noticed
+CLOSING_COUNT_PER_SWEEP = 1_000  # connections told at once that clients are to go elsewhere: each is 50 us of the loop
+CLOSING_IDLE_S = 1.0  # what is told so, or has not asked yet, has this time for a request that is on its way
 LISTEN_BACKLOG = 1024  # connections the kernel holds for us while the loop is busy
 LISTEN_PORT_TRIES_MAX = 10  # --find-free-port: as many as Spin tries
 ACCEPT_PAUSE_S = 0.1  # after an accept that failed for want of descriptors or memory
@@ -92,6 +94,7 @@ REPORT_COUNT_MAX = 1_000  # nodes in one message, or on the board
 REPORTS_BYTES_MAX = 1 * MiB  # all reports of one message: 25 nodes with 200 apps each; others say the rest
 REPORT_APP_COUNT_MAX = 1_000  # apps in one report
 REPORT_ALARM_COUNT_MAX = 100  # alarms in one report
+REPORT_ANYCAST_ALARM_COUNT_MAX = 32  # of announcing, in one report: one for each prefix and peer, and some more
 REPORT_TEXT_CHARS_MAX = 500  # a message of an error or an alarm in a report
 RECORDS_PER_MESSAGE_MAX = 256  # records or names of records in one message; FRAME_BYTES_MAX holds too
 CHUNKS_PER_MESSAGE_MAX = 10_000  # digests in one question: 72 bytes each; 1.2 GB of chunks of the usual size
@@ -261,6 +264,8 @@ CONTROL_GONE_S_MAX = 5.0  # a worker that has closed its control connection and 
 CONTROL_READ_BYTES = 64 * KiB  # one recv of a control connection
 REPORT_INTERVAL_S = 1.0  # between a worker's reports when nothing changes
 REPORT_GATHER_S = 0.05  # changes of a worker that are told together
+DEADMAN_S = 15.0  # a worker's loop that stood still so long ends its process; a supervisor that lives is faster
+DEADMAN_BEAT_S = 1.0  # between two times that the loop puts that off
 REPORT_SILENCE_S_MAX = 30.0  # a worker that reports nothing for so long hangs, and is killed
 CLOSED_RESOLVE_INTERVAL_S = 300.0  # until names of nodes, which guests must not reach, are looked up again
 CLOSED_RESOLVE_S_MAX = 5.0  # for all of them; a start waits for it
@@ -296,6 +301,7 @@ CANARY_TIMEOUT_S = 0.5  # of one request; an idle worker answers in 3 ms, one fu
 CANARY_ANSWER_BYTES_MAX = 16 * KiB  # all that is read of one
 CANARY_PORTS_PER_WORKER = 3  # source ports that lead to a worker: so many requests to it may wait at once
 CANARY_SEARCH_TASK_COUNT = 8  # connections at once of a search for such ports
+CANARY_RETRY_S = 2.0  # until a canary that could not be loaded is tried again: its worker counts as broken meanwhile
 CANARY_LAG_S_MAX = 0.2  # of our own loop; what was not answered meanwhile says nothing about workers
 CANARY_SILENT_COUNT = 3  # requests in a row without an answer, after which a worker may be taken for hung
 HUNG_S_MAX = 1.0  # without an answer, where another worker answers: this one is cut off and killed
@@ -534,3 +540,16 @@ GUEST_LIMITS_HIGHEST = GuestLimits(
     instances_ahead=1_000,
 )
 """The most. With more, wasmtime could not reserve its pool, and would end the process instead of saying so."""
+
+CANARY_GUEST_LIMITS = GuestLimits(
+    memory_bytes_max=1 * MiB,  # it has one page
+    wall_s_max=5.0,  # whoever asks has gone long before
+    cpu_s_max=1.0,
+    host_calls_max=100,  # it makes ten
+    handles_max=64,
+    request_body_bytes_max=0,
+    response_body_bytes_max=1 * KiB,
+    concurrent_max=64,  # one for each target and round that waits
+    queue_max=64,
+)
+"""The node's own guest in each worker, `edged.worker.canary`."""

@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from bgp.status import AnycastStatus
 from edged.errors import RequestInvalid
+from edged.fleet.anycast_report import bytes_at_most, cut_anycast, encode_anycast, parse_anycast
 from edged.limits import (
     REPORT_ALARM_COUNT_MAX,
     REPORT_APP_COUNT_MAX,
@@ -72,6 +74,7 @@ class NodeReport:
         version: of edged.
         apps: by name.
         p50_ms, p99_ms: of requests in the last minute; None without any.
+        anycast: None on a node that announces nothing.
     """
 
     node: str
@@ -92,10 +95,12 @@ class NodeReport:
     disk_free_bytes: int = 0
     disk_used_bytes: int = 0
     alarms: tuple[str, ...] = ()
+    anycast: AnycastStatus | None = None
 
     def encode(self) -> dict[str, Any]:
         """As it stands in a message."""
-        shape = asdict(self) | {"alarms": list(self.alarms)}
+        anycast = [] if self.anycast is None else [encode_anycast(self.anycast)]
+        shape = asdict(replace(self, anycast=None)) | {"alarms": list(self.alarms), "anycast": anycast}
         return {key: _UNKNOWN if value is None else value for key, value in shape.items()}
 
     @staticmethod
@@ -248,7 +253,8 @@ def cut_alarms(report: NodeReport) -> NodeReport:
         name: replace(app, error_message=app.error_message[:REPORT_TEXT_CHARS_MAX])
         for name, app in list(report.apps.items())[:REPORT_APP_COUNT_MAX]
     }
-    return replace(report, alarms=alarms, apps=apps)
+    anycast = None if report.anycast is None else cut_anycast(report.anycast)
+    return replace(report, alarms=alarms, apps=apps, anycast=anycast)
 
 
 def _bytes_at_most(report: NodeReport) -> int:
@@ -256,7 +262,8 @@ def _bytes_at_most(report: NodeReport) -> int:
     texts = [*report.alarms]
     for name, app in report.apps.items():
         texts += [name, app.release, app.error_code, app.error_message]
-    return _REPORT_BYTES + _APP_BYTES * len(report.apps) + sum(len(text.encode()) for text in texts)
+    anycast = 0 if report.anycast is None else bytes_at_most(report.anycast)
+    return _REPORT_BYTES + _APP_BYTES * len(report.apps) + sum(len(text.encode()) for text in texts) + anycast
 
 
 def _is_news(report: NodeReport, is_hearsay: bool, entry: _Entry, now: float) -> bool:
@@ -273,6 +280,7 @@ def _age(report: NodeReport) -> tuple[int, int]:
 
 
 def _parse(reader: Reader) -> NodeReport:
+    anycast = [parse_anycast(each) for each in reader.readers("anycast", 1)]
     report = NodeReport(
         node=reader.line("node", _NAME_BYTES_MAX),
         region=reader.line("region", _NAME_BYTES_MAX),
@@ -295,6 +303,7 @@ def _parse(reader: Reader) -> NodeReport:
         disk_free_bytes=reader.integer("disk_free_bytes"),
         disk_used_bytes=reader.integer("disk_used_bytes"),
         alarms=tuple(_short(alarm) for alarm in reader.array("alarms", REPORT_ALARM_COUNT_MAX)),
+        anycast=anycast[0] if anycast else None,
     )
     reader.end()
     return report

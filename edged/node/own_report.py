@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import trio
 
+from bgp.status import AnycastStatus
 from edged.fleet.certificate import Identity, days_left
 from edged.fleet.report import AppReport, NodeReport, cut_alarms
 from edged.fleet.state import FleetState
@@ -65,6 +66,7 @@ class OwnReport:
         apps: what the agent says.
         pool, traffic: what the workers say.
         storage: what the chunk store says. It looks at the disk, so it is asked by `refresh`, in a thread.
+        anycast: how announcing does; None where nothing is announced.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class OwnReport:
         pool: Callable[[], PoolStatistics],
         traffic: Callable[[], Mapping[str, Traffic]],
         storage: Callable[[], StoreStatistics],
+        anycast: Callable[[], AnycastStatus | None] = lambda: None,
     ) -> None:
         self._identity = identity
         self._state = state
@@ -89,6 +92,7 @@ class OwnReport:
         self._pool = pool
         self._traffic = traffic
         self._ask_storage = storage
+        self._anycast = anycast
         self._storage: StoreStatistics | None = None
         self._storage_failure = ""
         self._rates = Rates()
@@ -143,5 +147,6 @@ class OwnReport:
                 disk_free_bytes=storage.free_bytes if storage else 0,
                 disk_used_bytes=storage.used_bytes if storage else 0,
                 alarms=tuple(alarms),
+                anycast=self._anycast(),
             )
         )

@@ -164,6 +164,7 @@ def _node(node: Node, seen: Seen, own: NodeReport | None, moment: Moment) -> Nod
         disk_free_bytes=report.disk_free_bytes if is_measured else None,
         disk_used_bytes=report.disk_used_bytes if is_measured else None,
         alarms=report.alarms,
+        anycast=report.anycast,
     )
 
 

@@ -57,6 +57,10 @@ class Answer:
     def table(self, key: str) -> Answer:
         return Answer(self._value.get(key), f"{self._what}.{key}")
 
+    def maybe_table(self, key: str) -> Answer | None:
+        """None where the key is absent or null."""
+        return None if self._value.get(key) is None else self.table(key)
+
     def text_map(self, key: str) -> dict[str, str]:
         value = self._value.get(key)
         if not isinstance(value, dict) or not all(isinstance(x, str) for pair in value.items() for x in pair):

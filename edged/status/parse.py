@@ -8,6 +8,19 @@ from __future__ import annotations
 
 from typing import cast
 
+from bgp.status import (
+    AnycastStatus,
+    BfdState,
+    DrainReport,
+    DrainStep,
+    GateState,
+    Level,
+    PeerStatus,
+    PrefixStatus,
+    SessionState,
+    SpeakerState,
+    SpeakerStatus,
+)
 from edged.errors import ProtocolError
 from edged.status.answer import Answer
 from edged.status.view import (
@@ -68,6 +81,7 @@ def _region(region: Answer) -> RegionView:
 
 
 def _node(node: Answer) -> NodeView:
+    anycast = node.maybe_table("anycast")
     return NodeView(
         name=node.get("name", str),
         region=node.get("region", str),
@@ -89,6 +103,64 @@ def _node(node: Answer) -> NodeView:
         disk_free_bytes=node.maybe("disk_free_bytes", int),
         disk_used_bytes=node.maybe("disk_used_bytes", int),
         alarms=node.texts("alarms"),
+        anycast=None if anycast is None else _anycast(anycast),
+    )
+
+
+def _anycast(anycast: Answer) -> AnycastStatus:
+    speaker, drain = anycast.table("speaker"), anycast.maybe_table("drain")
+    return AnycastStatus(
+        asn=anycast.get("asn", int),
+        speaker=SpeakerStatus(
+            state=cast(SpeakerState, speaker.get("state", str)),
+            since=speaker.number("since") or 0.0,
+            restarts=speaker.get("restarts", int),
+            error=speaker.get("error", str),
+        ),
+        prefixes=tuple(map(_prefix, anycast.tables("prefixes"))),
+        peers=tuple(map(_peer, anycast.tables("peers"))),
+        drain=None if drain is None else _drain(drain),
+        alarms=anycast.texts("alarms"),
+    )
+
+
+def _prefix(prefix: Answer) -> PrefixStatus:
+    return PrefixStatus(
+        prefix=prefix.get("prefix", str),
+        state=cast(GateState, prefix.get("state", str)),
+        since=prefix.number("since") or 0.0,
+        reason=prefix.get("reason", str),
+        desired=cast(Level, prefix.get("desired", str)),
+        announced=cast(Level, prefix.get("announced", str)),
+        hold_until=prefix.number("hold_until") or 0.0,
+        flaps=prefix.get("flaps", int),
+    )
+
+
+def _peer(peer: Answer) -> PeerStatus:
+    return PeerStatus(
+        name=peer.get("name", str),
+        address=peer.get("address", str),
+        asn=peer.get("asn", int),
+        state=cast(SessionState, peer.get("state", str)),
+        since=peer.number("since") or 0.0,
+        hold_s=peer.get("hold_s", int),
+        error=peer.get("error", str),
+        remedy=peer.get("remedy", str),
+        flaps=peer.get("flaps", int),
+        bfd=cast(BfdState, peer.get("bfd", str)),
+        announced=peer.texts("announced"),
+    )
+
+
+def _drain(drain: Answer) -> DrainReport:
+    return DrainReport(
+        reason=drain.get("reason", str),
+        started=drain.number("started") or 0.0,
+        ended=drain.number("ended") or 0.0,
+        step=cast(DrainStep, drain.get("step", str)),
+        withdrawal_proven=drain.get("withdrawal_proven", bool),
+        connections_left=drain.get("connections_left", int),
     )
 
 

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from bgp.status import AnycastStatus
+
 NodeState = Literal["up", "silent", "never"]
 AppState = Literal["live", "rolling", "failed", "unknown"]
 Stage = Literal["waiting", "fetch", "verify", "compile", "probe", "live", "failed", "reverted", "superseded", "silent"]
@@ -56,7 +58,7 @@ class RegionView:
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """A node, as far as the answering one has heard of it."""
+    """A node, as far as the answering one has heard of it. `anycast` is None where nothing is announced."""
 
     name: str
     region: str
@@ -78,6 +80,7 @@ class NodeView:
     disk_free_bytes: int | None = None
     disk_used_bytes: int | None = None
     alarms: tuple[str, ...] = ()
+    anycast: AnycastStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
