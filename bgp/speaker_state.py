@@ -18,15 +18,17 @@ kills it when `kill` says why, and calls `tick` at `deadline`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Literal, NamedTuple
 
 from bgp.announcement import Announcement
+from bgp.awaited import Awaited
 from bgp.backoff import Backoff
-from bgp.limits import ACK_GRACE_S, ACK_S_MAX, BEAT_S, QUERY_S, READY_S_MAX, RIB_DIFFERENT_MAX, STOP_S_MAX
+from bgp.limits import ACK_S_MAX, BEAT_S, QUERY_S, READY_S_MAX, RIB_DIFFERENT_MAX, STOP_S_MAX
+from bgp.note import Note
 from bgp.peer import SpeakerConfig
 from bgp.prefix import Network
 from bgp.session import Session
 from bgp.status import SpeakerState as StateName
+from bgp.told_sets import ToldSets
 from bgp.wire import (
     Applied,
     Beat,
@@ -46,32 +48,6 @@ from bgp.wire import (
     SetAnnouncements,
     canonical,
 )
-
-NoteLevel = Literal["debug", "info", "warning", "error"]
-
-
-class Note:
-    """Something for the log: an event of docs/logging.md and its fields."""
-
-    __slots__ = ("event", "fields", "level")
-
-    def __init__(self, level: NoteLevel, event: str, /, **fields: object) -> None:
-        self.level = level
-        self.event = event
-        self.fields = fields
-
-
-class _Awaited(NamedTuple):
-    due: float
-    number: int = 0
-    late: bool = False
-
-
-_Answer = Literal["its first word", "its answer to a set", "its answer to a query", "its end"]
-_FIRST_WORD: _Answer = "its first word"
-_SET: _Answer = "its answer to a set"
-_QUERY: _Answer = "its answer to a query"
-_END: _Answer = "its end"
 
 
 class SpeakerState:
@@ -113,14 +89,8 @@ class SpeakerState:
         self._ending_due: float | None = None
         """The child was asked to leave, and is killed then."""
         self._beat_at = self._query_at = float("inf")
-        self._awaited: dict[_Answer, _Awaited] = {}
-        self._told: dict[Network, Announcement] = {}
-        self._told_at = 0.0
-        self._ever_told: set[Network] = set()
-        self._unanswered: dict[int, dict[Network, Announcement]] = {}
-        """Sets that are neither applied nor refused, by number."""
-        self._accepted: dict[Network, Announcement] = {}
-        self._ever_accepted: set[Network] = set()
+        self._awaited = Awaited()
+        self._told = ToldSets()
         self._queried_at = 0.0
         self._different = 0
 
@@ -132,8 +102,8 @@ class SpeakerState:
         assert len(desired) == len(announcements), "a prefix is named once"
         if desired == self.desired:
             return
-        gone = self.desired.keys() - desired.keys()
-        self._asked_at |= dict.fromkeys(gone, now)
+        self._asked_at |= dict.fromkeys(self.desired.keys() - desired.keys(), now)
+        self._asked_at = {prefix: at for prefix, at in self._asked_at.items() if prefix not in desired}
         self.desired = desired
         if self._ready and self._ending_due is None:
             self._tell(desired, now)
@@ -174,7 +144,7 @@ class SpeakerState:
         self.spawn_at = None
         self._begun_at = now
         self._put("configure", Configure(self.config))
-        self._awaited[_FIRST_WORD] = _Awaited(now + READY_S_MAX)
+        self._awaited.expect("its first word", now + READY_S_MAX)
         self._beat_at = now
         if self._stopped:  # asked while it was being started
             self._leave(now)
@@ -188,12 +158,12 @@ class SpeakerState:
         why = self.kill or reason
         for session in self.sessions.values():
             if session.up:
-                self._note("warning", "bgp.session-down", peer=session.peer.name, reason=why, remedy="")
+                self._notes.append(Note("warning", "bgp.session-down", peer=session.peer.name, reason=why, remedy=""))
             session.lost("the node ended it" if wanted else f"the speaker's child ended: {why}", now)
         self.kill = ""
         self._no_child()
         if self._stopped:
-            self._note("info", "bgp.child-stopped", reason=reason)
+            self._notes.append(Note("info", "bgp.child-stopped", reason=reason))
             self._to("stopped", now)
             return
         if wanted:
@@ -204,11 +174,11 @@ class SpeakerState:
         self.error = why
         was_fault = self._backoff.fault(now)
         retry_s = self._backoff.ended(now, lasted_s)
-        self._note("warning", "bgp.child-ended", reason=why, lasted_s=round(lasted_s, 3), retry_s=retry_s)
+        self._notes.append(Note("warning", "bgp.child-ended", reason=why, lasted_s=round(lasted_s, 3), retry_s=retry_s))
         self.spawn_at = now + retry_s
         fault = self._backoff.fault(now)
         if fault and not was_fault:
-            self._note("error", "bgp.fault", reason=why)
+            self._notes.append(Note("error", "bgp.fault", reason=why))
         self._to("fault" if fault else "starting", now)
 
     def broken(self, reason: str, now: float) -> None:
@@ -217,7 +187,7 @@ class SpeakerState:
 
     def hung_up(self, now: float) -> None:
         """The child closed its end: it is about to be gone."""
-        self._awaited = {_END: _Awaited(now + ACK_S_MAX)}
+        self._awaited.only("its end", now + ACK_S_MAX)
         self._query_at = self._beat_at = float("inf")
 
     def received(self, event: Event, now: float) -> None:
@@ -238,10 +208,10 @@ class SpeakerState:
             case Rib():
                 self._on_rib(event, now)
             case Log():
-                self._note("warning", "bgp.child-said", text=event.text)
+                self._notes.append(Note("warning", "bgp.child-said", text=event.text))
 
     def _on_ready(self, now: float) -> None:
-        self._awaited.pop(_FIRST_WORD, None)
+        self._awaited.came("its first word")
         self._ready = True
         self._query_at = now + QUERY_S
         self._settle(now)
@@ -249,35 +219,28 @@ class SpeakerState:
             self._tell(self.desired, now)
 
     def _on_applied(self, event: Applied, now: float) -> None:
-        accepted = self._answered(event.id, now)
-        if accepted is None:
-            return
-        self._accepted = accepted
-        self._ever_accepted |= accepted.keys()
-        if accepted == self.desired:
+        self._awaited.came("its answer to a set", event.id)
+        if not self._told.applied(event.id):
+            self._kill("it answered what it was not told", now)
+        elif self._told.accepted == self.desired:
             self._refused = ""
 
     def _on_refused(self, event: Refused, now: float) -> None:
-        refused = self._answered(event.id, now)
-        if refused is None or _SET in self._awaited:
-            return  # another followed
+        self._awaited.came("its answer to a set", event.id)
+        refused = self._told.refused(event.id)
+        if refused is None:
+            self._kill("it answered what it was not told", now)
+            return
         if event.message != self._refused:
             self._refused = event.message
             remedy = "Compare the prefixes that this node announces with those of the signed roster."
-            self._note("error", "bgp.refused", subject="speaker", code=event.code, message=event.message, remedy=remedy)
-        self._told = self._accepted
-        rest = {prefix: one for prefix, one in self.desired.items() if prefix in self._accepted}
-        if rest not in (self._accepted, refused):
+            self._notes.append(
+                Note("error", "bgp.refused", subject="speaker", code=event.code, message=event.message, remedy=remedy)
+            )
+        accepted = self._told.accepted
+        rest = {prefix: one for prefix, one in self.desired.items() if prefix in accepted}
+        if self._told.settled and rest not in (accepted, refused):
             self._tell(rest, now)
-
-    def _answered(self, number: int, now: float) -> dict[Network, Announcement] | None:
-        """The set that it answers."""
-        if number not in self._unanswered:
-            self._kill("it answered what was not asked", now)
-            return None
-        if self._awaited.get(_SET, _Awaited(0.0)).number == number:
-            del self._awaited[_SET]
-        return self._unanswered.pop(number)
 
     def _on_peer(self, event: PeerChanged, now: float) -> None:
         session = self._session(event.name, now)
@@ -286,55 +249,55 @@ class SpeakerState:
         was_up = session.up
         session.changed(event, now)
         if session.up and not was_up:
-            self._note("info", "bgp.session-up", peer=event.name, hold_s=event.hold_s)
+            self._notes.append(Note("info", "bgp.session-up", peer=event.name, hold_s=event.hold_s))
         elif was_up and not session.up:
-            self._note("warning", "bgp.session-down", peer=event.name, reason=session.error, remedy=session.remedy)
+            self._notes.append(
+                Note("warning", "bgp.session-down", peer=event.name, reason=session.error, remedy=session.remedy)
+            )
 
     def _on_sent(self, event: Sent, now: float) -> None:
         session = self._session(event.peer, now)
         if session is None:
             return
-        if event.prefix not in self._ever_told:
+        if not self._told.was_told(event.prefix):
             self._kill(f"it sent {event.prefix}, which it was never told", now)
             return
-        announcement = self._told.get(event.prefix)
+        announcement = self._told.latest.get(event.prefix)
         if event.kind == "announce" and announcement is None:
             # Told to withdraw it meanwhile: what was sent is still an announcement until the withdrawal is sent.
             announcement = Announcement(event.prefix)
         session.on_wire[event.prefix] = announcement if event.kind == "announce" else None
-        self._note("info", "bgp.sent", peer=event.peer, prefix=str(event.prefix), kind=event.kind)
+        self._notes.append(Note("info", "bgp.sent", peer=event.peer, prefix=str(event.prefix), kind=event.kind))
 
     def _on_notification(self, event: NotificationSeen, now: float) -> None:
         session = self._session(event.peer, now)
         if session is not None:
             session.notified(event)
-            self._note("warning", "bgp.notification", peer=event.peer, reason=session.error, remedy=session.remedy)
+            self._notes.append(
+                Note("warning", "bgp.notification", peer=event.peer, reason=session.error, remedy=session.remedy)
+            )
 
     def _on_rib(self, event: Rib, now: float) -> None:
-        awaited = self._awaited.pop(_QUERY, None)
-        if awaited is None or awaited.number != event.number:
-            self._kill("it answered what was not asked", now)
+        if not self._awaited.came("its answer to a query", event.number):
+            self._kill("it answered what it was not asked", now)
             return
-        if self._set_since_query():
+        if not self._told.settled or self._told.at >= self._queried_at:
             return  # the answer is of before
         different = [session.peer.name for session in self.sessions.values() if self._differs(session, event)]
         if not different:
             self._different = 0
             return
         self._different += 1
-        self._note("warning", "bgp.rib-different", peers=different)
+        self._notes.append(Note("warning", "bgp.rib-different", peers=different))
         if self._different >= RIB_DIFFERENT_MAX:
             self._kill("what it announces is not what it was told", now)
         else:
-            self._tell(self._told, now)
-
-    def _set_since_query(self) -> bool:
-        return _SET in self._awaited or self._told_at > self._queried_at
+            self._tell(self._told.latest, now)
 
     def _differs(self, session: Session, rib: Rib) -> bool:
         if not session.up or session.since > self._queried_at:
             return False
-        expected = {canonical(one) for prefix, one in self._told.items() if session.takes(prefix)}
+        expected = {canonical(one) for prefix, one in self._told.latest.items() if session.takes(prefix)}
         return set(rib.peers.get(session.peer.name, ())) != expected
 
     def _session(self, name: str, now: float) -> Session | None:
@@ -350,7 +313,7 @@ class SpeakerState:
             return float("inf")
         if self._ending_due is not None:
             return min(self._beat_at, self._ending_due)
-        times = [self._beat_at, self._query_at, *(awaited.due for awaited in self._awaited.values())]
+        times = [self._beat_at, self._query_at, self._awaited.deadline()]
         if self._state == "fault" and self._ready:
             times.append(self._backoff.fault_until)
         times += [at for session in self.sessions.values() if (at := self._retry_at(session)) is not None]
@@ -368,17 +331,17 @@ class SpeakerState:
             if now >= self._ending_due:
                 self._kill(f"it did not leave within {STOP_S_MAX:g} s", now)
             return
-        for answer, awaited in list(self._awaited.items()):
-            if now >= awaited.due and awaited.late:
-                self._kill(f"{answer} did not come in time", now)
-                return
-            if now >= awaited.due:
-                self._awaited[answer] = awaited._replace(due=now + ACK_GRACE_S, late=True)
+        late = self._awaited.late(now)
+        if late is not None:
+            self._kill(f"{late} did not come in time", now)
+            return
         if now >= self._query_at:
             self._query_at = now + QUERY_S
-            if _QUERY not in self._awaited:
+            if "its answer to a query" not in self._awaited:
                 self._queried_at = now
-                self._put("query", Query(self._await(_QUERY, now)))
+                self._number += 1
+                self._awaited.expect("its answer to a query", now + ACK_S_MAX, self._number)
+                self._put("query", Query(self._number))
         for session in self.sessions.values():
             retry_at = self._retry_at(session)
             if retry_at is not None and now >= retry_at and self._ending_due is None:
@@ -390,7 +353,7 @@ class SpeakerState:
         """A child that is ready runs, and ends a fault when the ends of those before are long enough ago."""
         fault = self._backoff.fault(now)
         if self._state == "fault" and not fault:
-            self._note("info", "bgp.fault-ended")
+            self._notes.append(Note("info", "bgp.fault-ended"))
         self._to("fault" if fault else "running", now)
 
     def _retry_at(self, session: Session) -> float | None:
@@ -399,7 +362,7 @@ class SpeakerState:
     def _retry(self, session: Session, now: float) -> None:
         if not self._ready or self._ending_due is not None:
             return
-        self._note("debug", "bgp.session-retried", peer=session.peer.name)
+        self._notes.append(Note("debug", "bgp.session-retried", peer=session.peer.name))
         if any(other.up for other in self.sessions.values()):
             session.tried(now)
             self._put(("restart", session.peer.name), RestartPeer(session.peer.name))
@@ -445,9 +408,9 @@ class SpeakerState:
         return all(prefix not in self.desired and self._is_withdrawn(prefix) for prefix in prefixes)
 
     def _is_withdrawn(self, prefix: Network) -> bool:
-        if prefix in self._told or any(prefix in told for told in self._unanswered.values()) or _SET in self._awaited:
+        if not self._told.is_gone(prefix):
             return False
-        if prefix not in self._ever_accepted:
+        if not self._told.may_have_announced(prefix):
             return True
         asked_at = self._asked_at.get(prefix, 0.0)
         return all(
@@ -459,20 +422,13 @@ class SpeakerState:
     # --- helpers ---
 
     def _tell(self, announcements: Mapping[Network, Announcement], now: float) -> None:
-        self._told = dict(announcements)
-        self._told_at = now
-        self._ever_told |= announcements.keys()
         unsent = self._outbox.get("set")
         if isinstance(unsent, SetAnnouncements):
-            del self._unanswered[unsent.id]
-        number = self._await(_SET, now)
-        self._unanswered[number] = self._told
-        self._put("set", SetAnnouncements(number, tuple(announcements.values())))
-
-    def _await(self, answer: _Answer, now: float) -> int:
+            self._told.unsent(unsent.id)
         self._number += 1
-        self._awaited[answer] = _Awaited(now + ACK_S_MAX, self._number)
-        return self._number
+        self._told.tell(self._number, announcements, now)
+        self._awaited.expect("its answer to a set", now + ACK_S_MAX, self._number)
+        self._put("set", SetAnnouncements(self._number, tuple(announcements.values())))
 
     def _put(self, key: object, request: Request) -> None:
         self._outbox[key] = request
@@ -489,11 +445,8 @@ class SpeakerState:
         self.kill = reason
         self._outbox.clear()
         lasted_s = round(now - self._begun_at, 3)
-        self._note("error", "bgp.child-killed", reason=reason, lasted_s=lasted_s)
+        self._notes.append(Note("error", "bgp.child-killed", reason=reason, lasted_s=lasted_s))
 
     def _to(self, state: StateName, now: float) -> None:
         if state != self._state:
             self._state, self.since = state, now
-
-    def _note(self, level: NoteLevel, event: str, /, **fields: Any) -> None:
-        self._notes.append(Note(level, event, **fields))
