@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import bgp
 import edged
 from tests.docs.tables import names, rows
 
@@ -14,12 +15,16 @@ _LOGGERS = {"log", "logger", "_logger"}
 
 
 def calls() -> Iterator[tuple[str, ast.Call]]:
-    """Every call of a logger in the package: where, and the call."""
-    root = Path(edged.__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and _is_logging(node.func):
-                yield f"{path.relative_to(root)}:{node.lineno}", node
+    """Every call of a logger in the packages, and every note for one (`bgp.note`): where, and the call."""
+    for root in (Path(package.__file__ or "").parent for package in (edged, bgp)):
+        for path in sorted(root.rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and (_is_logging(node.func) or _is_note(node.func)):
+                    yield f"{path.relative_to(root.parent)}:{node.lineno}", node
+
+
+def _is_note(function: ast.expr) -> bool:
+    return isinstance(function, ast.Name) and function.id == "Note"
 
 
 def _is_logging(function: ast.expr) -> bool:
@@ -38,7 +43,7 @@ def logged() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for place, call in calls():
         fields = {keyword.arg or "**" for keyword in call.keywords} - {"exc_info"}
-        event = call.args[0]
+        event = call.args[1 if _is_note(call.func) else 0]
         if isinstance(event, ast.Subscript):  # guest_log: the event of each stream
             events = ["guest.stdout", "guest.stderr"]
         else:
