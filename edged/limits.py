@@ -300,6 +300,8 @@ CANARY_FAST_INTERVAL_S = 0.1  # likewise, while an answer is missing
 CANARY_TIMEOUT_S = 0.5  # of one request; an idle worker answers in 3 ms, one full of guests that compute in 30
 CANARY_ANSWER_BYTES_MAX = 16 * KiB  # all that is read of one
 CANARY_PORTS_PER_WORKER = 3  # source ports that lead to a worker: so many requests to it may wait at once
+CANARY_SEARCH_EXTRA_COUNT = 8  # connections of a search, besides as many as there are ports to be found
+CANARY_SEARCH_S_MAX = 0.25  # of a search: half of a request's time; some of its connections may go to one that hangs
 CANARY_SEARCH_TASK_COUNT = 8  # connections at once of a search for such ports
 CANARY_RETRY_S = 2.0  # until a canary that could not be loaded is tried again: its worker counts as broken meanwhile
 CANARY_LAG_S_MAX = 0.2  # of our own loop; what was not answered meanwhile says nothing about workers
@@ -307,6 +309,22 @@ CANARY_SILENT_COUNT = 3  # requests in a row without an answer, after which a wo
 HUNG_S_MAX = 1.0  # without an answer, where another worker answers: this one is cut off and killed
 HUNG_ALONE_S_MAX = 3.0  # where none does: it may be the machine, and all of them at once are no small loss
 REPORT_CLOSING_INTERVAL_S = 0.1  # between a worker's reports while clients are to go: somebody waits for the last one
+
+# --- anycast: what is announced, and when (edged.anycast) ---
+
+DEADMAN_S = 1.5  # without a word of the daemon, the speaker's child takes leave: what a hung loop costs at most
+DRAIN_SHIFT_S = 2.0  # routers of the next regions have turned away within 0.4 s where measured; five times that
+DRAIN_LINGER_S = 15.0  # for downloads and streams that go on; whoever stays longer is reset
+DRAIN_S_HIGHEST = 600.0  # of each: systemd and whoever types the command wait for it
+ANYCAST_PREPEND_COUNT = 4  # longer than any detour between regions; networks drop what is far longer
+ANYCAST_LAG_S_MAX = 1.0  # a loop that comes this late has answered nobody in the meantime
+ANYCAST_APPLIED_S_MAX = 30.0  # an app that will not load keeps no node from announcing what it serves for longer
+ANYCAST_CHECK_INTERVAL_S = 1.0  # between looks at clocks and disk: a full one harms slowly
+ANYCAST_DISK_FREE_BYTES_MIN = 64 * MiB  # below, apps cannot write; the node serves, as the last resort
+ANYCAST_METADATA_RETRY_S = 10.0  # a provider's service that is away at boot is back within minutes
+ANYCAST_ROSTER_SPREAD_S = 20.0  # sessions begin anew for a new prefix: not in all regions in one second
+PASSWORD_FILE_BYTES_MAX = 256  # a key of TCP-MD5 has 80 characters; a line end may follow
+BGP_ADDRESS_COUNT_MAX = 16  # each is asked for at each probe
 
 # --- a release on its way to be served, on one node (edged.fleet.rollout, edged.node) ---
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edged.anycast.config import BgpTable
 from edged.limits import NODE_STORAGE_BYTES
 from edged.logging import Level
 from edged.runtime_config.networks import NetworkName
@@ -92,6 +93,7 @@ class NodeConfig:
         storage_bytes_max: of the registry's chunks, on disk.
         limits: fields of `edged.limits.GuestLimits`, in place of edged's own.
         runtime_config: the operator's, for all apps; None for none.
+        bgp: None: the node announces nothing.
         networks_allowed: that guests may reach although they are not public.
         lines: line of each key in the file, `fleet.roster` -> 7, for messages; not part of what it says.
     """
@@ -108,6 +110,7 @@ class NodeConfig:
     runtime_config: Path | None = None
     networks_allowed: tuple[NetworkName, ...] = ()
     log_level: Level = "info"
+    bgp: BgpTable | None = None
     lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     def line(self, key: str) -> int:

@@ -30,6 +30,7 @@ from edged.limits import (
 from edged.manifest.document import Node, parse_document
 from edged.manifest.fields import Field, Parse, array, boolean, integer, line, named, record, some, string, table_of
 from edged.manifest.problems import Invalid, Problems, as_text, nearest, shown
+from edged.node import config_bgp
 from edged.node.config import CertificateTable, FleetTable, HttpsTable, HttpTable, Listen, NodeConfig, NodeTable
 from edged.runtime_config.networks import NetworkName, parse_network
 
@@ -172,7 +173,7 @@ def _limit(name: str) -> Parse[float]:
 
 
 def tables(context: Context) -> dict[str, Fields]:
-    """Every table and its keys."""
+    """Every table and its keys; a table within another as `bgp.peer`."""
     path = context.path
     identity: Fields = {"key": Field(path, required=True), "certificate": Field(path, required=True)}
     return {
@@ -202,12 +203,14 @@ def tables(context: Context) -> dict[str, Fields]:
         "runtime_config": {"file": Field(path, required=True)},
         "network": {"allow": Field(array(_network))},
         "log": {"level": Field(_level)},
+        **config_bgp.tables(path),
     }
 
 
 def document(context: Context) -> Fields:
     """The whole file."""
-    found = {name: Field(record(keys), required=name == "node") for name, keys in tables(context).items()}
+    whole = {name: keys for name, keys in tables(context).items() if "." not in name}  # others are inside of them
+    found = {name: Field(record(keys), required=name == "node") for name, keys in whole.items()}
     return found | {"certificate": Field(array(found["certificate"].parse))}
 
 
@@ -227,6 +230,7 @@ def _check(root: Node, values: Mapping[str, Any]) -> None:
             if host in seen:
                 problems.add(node.line, f"the host {shown(host)} has a certificate already, on line {seen[host]}")
             seen.setdefault(host, node.line)
+    config_bgp.check_bgp(root, values, problems)
     problems.check()
 
 
@@ -254,6 +258,7 @@ def _config(file: Path, root: Node, values: Mapping[str, Any]) -> NodeConfig:
         runtime_config=values.get("runtime_config", {}).get("file"),
         networks_allowed=values.get("network", {}).get("allow", ()),
         log_level=values.get("log", {}).get("level", "info"),
+        bgp=config_bgp.bgp_table(values["bgp"]) if "bgp" in values else None,
         lines=dict(_lines(root)),
     )
 
