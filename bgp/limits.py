@@ -42,3 +42,8 @@ SPEAKER_LINE_BYTES_MAX = 1024  # of the child's stderr, in one log line
 SPEAKER_LINES_MAX = 20  # of its stderr within SPEAKER_LINES_S; more are counted, not logged
 SPEAKER_LINES_S = 1.0
 NOTIFICATION_TEXT_CHARS_MAX = 255  # RFC 9003 2: what a router may say with a Cease
+
+# --- why a session does not come up (bgp.reach) ---
+
+REACH_CONNECT_S_MAX = 4.0  # of one try: Linux asks three times by ARP, for 3 s, before it says that nobody is there
+REACH_GREETING_S_MAX = 0.5  # for a router's first word: it sends its OPEN at once, a round trip after ours
