@@ -1,74 +1,48 @@
 """Asking each worker, on each anycast address, as a client would: a connection, a request, a guest's answer.
 
-    run ── every 500 ms, 100 ms while an answer is missing ── a round ──> observed(Round)
-                                                                 └─────> hung(worker)
-    round: for each target ── search ── learns source ports ──┐
-                          └── ask each worker from a port that leads to it ── 200 from the worker itself
+    run ── every 500 ms, 100 ms while an answer is missing ── round ──> observed(Round)
+                                                                └─────> hung(worker)
+    round: each worker at each target ── a source port that leads to it ── visit ── its own 200 ──> Probe
+                                                 └── none known: search, from any ports
 
-A connection is closed by a reset, so that its port is free at once for the next.
+Rounds may overlap: one that waits for a worker does not hold up the next. A round that ends after a later one is
+forgotten.
 """
 
 from __future__ import annotations
 
-import socket
 import ssl
-import struct
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from errno import EADDRINUSE
-from typing import NamedTuple
 
-import h11
-import structlog
 import trio
 
 from edged.anycast.probe import Probe, Round, Target
 from edged.anycast.silence import Silence
 from edged.anycast.source_ports import SourcePorts
-from edged.http.canary import CANARY_BODY, WORKER_HEADER, canary_host
+from edged.anycast.visit import PortTaken, Refused, visit
 from edged.limits import (
-    CANARY_ANSWER_BYTES_MAX,
     CANARY_FAST_INTERVAL_S,
     CANARY_INTERVAL_S,
+    CANARY_PORTS_PER_WORKER,
+    CANARY_SEARCH_EXTRA_COUNT,
+    CANARY_SEARCH_S_MAX,
     CANARY_SEARCH_TASK_COUNT,
     CANARY_TIMEOUT_S,
 )
 
-log = structlog.get_logger()
-
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close sends RST, and keeps nothing
-
-
-class Answer(NamedTuple):
-    """What came back on one connection.
-
-    Attributes:
-        worker: whose answer it is; None where it does not say.
-        status: of HTTP.
-    """
-
-    worker: int | None
-    status: int
-    body: bytes
-
-
-class Refused(Exception):
-    """No answer, and why: nobody listens, it broke off, it is not HTTP. Stays in this module."""
-
-
-class PortTaken(Exception):
-    """Somebody else has the source port. Stays in this module."""
+_UNANSWERED = f"no answer within {CANARY_TIMEOUT_S * 1000:.0f} ms"
+_VISITS_MAX = 3  # of one probe: where a port leads to another worker now, or is taken
 
 
 class Prober:
     """See the module.
 
     Args:
-        targets: where to ask. Empty: nothing is asked.
+        targets: where to ask.
         count: of workers, numbered from 0.
         listening: pids of the workers that accept connections, by number.
-        observed: told each round, in order; must not wait.
-        hung: told of a worker that is to be cut off and ended (`edged.node.workers.WorkerPool.cut`).
+        observed: told each round; must not wait.
+        hung: told of a worker that is to be cut off and ended, as by `edged.node.workers.WorkerPool.cut`.
     """
 
     def __init__(
@@ -86,30 +60,122 @@ class Prober:
         self._observed = observed
         self._hung = hung
         self._ports = SourcePorts()
+        self._searching = {target: trio.Lock() for target in self._targets}
         self._silence = Silence()
         self._pids: Mapping[int, int] = {}
-        self._tls = _no_verification()
-        self._late = trio.Event()
-        self._is_fast = False
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._tls.check_hostname = False
+        self._tls.verify_mode = ssl.CERT_NONE  # it is ourselves that we ask
+        self._begun = self._ended = 0
+        """Numbers of the last round that began, and of the last that was told."""
+        self._pending = 0
+        self._missing = False
+        """Something was not as it should be in the last round."""
 
     async def run(self) -> None:
         """Ask until cancelled."""
         async with trio.open_nursery() as rounds:
+            due = trio.current_time()
             while True:
-                began = trio.current_time()
-                rounds.start_soon(self._round, began)
-                await self._pause(began)
+                now = trio.current_time()
+                self._begun += 1
+                rounds.start_soon(self._round, self._begun, now - due)
+                due = now + CANARY_FAST_INTERVAL_S
+                await trio.sleep_until(due)
+                if not self._pending and not self._missing:
+                    due = now + CANARY_INTERVAL_S
+                    await trio.sleep_until(due)
 
-    async def _pause(self, began: float) -> None:
-        """Until the next round. One whose answers are not there at once has the next come sooner."""
-        raise NotImplementedError
+    async def _round(self, number: int, lag_s: float) -> None:
+        pids = self._listening()
+        if pids != self._pids:
+            self._pids = dict(pids)
+            self._ports.clear()  # the kernel deals connections out anew
+        deadline = trio.current_time() + CANARY_TIMEOUT_S
+        probes: list[Probe] = []
 
-    async def _round(self, began: float) -> None:
-        raise NotImplementedError
+        async def ask(target: Target, worker: int) -> None:
+            probes.append(await self._ask(target, worker, deadline))
 
+        self._pending += 1
+        async with trio.open_nursery() as nursery:
+            for target in self._targets:
+                for worker in range(self._count):
+                    if worker in pids:
+                        nursery.start_soon(ask, target, worker)
+                    else:
+                        probes.append(Probe(worker, target, False, 0.0, "it accepts no connections"))
+        self._pending -= 1
+        if number < self._ended:
+            return
+        self._ended = number
+        now = trio.current_time()
+        round_ = Round(tuple(sorted(probes, key=self._rank)), max(lag_s, now - deadline))
+        self._missing = not all(probe.ok for probe in probes)
+        for worker in self._silence.hung(round_, pids, now):
+            self._hung(worker)
+        self._observed(round_)
 
-def _no_verification() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
+    def _rank(self, probe: Probe) -> tuple[int, int]:
+        return self._targets.index(probe.target), probe.worker
+
+    async def _ask(self, target: Target, worker: int, deadline: float) -> Probe:
+        began = trio.current_time()
+
+        def result(why: str = "", *, silent: bool = False) -> Probe:
+            return Probe(worker, target, not why, trio.current_time() - began, why, silent)
+
+        with trio.CancelScope(deadline=deadline):
+            for _ in range(_VISITS_MAX):
+                if self._ports.unknown(target, [worker]):
+                    stuck = await self._search(target, worker)
+                    if self._ports.unknown(target, [worker]):
+                        return result("no connection leads to it", silent=stuck)
+                port = self._ports.take(target, worker)
+                if port is None:
+                    await trio.sleep_forever()  # all of them wait for an answer already
+                    raise AssertionError("unreachable")
+                try:
+                    answer = await visit(target, worker, port, self._tls)
+                except PortTaken:
+                    self._ports.lost(target, port)
+                    continue
+                except Refused as refusal:
+                    return result(str(refusal))
+                finally:
+                    self._ports.give_back(target, port)
+                if answer.worker in (worker, None):
+                    return result(answer.why)
+                self._ports.learned(target, answer.worker, port)
+            return result("its connections lead to others")
+        return result(_UNANSWERED, silent=True)
+
+    async def _search(self, target: Target, worker: int) -> bool:
+        """Learn ports that lead to workers, to this one above all. Returns whether connections were left unanswered."""
+        async with self._searching[target]:
+            if not self._ports.unknown(target, [worker]):
+                return False  # another's search has found one
+            tries = CANARY_PORTS_PER_WORKER * len(self._pids) + CANARY_SEARCH_EXTRA_COUNT
+            waiting = 0
+
+            async def look() -> None:
+                nonlocal tries, waiting
+                while tries > 0 and (scarce := self._ports.scarce(target, self._pids)):
+                    tries -= 1
+                    waiting += 1
+                    try:
+                        answer = await visit(target, min(scarce), 0, self._tls)
+                    except Refused:
+                        waiting -= 1
+                        return
+                    waiting -= 1
+                    if answer.worker is not None:
+                        self._ports.learned(target, answer.worker, answer.port)
+                if not self._ports.scarce(target, self._pids):
+                    nursery.cancel_scope.cancel()
+
+            with trio.move_on_after(CANARY_SEARCH_S_MAX):
+                async with trio.open_nursery() as nursery:
+                    for _ in range(CANARY_SEARCH_TASK_COUNT):
+                        nursery.start_soon(look)
+            return waiting > 0

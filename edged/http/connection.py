@@ -29,6 +29,7 @@ from edged.http.http1 import Http1Exchange
 from edged.http.response import encode_head, error_response
 from edged.http.transport import Transport
 from edged.limits import (
+    CLOSING_IDLE_S,
     HEADER_TIMEOUT_S,
     IDLE_TIMEOUT_S,
     LINGER_BYTES_MAX,
@@ -56,6 +57,7 @@ class Connection:
         "_connections",
         "_ended",
         "_expired",
+        "_leaving",
         "_reading",
         "_scope",
         "_watch_done",
@@ -91,6 +93,7 @@ class Connection:
         self._scope = trio.CancelScope()
         self._ended = False  # the client sent its last byte
         self._expired = False
+        self._leaving = False
         self._reading = False
         self._watch_scope: trio.CancelScope | None = None
         self._watch_done = trio.Event()
@@ -98,7 +101,8 @@ class Connection:
     @property
     def closing(self) -> bool:
         """Whether the request under way is the last."""
-        return self._connections.stopping or self.request_count >= REQUEST_PER_CONNECTION_MAX
+        connections = self._connections
+        return connections.stopping or connections.closing or self.request_count >= REQUEST_PER_CONNECTION_MAX
 
     async def run(self) -> None:
         """Serve until the connection ends. Raises nothing but trio.Cancelled."""
@@ -108,6 +112,8 @@ class Connection:
                 await self._serve()
             if self._expired and not self.idle and self.deadline < math.inf:
                 await self._refuse(RequestTimeout(f"the request head did not end within {HEADER_TIMEOUT_S} s"))
+            if self._leaving:
+                await self._linger()
         except ClientGone:
             pass
         except Exception:
@@ -122,6 +128,19 @@ class Connection:
         """End the connection because its deadline passed or, if idle, because the listener stops."""
         self._expired = True
         self._scope.cancel()
+
+    def leave(self) -> bool:
+        """Close a kept connection, or have the answer that is under way say that it is the last. A client that sends
+        its next request at this moment sees the end before a reset; one that has only just connected is waited for.
+        """
+        if not self.idle or self._leaving:
+            return False
+        if not self.request_count:
+            self.deadline = min(self.deadline, trio.current_time() + CLOSING_IDLE_S)
+            return False
+        self._leaving = True
+        self._scope.cancel()
+        return True
 
     # --- reading ---
 

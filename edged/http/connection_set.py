@@ -18,7 +18,7 @@ from edged.http.field_section import guard_section, refused
 from edged.http.guard import Guarded
 from edged.http.handling import run_handler
 from edged.http.stream_exchange import StreamExchange
-from edged.limits import SWEEP_INTERVAL_S
+from edged.limits import CLOSING_COUNT_PER_SWEEP, SWEEP_INTERVAL_S
 
 log = structlog.get_logger()
 
@@ -41,6 +41,11 @@ class Member(Protocol):
     def expire(self) -> None:
         """End the connection: its deadline passed or, if idle, the listener stops."""
 
+    def leave(self) -> bool:
+        """Clients are to go elsewhere: end the connection so that no request fails by it, and tell the client where its
+        protocol can. Called at each sweep; True where there was something to do.
+        """
+
     def start_watch(self, nursery: trio.Nursery) -> None:
         """A request takes long: see that its client is still there."""
 
@@ -50,6 +55,7 @@ class ConnectionSet:
 
     Attributes:
         stopping: no connection takes another request.
+        closing: connections take their clients' next requests, say that these are the last, and end.
         active: exchanges under way.
         served: exchanges that ended.
         refused: requests answered before any handler saw them.
@@ -59,6 +65,7 @@ class ConnectionSet:
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
         self.stopping = False
+        self.closing = False
         self.active = 0
         self.served = 0
         self.refused = 0
@@ -133,10 +140,14 @@ class ConnectionSet:
 
     def sweep(self, now: float, watchers: trio.Nursery) -> None:
         """One pass; `now` on trio's clock."""
+        leaving = 0
         for member in self._members:
             if member.deadline <= now:
                 member.expire()
-            elif not member.idle:
+                continue
+            if self.closing and leaving < CLOSING_COUNT_PER_SWEEP:
+                leaving += member.leave()
+            if not member.idle:
                 if member.swept_request == member.request_count:
                     member.start_watch(watchers)
                 else:

@@ -35,6 +35,7 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
+from hyperframe.frame import GoAwayFrame
 
 from edged.errors import RequestRefused
 from edged.http.connection_set import ConnectionSet
@@ -43,6 +44,7 @@ from edged.http.field_section import trailers
 from edged.http.stream_exchange import StreamExchange
 from edged.http.transport import Transport
 from edged.limits import (
+    CLOSING_IDLE_S,
     HEADER_BYTES_MAX,
     HEADER_TIMEOUT_S,
     HTTP2_BACKLOG_BYTES_MAX,
@@ -62,6 +64,7 @@ from edged.limits import (
 log = structlog.get_logger()
 
 _WINDOW_DEFAULT = 65535  # of a connection, before any update (RFC 9113 section 6.9.2)
+_STREAM_ID_MAX = 2**31 - 1
 
 
 class _Stream:
@@ -121,6 +124,7 @@ class Http2Connection:
         self._backlog = bytearray()
         self._chatter = 0
         self._resets = 0
+        self._leaving = False
         self._reading = trio.CancelScope()
         self._to_write = trio.Event()
         self._progress = trio.Event()
@@ -131,6 +135,24 @@ class Http2Connection:
 
     def expire(self) -> None:
         self._reading.cancel()
+
+    def leave(self) -> bool:
+        """Tell the client to open no more streams, take those that are on their way, and end when there are none
+        (RFC 9113 section 6.8).
+        """
+        if self._leaving:
+            return False
+        if not self.request_count:
+            self.deadline = min(self.deadline, trio.current_time() + CLOSING_IDLE_S)
+            return False
+        self._leaving = True
+        self._ready()
+        # Past h2, to which a connection that sent GOAWAY is closed.
+        self._backlog += GoAwayFrame(0, last_stream_id=_STREAM_ID_MAX, error_code=ErrorCodes.NO_ERROR).serialize()
+        self._to_write.set()
+        if self.idle:
+            self.deadline = trio.current_time() + CLOSING_IDLE_S
+        return True
 
     def start_watch(self, nursery: trio.Nursery) -> None:
         """The reader always reads: it learns of everything."""
@@ -258,7 +280,7 @@ class Http2Connection:
             self.reset(stream.id, ErrorCodes.NO_ERROR)  # the rest of the request is not wanted (RFC 9113 section 8.1)
         if not self._streams:
             self.idle = True
-            self.deadline = trio.current_time() + IDLE_TIMEOUT_S
+            self.deadline = trio.current_time() + (CLOSING_IDLE_S if self._leaving else IDLE_TIMEOUT_S)
             if self._connections.stopping or self.request_count >= REQUEST_PER_CONNECTION_MAX:
                 self._reading.cancel()
 

@@ -20,7 +20,8 @@ from contextlib import suppress
 import structlog
 import trio
 from aioquic._buffer import Buffer  # aioquic.buffer does not export it to type checkers
-from aioquic.h3.connection import ErrorCode, H3Connection, ProtocolError
+from aioquic.buffer import encode_uint_var
+from aioquic.h3.connection import ErrorCode, FrameType, H3Connection, ProtocolError, encode_frame
 from aioquic.h3.events import DataReceived, H3Event, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
@@ -45,6 +46,7 @@ from edged.http.exchange import ClientGone, Header
 from edged.http.field_section import trailers
 from edged.http.stream_exchange import StreamExchange
 from edged.limits import (
+    CLOSING_IDLE_S,
     HEADER_TIMEOUT_S,
     HTTP2_RESET_COUNT_MAX,
     HTTP2_STREAM_COUNT_MAX,
@@ -59,6 +61,7 @@ from edged.limits import (
 
 log = structlog.get_logger()
 
+_STREAM_ID_MAX = 2**62 - 4  # of a request's stream
 _FRAME_BYTES_MAX = 1 + 8 + 8  # MAX_STREAM_DATA (RFC 9000 section 19.10)
 
 
@@ -174,6 +177,7 @@ class Http3Connection:
         self._inbox: deque[tuple[bytes, tuple[str, int]]] = deque()
         self._streams: dict[int, _Stream] = {}
         self._resets = 0
+        self._leaving = False
         self._woken = trio.Event()
         self._progress = trio.Event()
         self.deadline = trio.current_time() + HEADER_TIMEOUT_S
@@ -185,6 +189,25 @@ class Http3Connection:
         self.deadline = math.inf
         self._quic.close(ErrorCode.H3_NO_ERROR)
         self.wake()
+
+    def leave(self) -> bool:
+        """Tell the client to send no more requests, take those that are on their way, and end when there are none
+        (RFC 9114 section 5.2).
+        """
+        if self._leaving:
+            return False
+        if not self.request_count:
+            self.deadline = min(self.deadline, trio.current_time() + CLOSING_IDLE_S)
+            return False
+        assert self._h3 is not None
+        control = self._h3._local_control_stream_id  # aioquic has no GOAWAY
+        assert control is not None
+        self._leaving = True
+        self._quic.send_stream_data(control, encode_frame(FrameType.GOAWAY, encode_uint_var(_STREAM_ID_MAX)))
+        self.wake()
+        if self.idle:
+            self.deadline = trio.current_time() + CLOSING_IDLE_S
+        return True
 
     def start_watch(self, nursery: trio.Nursery) -> None:
         """QUIC tells of everything by itself."""
@@ -306,7 +329,7 @@ class Http3Connection:
             self._stop(stream.id, ErrorCode.H3_NO_ERROR)  # the rest is not wanted (RFC 9114 section 4.1)
         if not self._streams:
             self.idle = True
-            self.deadline = trio.current_time() + IDLE_TIMEOUT_S
+            self.deadline = trio.current_time() + (CLOSING_IDLE_S if self._leaving else IDLE_TIMEOUT_S)
             if self._connections.stopping or self.request_count >= REQUEST_PER_CONNECTION_MAX:
                 self.deadline = trio.current_time()  # the next sweep closes it: the answer goes first
         self.wake()

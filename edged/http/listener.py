@@ -143,6 +143,12 @@ class Listener:
         """Whether no request is taken any more."""
         return self._connections.stopping
 
+    def set_closing(self, closing: bool) -> None:
+        """Whether clients are to go elsewhere: new requests are answered, and each connection ends with those that it
+        is at.
+        """
+        self._connections.closing = closing
+
     def shutdown(self) -> None:
         """Stop accepting, close idle connections, give requests under way `SHUTDOWN_GRACE_S`. Returns at once;
         `run` returns when it is done.

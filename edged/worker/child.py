@@ -28,14 +28,23 @@ from edged.errors import ControlError, HostUnknown, NotReady, TlsError
 from edged.http.exchange import Exchange
 from edged.http.listener import Listener, ListenOptions
 from edged.http.tls import Certificate, Certificates, TlsFiles
-from edged.limits import REPORT_GATHER_S, REPORT_INTERVAL_S, SHUTDOWN_GRACE_S, WARM_S_MAX, GuestLimits
+from edged.limits import (
+    REPORT_CLOSING_INTERVAL_S,
+    REPORT_GATHER_S,
+    REPORT_INTERVAL_S,
+    SHUTDOWN_GRACE_S,
+    WARM_S_MAX,
+    GuestLimits,
+)
 from edged.logging import configure
 from edged.nursery import plain_errors
 from edged.runtime_config import RuntimeConfig
 from edged.runtime_config import load as load_runtime_config
 from edged.runtime_config.networks import parse_network
 from edged.variables_provider import providers_of
+from edged.worker.canary import Canary
 from edged.worker.control import Control
+from edged.worker.deadman import run_deadman
 from edged.worker.limits_of import limits_of
 from edged.worker.report import Failure, Report, report_wire
 from edged.worker.sites import Sites
@@ -83,7 +92,8 @@ async def run(inherited: Inherited) -> None:
                 open_worker(Path(settings.cache_folder), pool_for(usual)) as worker,
                 trio.open_nursery() as nursery,
             ):
-                process = _Process(inherited, control, worker, options, number=settings.worker, usual=usual)
+                process = _Process(inherited, control, worker, options, settings, usual=usual)
+                nursery.start_soon(run_deadman)
                 nursery.start_soon(process.stop_on, signals)
                 nursery.start_soon(process.take, records)
                 await process.run()
@@ -123,18 +133,20 @@ class _Process:
         control: Control,
         worker: Worker,
         options: LoadOptions,
+        settings: Settings,
         *,
-        number: int,
         usual: GuestLimits,
     ) -> None:
-        self._number = number
+        self._number = settings.worker
         self._inherited = inherited
         self._control = control
         self._worker = worker
         self._options = options
         self._usual = usual
+        self._canary = Canary(worker, self._number, options.sources, self._changed) if settings.canary else None
         self._sites = Sites(worker, unpack, self._options_for, self._changed, self._loading)
         self._listeners: list[Listener] = []
+        self._closing = False
         self._certificates: Certificates | None = None
         self._certificates_version = -1
         self._certificate_failure: Failure | None = None
@@ -149,6 +161,8 @@ class _Process:
                 with self._work:
                     async with trio.open_nursery() as work:
                         work.start_soon(self._sites.run)
+                        if self._canary is not None:
+                            work.start_soon(self._canary.run)
                         work.start_soon(self._listen_when_warm, listening)
                         await trio.sleep_forever()
                 for listener in self._listeners:
@@ -170,6 +184,7 @@ class _Process:
                 raise ControlError(f"a worker is told tables, not a {kind[:20]!r}")
             table = parse_table(value)
             await trio.to_thread.run_sync(self._set_certificates, table)
+            self._set_closing(table.closing)
             self._sites.set(table)
             self._first_table.set()
         self._work.cancel()
@@ -177,8 +192,8 @@ class _Process:
     async def _listen_when_warm(self, listening: trio.Nursery) -> None:
         await self._first_table.wait()
         with trio.move_on_after(WARM_S_MAX):
-            await self._until(lambda: self._sites.settled)
-        log.info("worker.listening", worker=self._number, settled=self._sites.settled)
+            await self._until(self._is_settled)
+        log.info("worker.listening", worker=self._number, settled=self._is_settled())
         plain, tls = self._inherited.plain, self._inherited.tls
         if plain:
             self._listen(ListenOptions(sockets=plain), listening)
@@ -190,19 +205,31 @@ class _Process:
             options = ListenOptions(sockets=[sock], tls=self._certificates, http3=bool(udp), udp_sockets=udp)
             self._listen(options, listening)
 
+    def _is_settled(self) -> bool:
+        return self._sites.settled and (self._canary is None or self._canary.settled)
+
     def _listen(self, options: ListenOptions, listening: trio.Nursery) -> None:
         listener = Listener(self._handle, options)
+        listener.set_closing(self._closing)
         self._listeners.append(listener)
         listening.start_soon(listener.run)
         self._changed()
 
     async def _handle(self, exchange: Exchange) -> None:
+        if self._canary is not None and self._canary.answers(exchange):
+            await self._canary.handle(exchange)
+            return
         try:
             await self._worker.handle(exchange)
         except HostUnknown:
             if self._sites.expects(exchange.request.authority):
                 raise NotReady("the app of this host is being loaded, or cannot be") from None
             raise
+
+    def _set_closing(self, closing: bool) -> None:
+        self._closing = closing
+        for listener in self._listeners:
+            listener.set_closing(closing)
 
     def _set_certificates(self, table: Table) -> None:
         """In a thread: files are read, and keys checked. Those before stay in use where these cannot be."""
@@ -247,7 +274,7 @@ class _Process:
             if not await self._control.send("report", report_wire(self._report())):
                 return
             await trio.sleep(REPORT_GATHER_S)
-            with trio.move_on_after(REPORT_INTERVAL_S):
+            with trio.move_on_after(REPORT_CLOSING_INTERVAL_S if self._closing else REPORT_INTERVAL_S):
                 await change.wait()
 
     def _report(self) -> Report:
