@@ -71,7 +71,9 @@ def parse_command(text: str) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def running(client: Client, arguments: Sequence[str]) -> AsyncIterator[trio.abc.ReceiveStream]:
+async def running(
+    client: Client, arguments: Sequence[str], *, with_stderr: bool = False
+) -> AsyncIterator[trio.abc.ReceiveStream]:
     """A tool, and what it prints on stdout while it runs. It is ended with the block.
 
     Raises:
@@ -80,7 +82,10 @@ async def running(client: Client, arguments: Sequence[str]) -> AsyncIterator[tri
     command = [*client.prefix, *arguments]
     try:
         process = await trio.lowlevel.open_process(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if with_stderr else subprocess.DEVNULL,
         )
     except OSError as error:
         raise BenchFailed(f"{client.name}: {command[0]} cannot be started: {error.strerror}") from error
@@ -102,7 +107,7 @@ async def _end(process: trio.Process) -> None:
     await process.wait()
 
 
-async def run_tool(client: Client, arguments: Sequence[str], timeout_s: float) -> bytes:
+async def run_tool(client: Client, arguments: Sequence[str], timeout_s: float, *, with_stderr: bool = False) -> bytes:
     """What a tool prints, however it ends: httping calls it a failure if nobody answered, which is a result.
 
     Raises:
@@ -110,7 +115,7 @@ async def run_tool(client: Client, arguments: Sequence[str], timeout_s: float) -
     """
     output = bytearray()
     with trio.move_on_after(timeout_s) as late:
-        async with running(client, arguments) as stdout:
+        async with running(client, arguments, with_stderr=with_stderr) as stdout:
             async for part in stdout:
                 output += part
                 if len(output) > BENCH_OUTPUT_BYTES_MAX:
@@ -129,12 +134,13 @@ async def check_tools(client: Client) -> None:
     """
     for tool, said in _TOOLS.items():
         try:
-            output = await run_tool(client, (tool, "--version"), BENCH_TOOL_CHECK_S)
+            # httping says it on stderr.
+            output = await run_tool(client, (tool, "--version"), BENCH_TOOL_CHECK_S, with_stderr=True)
         except BenchFailed:
             if client.prefix:
                 raise
             output = b""
-        if not output.startswith(said):
+        if said not in output:  # behind what SSH may have to say
             raise BenchToolMissing(
                 f"{client.name} has no {tool}", remedy=f"Install it there: {_PACKAGES[tool]} on Debian and Ubuntu."
             )

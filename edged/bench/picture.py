@@ -6,6 +6,7 @@ a request failed, and a mark at the foot says when.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 140, 72, 76
 _TICKS = 6
 _LABEL_HEIGHT = 17
 _FAILED_HEIGHT = 6
+_MS_LOWEST = 0.01  # httping says no less
 # Told apart by people who see colours differently, and against either background.
 _LIGHT = ("#0072b2", "#d55e00", "#007a5a", "#aa3377", "#7a6000", "#5a4fcf", "#a01818", "#4d5a66")
 _DARK = ("#56b4e9", "#ff9248", "#35cfa0", "#f28ac4", "#e6c637", "#a9a2ff", "#ff7b7b", "#b6c2cc")
@@ -28,24 +30,31 @@ _DARK = ("#56b4e9", "#ff9248", "#35cfa0", "#f28ac4", "#e6c637", "#a9a2ff", "#ff7
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """From seconds and milliseconds to places in the picture."""
+    """From seconds and milliseconds to places in the picture.
+
+    Attributes:
+        scale_ms: what is written at the side, from the foot to the top. Logarithmic: twice the latency is as far up
+            from 10 ms as from 100, and one request that took seconds does not press all others to the foot.
+    """
 
     end_s: float
-    top_ms: float
+    scale_ms: Sequence[float]
 
     def x(self, at_s: float) -> float:
         return round(_LEFT + at_s / self.end_s * (_WIDTH - _LEFT - _RIGHT), 1)
 
     def y(self, latency_ms: float) -> float:
-        return round(_HEIGHT - _BOTTOM - latency_ms / self.top_ms * (_HEIGHT - _TOP - _BOTTOM), 1)
+        low, high = self.scale_ms[0], self.scale_ms[-1]
+        part = math.log(max(latency_ms, low) / low) / math.log(high / low)
+        return round(_HEIGHT - _BOTTOM - part * (_HEIGHT - _TOP - _BOTTOM), 1)
 
 
 def draw(report: Report) -> str:
     """The picture, as text of an SVG file."""
-    times = [sample.ping.latency_ms or 0.0 for series in report.series for sample in series.samples]
+    times = [ms for series in report.series for ms in _answered(series)]
     ends = [sample.at_s for series in report.series for sample in series.samples]
     marks = [mark for mark in (report.event_s, report.undo_s) if mark is not None]
-    frame = _Frame(max([1.0, *ends, *marks]), _step(max([1.0, *times])) * _TICKS)
+    frame = _Frame(max([1.0, *ends, *marks]), _scale(min(times, default=1.0), max(times, default=1.0)))
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
@@ -55,7 +64,7 @@ def draw(report: Report) -> str:
             f"<style>{_style()}</style>",
             f'<rect class="paper" width="{_WIDTH}" height="{_HEIGHT}"/>',
             f'<text class="ink" x="{_LEFT}" y="28" font-size="17" font-weight="600">{_TITLE}</text>',
-            f'<text class="dim" x="{_LEFT}" y="48">ms of one request with a new connection; '
+            f'<text class="dim" x="{_LEFT}" y="48">ms of one request with a new connection, logarithmic; '
             "marks at the foot are requests that failed</text>",
             *_grid(report, frame),
             *_events(report, frame),
@@ -80,8 +89,7 @@ def _style() -> str:
 
 def _grid(report: Report, frame: _Frame) -> Iterator[str]:
     right = _WIDTH - _RIGHT
-    for tick in range(_TICKS + 1):
-        value = frame.top_ms / _TICKS * tick
+    for value in frame.scale_ms:
         y = frame.y(value)
         yield f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{y}" y2="{y}"/>'
         yield f'<text class="dim" x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{value:g}</text>'
@@ -96,7 +104,8 @@ def _grid(report: Report, frame: _Frame) -> Iterator[str]:
 
 
 def _events(report: Report, frame: _Frame) -> Iterator[str]:
-    for name, at_s in (("event", report.event_s), ("undo", report.undo_s)):
+    # One below the other, since they may be close.
+    for line, (name, at_s) in enumerate((("event", report.event_s), ("undo", report.undo_s))):
         if at_s is None:
             continue
         x = frame.x(at_s)
@@ -104,7 +113,8 @@ def _events(report: Report, frame: _Frame) -> Iterator[str]:
             f'<line class="mark" x1="{x}" x2="{x}" y1="{_TOP - 8}" y2="{_HEIGHT - _BOTTOM}" '
             'stroke-width="1.5" stroke-dasharray="5 4"/>'
         )
-        yield f'<text class="ink" x="{x + 5}" y="{_TOP + 2}" font-weight="600">{name}</text>'
+        y = _TOP + 3 + line * _LABEL_HEIGHT
+        yield f'<text class="ink" x="{x + 5:.1f}" y="{y}" font-weight="600">{name}</text>'
 
 
 def _line(series: Series, index: int, frame: _Frame) -> Iterator[str]:
@@ -133,7 +143,7 @@ def _labels(all_series: Sequence[Series], frame: _Frame) -> Iterator[str]:
     """Each client's name at the end of its line, moved down where two would lie on each other."""
     wanted = []
     for index, series in enumerate(all_series):
-        answered = [s.ping.latency_ms for s in series.samples if s.ping.is_answered and s.ping.latency_ms is not None]
+        answered = _answered(series)
         wanted.append((frame.y(answered[-1]) if answered else float(_HEIGHT - _BOTTOM), index, series))
     places = _spread([y for y, _, _ in sorted(wanted, key=lambda each: each[:2])])
     for y, (_, index, series) in zip(places, sorted(wanted, key=lambda each: each[:2]), strict=True):
@@ -155,11 +165,32 @@ def _spread(wanted: Sequence[float]) -> list[float]:
     return places
 
 
+def _answered(series: Series) -> list[float]:
+    """Milliseconds of the requests that were answered."""
+    return [s.ping.latency_ms for s in series.samples if s.ping.is_answered and s.ping.latency_ms is not None]
+
+
 def _step(most: float) -> float:
     """A step of 1, 2 or 5 times a power of ten, of which `_TICKS` reach as far."""
-    least = most / _TICKS
-    power = 10.0 ** math.floor(math.log10(least))
-    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least * 0.999_999)
+    return next(value for value in _round_numbers(most / _TICKS) if value >= most / _TICKS)
+
+
+def _scale(least_ms: float, most_ms: float) -> tuple[float, ...]:
+    """1, 2 and 5 times powers of ten around all of it; at least two of them."""
+    low = max(least_ms, _MS_LOWEST)
+    scale: list[float] = []
+    for value in _round_numbers(low):
+        # The last that is not above the least is the foot.
+        scale = [value] if value <= low else [*scale, value]
+        if value >= most_ms and len(scale) > 1:
+            break
+    return tuple(scale)
+
+
+def _round_numbers(near: float) -> Iterator[float]:
+    """1, 2 and 5 times powers of ten, from one that is not above `near`."""
+    for power in itertools.count(math.floor(math.log10(near))):
+        yield from (float(f"{factor}e{power}") for factor in (1, 2, 5))
 
 
 def _description(report: Report) -> str:
