@@ -30,6 +30,7 @@ _COMMANDS = {
     "keys": "edged.cli.keys",
     "compile": "edged.cli.compile",
     "worker": "edged.cli.worker",
+    "speaker": "edged.cli.speaker",
 }
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it

@@ -17,7 +17,7 @@ from edged.fleet.record import Version
 from edged.fleet.roster import Key, Node, Region, Roster
 from edged.limits import FLEET_TOML_BYTES_MAX
 
-_TOP = {"fleet", "epoch", "domain", "regions", "prefixes", "revoked", "root", "floors", "node", "key"}
+_TOP = {"fleet", "epoch", "domain", "regions", "prefixes", "allow_removal", "revoked", "root", "floors", "node", "key"}
 _ROOT = {"keys", "threshold"}
 _NODE = {"name", "region", "address", "url", "certificate"}
 _KEY = {"name", "roles", "apps", "regions", "certificate"}
@@ -90,6 +90,7 @@ class _Reading:
             revoked=frozenset(self._texts(top, "revoked", ())),
             floors=self._floors(top),
             prefixes=tuple(self._texts(top, "prefixes", ())),
+            allow_removal=self._integer(top, "allow_removal", 0),
         )
 
     def _node(self, table: Table) -> Node:

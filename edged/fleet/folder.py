@@ -376,6 +376,8 @@ def _lines(roster: Roster) -> dict[str, str]:
     lines |= {f"revoked key {key[:16]}": "" for key in roster.revoked}
     lines |= {f"floor of {app}": f"{floor.epoch}.{floor.sequence}" for app, floor in roster.floors.items()}
     lines |= {f"prefix {prefix}": "" for prefix in roster.prefixes}
+    if roster.allow_removal:
+        lines["prefixes that may be taken away"] = str(roster.allow_removal)
     lines |= {"domain": roster.domain or "none", "epoch": str(roster.epoch), "threshold": str(roster.threshold)}
     return lines | {"fleet": roster.fleet}
 

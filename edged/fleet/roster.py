@@ -105,6 +105,8 @@ class Roster:
         revoked: ids of keys (sha256 of the raw public key, hex) that count no more, nodes' included.
         floors: app -> lowest (epoch, sequence) that may be deployed.
         prefixes: the networks that nodes may announce.
+        allow_removal: how many of the prefixes of the roster before this one may take away; see
+            `edged.fleet.roster_prefixes`.
     """
 
     fleet: str
@@ -120,6 +122,7 @@ class Roster:
     revoked: frozenset[str] = frozenset()
     floors: Mapping[str, RecordVersion] = field(default_factory=lambda: MappingProxyType({}))
     prefixes: tuple[str, ...] = ()
+    allow_removal: int = 0
 
     @property
     def key(self) -> RecordKey:
@@ -182,6 +185,8 @@ class Roster:
                 "revoked": sorted(self.revoked),
                 "floors": {app: list(floor) for app, floor in self.floors.items()},
                 "prefixes": list(self.prefixes),
+                # Left out where it is not used: rosters that were signed before there was such a key stay as they are.
+                **({"allow_removal": self.allow_removal} if self.allow_removal else {}),
             }
         )
 
@@ -204,7 +209,8 @@ class Roster:
             RecordInvalid
         """
         with refusing():
-            reader = strict.Reader(strict.decode(payload, RECORD_BYTES_MAX), "roster")
+            fields = strict.decode(payload, RECORD_BYTES_MAX)
+            reader = strict.Reader(fields, "roster")
             reader.integer("v", VERSION, VERSION)
             roster = Roster(
                 fleet=check_label(reader.line("fleet", _TEXT_BYTES_MAX), "fleet"),
@@ -220,6 +226,7 @@ class Roster:
                 revoked=frozenset(_revoked(reader)),
                 floors=MappingProxyType(_floors(reader)),
                 prefixes=tuple(_prefix(text) for text in reader.texts("prefixes", PREFIX_COUNT_MAX, _TEXT_BYTES_MAX)),
+                allow_removal=_allow_removal(reader, fields),
             )
             reader.end()
             if roster.encode() != payload:
@@ -351,6 +358,11 @@ def _floors(reader: strict.Reader) -> dict[str, RecordVersion]:
         version = RecordVersion(numbers.integer("epoch", 1, EPOCH_MAX), numbers.integer("sequence", 0))
         floors[check_app(app)] = version
     return floors
+
+
+def _allow_removal(reader: strict.Reader, fields: object) -> int:
+    is_there = isinstance(fields, dict) and "allow_removal" in fields
+    return reader.integer("allow_removal", 1, PREFIX_COUNT_MAX) if is_there else 0
 
 
 def _prefix(text: str) -> str:

@@ -1,0 +1,123 @@
+"""Which prefixes a fleet's rosters let its nodes announce.
+
+It is what the newest roster says, unless that takes away too many at once: the last one, or more than one, without
+`allow_removal`. Such a roster changes no prefix; what the rosters before it came to stays. The daemon and its speaker's
+child compute this each for itself, from the signed rosters on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from bgp.errors import BgpError
+from bgp.prefix import AllowList, Network, parse_prefix
+from edged.errors import RecordInvalid, RecordsUnusable
+from edged.fleet.record import Key, check_signed, open_envelope, refusing
+from edged.fleet.roster import PAYLOAD_TYPE
+from edged.fleet.store import RecordStore
+from edged.limits import PREFIX_COUNT_MAX, RECORD_BYTES_MAX, ROOT_KEY_COUNT_MAX
+from registry import strict
+from registry.dsse import Envelope
+from registry.keys import PublicKey
+
+_PREFIX_BYTES_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RosterPrefixes:
+    """Of one roster: the fields that matter here. Parsing all certificates of fifty rosters takes seconds."""
+
+    envelope: Envelope
+    root_keys: tuple[PublicKey, ...]
+    threshold: int
+    prefixes: frozenset[Network]
+    allow_removal: int
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedPrefixes:
+    """Attributes:
+    allow_list: what may be announced.
+    refused: why the newest roster does not count in this, a sentence; "" if it does.
+    """
+
+    allow_list: AllowList
+    refused: str = ""
+
+
+def allowed_prefixes(rosters: Iterable[tuple[frozenset[Network], int]]) -> AllowedPrefixes:
+    """
+    Args:
+        rosters: prefixes and `allow_removal` of each, oldest first.
+    """
+    held: frozenset[Network] | None = None
+    refused = ""
+    for prefixes, allow_removal in rosters:
+        gone = frozenset() if held is None else held - prefixes
+        is_mass = len(gone) > 1 or (bool(gone) and not prefixes)
+        if is_mass and len(gone) > allow_removal:
+            refused = (
+                f"the roster would take away {len(gone)} prefixes, and says that {allow_removal} may go: "
+                "no prefix was changed"
+            )
+            continue
+        held, refused = prefixes, ""
+    return AllowedPrefixes(AllowList(held or ()), refused)
+
+
+def read_allowed(state_dir: Path) -> AllowedPrefixes:
+    """From the rosters that a node keeps, each signed as the one before demands. Blocks.
+
+    Raises:
+        RecordsUnusable: the folder cannot be read.
+        RecordInvalid, RecordForbidden: a roster is not what was accepted.
+    """
+    store = RecordStore(state_dir / "records")
+    chain: list[RosterPrefixes] = []
+    for name in _fleets(state_dir):
+        chain = [_parse(stored.envelope) for stored in reversed(store.history(Key("roster", name)))]
+    for former, newer in pairwise(chain):
+        check_signed(newer.envelope, former.root_keys, former.threshold, "the roster")
+    return allowed_prefixes((one.prefixes, one.allow_removal) for one in chain)
+
+
+def _fleets(state_dir: Path) -> Sequence[str]:
+    """The one that the node is in; none before its first roster."""
+    folder = state_dir / "records" / "roster"
+    try:
+        names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise RecordsUnusable(f"records cannot be read in {folder}: {error.strerror}") from error
+    if len(names) > 1:
+        raise RecordInvalid(f"{folder} has rosters of several fleets: {', '.join(names[:3])}")
+    return names
+
+
+def _parse(data: bytes) -> RosterPrefixes:
+    envelope = open_envelope(data)
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise RecordInvalid("a record of a roster is none")
+    with refusing():
+        fields = strict.decode(envelope.payload, RECORD_BYTES_MAX)
+        reader = strict.Reader(fields, "roster")
+        keys = reader.array("root_keys", ROOT_KEY_COUNT_MAX)
+        threshold = reader.integer("threshold", 1, ROOT_KEY_COUNT_MAX)
+        texts = reader.texts("prefixes", PREFIX_COUNT_MAX, _PREFIX_BYTES_MAX)
+        is_there = isinstance(fields, dict) and "allow_removal" in fields
+        removal = reader.integer("allow_removal", 1, PREFIX_COUNT_MAX) if is_there else 0
+        publics = tuple(PublicKey(key) for key in keys if isinstance(key, bytes))
+    prefixes = frozenset(found for found in map(_prefix, texts) if found is not None)
+    return RosterPrefixes(envelope, publics, threshold, prefixes, removal)
+
+
+def _prefix(text: str) -> Network | None:
+    """None for what a roster may say and nobody announces: a default route."""
+    try:
+        return parse_prefix(text)
+    except BgpError:
+        return None
