@@ -71,7 +71,8 @@ _STATES: dict[int, SessionState] = {
     FSM.OPENCONFIRM: "openconfirm",
     FSM.ESTABLISHED: "established",
 }
-_LEVELS: dict[str, LogLevel] = {"WARNING": "warning", "ERROR": "error", "CRITICAL": "error", "FATAL": "error"}
+# What ExaBGP calls critical is that it was told to end.
+_LEVELS: dict[str, LogLevel] = {"WARNING": "warning", "CRITICAL": "warning", "ERROR": "error", "FATAL": "error"}
 
 
 class Control:
@@ -355,7 +356,7 @@ class _Reactor(loop.Reactor):  # type: ignore[misc]
             try:
                 io.setblocking(False)
                 io.send(_CEASE_MESSAGE)
-                self.processes.notified(peer.neighbor, False, Notify(_CEASE, _SHUTDOWN))
+                self.processes.notified(peer.neighbor, False, Notification(_CEASE, _SHUTDOWN))
                 while io.recv(65536):  # bytes that nobody read make close(2) a reset, which overtakes the Cease
                     pass
             except OSError:

@@ -252,6 +252,18 @@ class Session:
                 table.update({str(prefix): one for prefix in one.announced})
         return {} if self.over else table
 
+    async def table(self, wanted: Callable[[dict[str, Update]], bool]) -> dict[str, Update]:
+        """Waits until what is announced is as wanted.
+
+        Raises:
+            AssertionError: the connection ended first.
+        """
+        async with self._news:
+            while not wanted(self.announced):
+                assert not self.over, f"ended before what was waited for; got {self.got}"
+                await self._news.wait()
+            return self.announced
+
     async def close(self) -> None:
         await self._stream.aclose()
 
