@@ -125,6 +125,8 @@ class Http2Connection:
         self._chatter = 0
         self._resets = 0
         self._leaving = False
+        self._leave_at = math.inf
+        """When the client is told, whatever is under way."""
         self._reading = trio.CancelScope()
         self._to_write = trio.Event()
         self._progress = trio.Event()
@@ -138,10 +140,14 @@ class Http2Connection:
 
     def leave(self) -> bool:
         """Tell the client to open no more streams, take those that are on their way, and end when there are none
-        (RFC 9113 section 6.8).
+        (RFC 9113 section 6.8). Rather between two requests than during one, which some clients give up at GOAWAY.
         """
         if self._leaving:
             return False
+        if not self.idle:
+            self._leave_at = min(self._leave_at, trio.current_time() + CLOSING_IDLE_S)
+            if trio.current_time() < self._leave_at:
+                return False
         if not self.request_count:
             self.deadline = min(self.deadline, trio.current_time() + CLOSING_IDLE_S)
             return False
@@ -281,6 +287,8 @@ class Http2Connection:
         if not self._streams:
             self.idle = True
             self.deadline = trio.current_time() + (CLOSING_IDLE_S if self._leaving else IDLE_TIMEOUT_S)
+            if self._connections.closing:
+                self.leave()
             if self._connections.stopping or self.request_count >= REQUEST_PER_CONNECTION_MAX:
                 self._reading.cancel()
 
