@@ -123,6 +123,38 @@ class NodeConfigInvalid(EdgedError):
     default_remedy = "Correct the file; `edged check --config FILE` says whether it is right."
 
 
+class BgpPasswordUnusable(EdgedError):
+    """A file with the password of a BGP session that cannot be read, that others may read, or that holds none."""
+
+    code = "anycast.password-unusable"
+    exit_status = 78
+    default_remedy = "Put the password alone into the first line of the file."
+
+
+class BgpSessionsInvalid(EdgedError):
+    """What the node.toml and the provider say does not make BGP sessions together."""
+
+    code = "anycast.sessions-invalid"
+    exit_status = 78
+    default_remedy = "Set `bgp.router_id` in the node.toml."
+
+
+class AnycastMissing(EdgedError):
+    """A node that announces nothing was to leave, or to come back."""
+
+    code = "anycast.missing"
+    exit_status = 69
+    default_remedy = "Name a node with [bgp] in its node.toml; see `edged status`."
+
+
+class DrainUnfinished(EdgedError):
+    """A node did not come to where it was to: out of traffic, or back in it."""
+
+    code = "anycast.unfinished"
+    exit_status = 75
+    default_remedy = "See `edged status` for how it does, and try again."
+
+
 class JoinFailed(EdgedError):
     """No node of the fleet let a new one in."""
 
