@@ -55,7 +55,7 @@ def read_password(file: Path) -> str:
     password = data.split(b"\n")[0].rstrip(b"\r")
     if len(data) > PASSWORD_FILE_BYTES_MAX or not 0 < len(password) <= PASSWORD_CHARS_MAX:
         raise BgpPasswordUnusable(f"the first line of {file} has not 1 to {PASSWORD_CHARS_MAX} characters")
-    if not all(0x20 < byte < 0x7F for byte in password):
+    if not all(0x20 <= byte < 0x7F for byte in password):
         raise BgpPasswordUnusable(f"the password in {file} has characters other than printable ASCII")
     return password.decode()
 
