@@ -4,7 +4,8 @@
 
 The kernel's own emulator (`tc netem`) is not everywhere; TUN is. The process prints `ready` when the devices are there,
 and ends when its stdin is closed, so that it never outlives whoever started it. Delays can be changed while it runs: a
-line `INDEX one_way_ms` on stdin sets those of link INDEX, `INDEX cut` drops everything on it until the next.
+line `INDEX one_way_ms` on stdin sets those of link INDEX, `INDEX cut` drops everything on it until the next. `INDEX down`
+takes the carrier from both ends of it, `INDEX up` gives it back.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 
 _CLONE_NEWNET = 0x40000000
 _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
+_TUNSETCARRIER = 0x400454E2
 _PR_SET_TIMERSLACK = 29
 _READS_PER_TURN = 256
 _QUEUE_BYTES_MAX = 4 * 1024 * 1024
@@ -112,6 +114,9 @@ class DelayBox:
     def _command(self, line: str) -> None:
         index, value = line.split()
         for direction in self._links[int(index)]:
+            if value in ("up", "down"):
+                fcntl.ioctl(direction.source, _TUNSETCARRIER, struct.pack("i", value == "up"))
+                continue
             direction.delay_s = None if value == "cut" else float(value) / 1000
 
     def _take(self, direction: Direction) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,18 +28,28 @@ _SETTINGS = (
     "net.ipv4.conf.default.rp_filter=0",
     # Without it the first answers of mtr are the only ones.
     "net.ipv4.icmp_ratelimit=0",
+    "net.ipv6.icmp.ratelimit=0",
+    "net.ipv6.conf.all.forwarding=1",
+    # Flows are spread over equal routes by their ports, not by client.
+    "net.ipv4.fib_multipath_hash_policy=1",
+    "net.ipv6.fib_multipath_hash_policy=1",
 )
 _END_TIMEOUT_S = 20.0
 _LABS = iter(range(1_000_000))
 
 
-def may_run() -> str:
-    """Why there can be no lab here; empty if there can."""
+def may_run(*programs: str) -> str:
+    """Why there can be no lab here; empty if there can.
+
+    Args:
+        programs: that it takes besides, by name or path.
+    """
     if os.geteuid() != 0:
         return "the lab makes network namespaces, which takes root"
     if not os.path.exists("/dev/net/tun"):
         return "the lab holds packets by TUN devices, and this machine has no /dev/net/tun"
-    return ""
+    missing = [program for program in programs if shutil.which(program) is None]
+    return f"not installed: {', '.join(missing)} (`make lab` installs what a lab takes)" if missing else ""
 
 
 class Lab:
@@ -125,13 +136,29 @@ class Lab:
         return process.returncode
 
     def set_delay(self, a: str, b: str, rtt_ms: float | None) -> None:
-        """Change the delay of the link between two places; None cuts it. Only of links that had one."""
+        """Change the delay of the link between two places; None cuts it: packets are lost, and nobody is told. Only of
+        links that had one."""
+        self._tell_box(a, b, "cut" if rtt_ms is None else str(rtt_ms / 2))
+
+    def set_carrier(self, a: str, b: str, up: bool) -> None:
+        """Pull the cable between two places, or put it back: both ends are told, as by real cards. Only of links that
+        have a delay."""
+        self._tell_box(a, b, "up" if up else "down")
+
+    def add_address(self, place: str, prefix: str) -> None:
+        """One more address on a place's `lo`."""
+        nodad = ["nodad"] if ":" in prefix else []
+        self.run(place, ["ip", "address", "add", prefix, "dev", "lo", *nodad])
+
+    def remove_address(self, place: str, prefix: str) -> None:
+        self.run(place, ["ip", "address", "delete", prefix, "dev", "lo"])
+
+    def _tell_box(self, a: str, b: str, value: str) -> None:
         index = next(
             index for index, link in enumerate(self.topology.links) if {end.place for end in link.ends} == {a, b}
         )
         assert self._box is not None, "no link has a delay"
         assert self._box.stdin is not None
-        value = "cut" if rtt_ms is None else str(rtt_ms / 2)
         self._box.stdin.write(f"{self._delayed.index(index)} {value}\n".encode())
         self._box.stdin.flush()
 
@@ -143,7 +170,8 @@ class Lab:
             _run(["ip", "netns", "add", self.namespace(place)])
             self._spaces.append(place)
             self.run(place, ["ip", "link", "set", "lo", "up"])
-            self.run(place, ["ip", "address", "add", f"{self.address(place)}/32", "dev", "lo"])
+            self.add_address(place, f"{self.address(place)}/32")
+            self.add_address(place, f"{self.topology.addresses6[place]}/128")
             self.run(place, ["sysctl", "-qw", *_SETTINGS])
         self._start_box()
         for index, link in enumerate(self.topology.links):
@@ -157,9 +185,13 @@ class Lab:
             for target, end in self.topology.routes(place):
                 route = ["via", str(end.other), "dev", end.interface, "src", self.address(place)]
                 self.run(place, ["ip", "route", "add", f"{self.address(target)}/32", *route])
+                address6 = self.topology.addresses6
+                route = ["via", str(end.other6), "dev", end.interface, "src", str(address6[place])]
+                self.run(place, ["ip", "route", "add", f"{address6[target]}/128", *route])
 
     def _configure(self, end: End) -> None:
         self.run(end.place, ["ip", "address", "add", f"{end.address}/31", "dev", end.interface])
+        self.run(end.place, ["ip", "address", "add", f"{end.address6}/127", "dev", end.interface, "nodad"])
         self.run(end.place, ["ip", "link", "set", end.interface, "up"])
 
     def _start_box(self) -> None:
