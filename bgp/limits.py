@@ -47,3 +47,34 @@ NOTIFICATION_TEXT_CHARS_MAX = 255  # RFC 9003 2: what a router may say with a Ce
 
 REACH_CONNECT_S_MAX = 4.0  # of one try: Linux asks three times by ARP, for 3 s, before it says that nobody is there
 REACH_GREETING_S_MAX = 0.5  # for a router's first word: it sends its OPEN at once, a round trip after ours
+
+# --- gate ----------------------------------------------------------------------------------------------------
+
+GATE_RISE = 3  # observations in a row: one good answer of a sick worker announces nothing
+GATE_FALL = 3  # likewise: one lost probe withdraws nothing; at 100 ms between suspicious ones that is 0.3 s
+GATE_WARM_S = 2.0  # from the first look to the first announcement: workers of one node do not start at one moment
+GATE_PARTIAL_S = 5.0  # that a worker may be away before others are preferred: a new one is there in less
+GATE_DEGRADED_S = 10.0  # shortest stay as a last resort; each change is an UPDATE that travels far
+GATE_DOWN_S = 10.0  # first withdrawal for bad health; doubles with each of late
+GATE_DOWN_S_MAX = 600.0  # networks suppress a route that flaps for longer than this themselves (RIPE-580)
+GATE_FLAP_DECAY_S = 3600.0  # after which a flap is forgotten
+GATE_STALE_S = 3.0  # six rounds of probes: who is not looking does not know; twice that, and it is withdrawn
+GATE_DRAIN_S_MAX = 300.0  # a drain whose author is gone ends by itself; longer than any that is configured
+
+# --- drain ---------------------------------------------------------------------------------------------------
+
+DRAIN_SHIFT_S = 2.0  # for paths to move before the route goes: measured, nothing is unreachable then
+DRAIN_PROOF_S = 1.0  # for the withdrawal to be written to each session; later it is no use to wait
+DRAIN_LINGER_S = 30.0  # for requests under way; who streams for longer is cut off
+DRAIN_LINGER_S_LEAST = 5.0  # although nothing is open: routers far away send new connections until they know
+DRAIN_LOOK_S = 0.1  # between two looks at what is open
+
+# --- BFD -----------------------------------------------------------------------------------------------------
+
+BFD_PACKET_BYTES_MAX = 512  # read of a datagram; a control packet has 24, with authentication up to 52
+BFD_SLOW_TX_S = 1.0  # RFC 5880 6.8.3: at least one second between packets while the session is not up
+BFD_SOURCE_PORT_FIRST = 49152  # RFC 5881 4, and unique to each session
+BFD_SOURCE_PORT_LAST = 65535
+BFD_SOURCE_PORT_TRIES = 32  # random ones until one is free; more taken ones in a row are no chance
+BFD_OPEN_RETRY_S = 5.0  # an address that is not there yet, or a port that another program has
+BFD_LEAVE_S = 1.0  # for routers to confirm that we went by intention; then we go without
