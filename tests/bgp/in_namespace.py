@@ -1,0 +1,82 @@
+"""Anycast addresses and routes of the machine that this runs on, which is a namespace that a test made.
+
+python -m tests.bgp.in_namespace WHAT ARGUMENT...       prints JSON: what there is, or the error
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
+
+import trio
+
+from bgp import static_route
+from bgp.addresses import OwnedAddresses, is_present
+from bgp.errors import BgpError
+from bgp.static_route import StaticRoute
+
+
+async def present(*addresses: str) -> list[bool]:
+    return [is_present(ip_address(address)) for address in addresses]
+
+
+async def present_without_descriptors(*addresses: str) -> list[bool]:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+    return await present(*addresses)
+
+
+async def own(*addresses: str) -> list[str]:
+    """Twice, since what is there is left alone."""
+    owned = OwnedAddresses()
+    wanted = [ip_address(address) for address in addresses]
+    first = await owned.own(wanted)
+    assert await owned.own(wanted) == ()
+    return [str(address) for address in first]
+
+
+async def own_and_release(*addresses: str) -> list[str]:
+    owned = OwnedAddresses()
+    await owned.own([ip_address(address) for address in addresses])
+    released = await owned.release()
+    assert await owned.release() == ()
+    return [str(address) for address in released]
+
+
+async def check(*routes: str) -> list[list[str]]:
+    return [[problem.message, problem.remedy] for problem in await static_route.check(_routes(routes))]
+
+
+async def own_routes(*routes: str) -> list[str]:
+    wanted = _routes(routes)
+    first = await static_route.own(wanted)
+    assert await static_route.own(wanted) == ()
+    assert await static_route.check(wanted) == ()
+    return [str(route) for route in first]
+
+
+def _routes(texts: tuple[str, ...]) -> list[StaticRoute]:
+    """Each as DESTINATION,GATEWAY[,INTERFACE]."""
+    return [
+        StaticRoute(ip_address(to), ip_address(via), *rest) for to, via, *rest in (text.split(",") for text in texts)
+    ]
+
+
+_WHAT: dict[str, Callable[..., Awaitable[object]]] = {
+    each.__name__: each for each in (present, present_without_descriptors, own, own_and_release, check, own_routes)
+}
+
+
+async def main() -> None:
+    what, *arguments = sys.argv[1:]
+    try:
+        answer = await _WHAT[what](*arguments)
+    except BgpError as error:
+        answer = error.as_json()
+    sys.stdout.write(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    trio.run(main)
