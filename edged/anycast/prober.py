@@ -23,8 +23,8 @@ from edged.anycast.visit import PortTaken, Refused, visit
 from edged.limits import (
     CANARY_FAST_INTERVAL_S,
     CANARY_INTERVAL_S,
-    CANARY_PORTS_PER_WORKER,
     CANARY_SEARCH_EXTRA_COUNT,
+    CANARY_SEARCH_PER_WORKER,
     CANARY_SEARCH_S_MAX,
     CANARY_SEARCH_TASK_COUNT,
     CANARY_TIMEOUT_S,
@@ -32,6 +32,18 @@ from edged.limits import (
 
 _UNANSWERED = f"no answer within {CANARY_TIMEOUT_S * 1000:.0f} ms"
 _VISITS_MAX = 3  # of one probe: where a port leads to another worker now, or is taken
+
+
+class _Search:
+    """One that is under way."""
+
+    def __init__(self) -> None:
+        self.done = trio.Event()
+        self.unanswered = 0
+
+    @property
+    def is_stuck(self) -> bool:
+        return self.unanswered > 0
 
 
 class Prober:
@@ -60,7 +72,7 @@ class Prober:
         self._observed = observed
         self._hung = hung
         self._ports = SourcePorts()
-        self._searching = {target: trio.Lock() for target in self._targets}
+        self._searches: dict[Target, _Search] = {}
         self._silence = Silence()
         self._pids: Mapping[int, int] = {}
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -128,7 +140,7 @@ class Prober:
         with trio.CancelScope(deadline=deadline):
             for _ in range(_VISITS_MAX):
                 if self._ports.unknown(target, [worker]):
-                    stuck = await self._search(target, worker)
+                    stuck = await self._search(target)
                     if self._ports.unknown(target, [worker]):
                         return result("no connection leads to it", silent=stuck)
                 port = self._ports.take(target, worker)
@@ -150,32 +162,42 @@ class Prober:
             return result("its connections lead to others")
         return result(_UNANSWERED, silent=True)
 
-    async def _search(self, target: Target, worker: int) -> bool:
-        """Learn ports that lead to workers, to this one above all. Returns whether connections were left unanswered."""
-        async with self._searching[target]:
-            if not self._ports.unknown(target, [worker]):
-                return False  # another's search has found one
-            tries = CANARY_PORTS_PER_WORKER * len(self._pids) + CANARY_SEARCH_EXTRA_COUNT
-            waiting = 0
+    async def _search(self, target: Target) -> bool:
+        """Learn ports that lead to workers. Returns whether connections were left that nobody had answered. Whoever
+        comes while there is a search of that target has its result.
+        """
+        search = self._searches.get(target)
+        if search is not None:
+            await search.done.wait()
+            return search.is_stuck
+        search = self._searches[target] = _Search()
+        try:
+            await self._look(target, search)
+        finally:
+            del self._searches[target]
+            search.done.set()
+        return search.is_stuck
 
-            async def look() -> None:
-                nonlocal tries, waiting
-                while tries > 0 and (scarce := self._ports.scarce(target, self._pids)):
-                    tries -= 1
-                    waiting += 1
-                    try:
-                        answer = await visit(target, min(scarce), 0, self._tls)
-                    except Refused:
-                        waiting -= 1
-                        return
-                    waiting -= 1
-                    if answer.worker is not None:
-                        self._ports.learned(target, answer.worker, answer.port)
-                if not self._ports.scarce(target, self._pids):
-                    nursery.cancel_scope.cancel()
+    async def _look(self, target: Target, search: _Search) -> None:
+        tries = CANARY_SEARCH_PER_WORKER * len(self._pids) + CANARY_SEARCH_EXTRA_COUNT
 
-            with trio.move_on_after(CANARY_SEARCH_S_MAX):
-                async with trio.open_nursery() as nursery:
-                    for _ in range(CANARY_SEARCH_TASK_COUNT):
-                        nursery.start_soon(look)
-            return waiting > 0
+        async def look() -> None:
+            nonlocal tries
+            while tries > 0 and (scarce := self._ports.scarce(target, self._pids)):
+                tries -= 1
+                search.unanswered += 1
+                try:
+                    answer = await visit(target, min(scarce), 0, self._tls)
+                except Refused:
+                    search.unanswered -= 1
+                    return
+                search.unanswered -= 1
+                if answer.worker is not None:
+                    self._ports.learned(target, answer.worker, answer.port)
+            if not self._ports.scarce(target, self._pids):
+                nursery.cancel_scope.cancel()
+
+        with trio.move_on_after(CANARY_SEARCH_S_MAX):
+            async with trio.open_nursery() as nursery:
+                for _ in range(CANARY_SEARCH_TASK_COUNT):
+                    nursery.start_soon(look)
