@@ -9,6 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from edged.admin.bgp_metrics import bgp_metrics
 from edged.status.view import AppView, StatusView
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -55,6 +56,7 @@ class _Status(Collector):
                     gauge.add_metric([node.name, node.region], value)
             yield gauge
         yield from _apps(apps)
+        yield from bgp_metrics(nodes, self._status.time)
         yield GaugeMetricFamily("edged_alarms", "Alarms of this node.", value=len(self._status.alarms))
 
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from html import escape
 
+from edged.admin.anycast_page import anycast_tables
+from edged.admin.html_table import MARKS, marked, table
 from edged.status.diagnosis import diagnose
 from edged.status.view import AppView, NodeView, StatusView
 
@@ -25,7 +27,6 @@ code { font: 13px ui-monospace, monospace; }
 .ok { color: var(--ok); } .warn { color: var(--warn); } .bad { color: var(--bad); }
 """
 
-_MARKS = {"ok": "●", "warn": "▲", "bad": "✖"}
 _KINDS = {"error": "bad", "warning": "warn"}
 _APP_MARK = {"live": "ok", "rolling": "warn", "failed": "bad", "unknown": "bad"}
 _NODE_MARK = {"up": "ok", "silent": "bad", "never": "warn"}
@@ -37,7 +38,7 @@ def page(status: StatusView) -> bytes:
     problems = diagnose(status)
     said = (
         "".join(_said(_KINDS[problem.severity], problem.text, problem.remedy) for problem in problems)
-        or f'<p class="said ok">{_MARKS["ok"]} all well</p>'
+        or f'<p class="said ok">{MARKS["ok"]} all well</p>'
     )
     clock = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(status.time))
     heading = f"roster {fleet.roster_version}, as {escape(status.answered_by)} knows it at {clock}"
@@ -53,19 +54,20 @@ def page(status: StatusView) -> bytes:
 {said}
 <h2>Nodes</h2>
 {_nodes(status.nodes)}
+{anycast_tables(status)}
 <h2>Apps</h2>
 {_apps(status.apps, status.fleet.domain)}
 """.encode()
 
 
 def _said(kind: str, text: str, remedy: str) -> str:
-    return f'<p class="said {kind}">{_MARKS[kind]} {escape(text)} <span class="dim">{escape(remedy)}</span></p>'
+    return f'<p class="said {kind}">{MARKS[kind]} {escape(text)} <span class="dim">{escape(remedy)}</span></p>'
 
 
 def _nodes(nodes: Sequence[NodeView]) -> str:
     rows = [
         (
-            _marked(_NODE_MARK[node.state], node.name),
+            marked(_NODE_MARK[node.state], node.name),
             escape(node.region),
             escape(node.state),
             _of(node.workers_ready, node.workers_total),
@@ -78,7 +80,7 @@ def _nodes(nodes: Sequence[NodeView]) -> str:
         for node in nodes
     ]
     heads = ("node", "region", "state", "#workers", "#req/s", "#p50 ms", "#p99 ms", "#certificate days", "edged")
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def _apps(apps: Sequence[AppView], domain: str) -> str:
@@ -86,7 +88,7 @@ def _apps(apps: Sequence[AppView], domain: str) -> str:
         return '<p class="dim">none yet: <code>edged push</code> brings one</p>'
     rows = [
         (
-            _marked(_APP_MARK[app.state], app.name),
+            marked(_APP_MARK[app.state], app.name),
             escape(", ".join(app.hosts or (f"{app.name}.{domain}",))),
             str(app.sequence),
             "<br>".join(
@@ -98,21 +100,7 @@ def _apps(apps: Sequence[AppView], domain: str) -> str:
         )
         for app in apps
     ]
-    return _table(("app", "hosts", "#sequence", "where", "message"), rows)
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A head that begins with `#` is of a column of numbers."""
-    kinds = [' class="number"' if head.startswith("#") else "" for head in heads]
-    top = "".join(f"<th{kind}>{escape(head.lstrip('#'))}" for kind, head in zip(kinds, heads, strict=True))
-    body = "".join(
-        "<tr>" + "".join(f"<td{kind}>{cell}" for kind, cell in zip(kinds, row, strict=True)) + "\n" for row in rows
-    )
-    return f"<table>\n<tr>{top}\n{body}</table>"
-
-
-def _marked(kind: str, text: str) -> str:
-    return f'<span class="{kind}">{_MARKS[kind]}</span> {escape(text)}'
+    return table(("app", "hosts", "#sequence", "where", "message"), rows)
 
 
 def _of(ready: int | None, total: int | None) -> str:

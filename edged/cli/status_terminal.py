@@ -1,4 +1,7 @@
-"""A fleet for a person: what is wrong in words, then its nodes, then its apps. Every colour has a sign beside it."""
+"""A fleet for a person: what is wrong in words, then its nodes, what they announce, then its apps.
+
+Every colour has a sign beside it.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from edged.cli.anycast_terminal import anycast
 from edged.cli.words import plural, size
 from edged.limits import CERTIFICATE_DAYS_WARNED, STATUS_PROBLEMS_SHOWN_MAX
 from edged.publish.hosts import hosts_of
 from edged.publish.url import app_url
 from edged.readable import readable
-from edged.status.diagnosis import Problem, diagnose, duration, is_awaited, is_behind
+from edged.status.diagnosis import diagnose, is_awaited, is_behind
+from edged.status.problem import Problem, duration
 from edged.status.view import FAILED, AppView, NodeView, StatusView
 
 _GOOD, _WARNING, _BAD = ("✓", "green"), ("!", "yellow"), ("✗", "red")
@@ -54,9 +59,10 @@ def print_apps(view: StatusView, console: Console | None = None) -> None:
 
 def render(view: StatusView) -> RenderableType:
     """The whole of it."""
-    return Group(
-        _summary(view, diagnose(view)), Text(), _nodes(view), Text(), _apps(view) if view.apps else Text("no apps yet")
-    )
+    parts: list[RenderableType] = [_summary(view, diagnose(view)), Text(), _nodes(view)]
+    if (announcing := anycast(view)) is not None:
+        parts += [Text(), announcing]
+    return Group(*parts, Text(), _apps(view) if view.apps else Text("no apps yet"))
 
 
 def _summary(view: StatusView, problems: Sequence[Problem]) -> RenderableType:

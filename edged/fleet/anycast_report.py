@@ -35,7 +35,12 @@ _ITEM_BYTES = 256  # names of fields and numbers of a peer or prefix
 
 def encode_anycast(status: AnycastStatus) -> dict[str, Any]:
     """As it stands in a message."""
-    return asdict(status) | {"drain": [] if status.drain is None else [asdict(status.drain)]}
+    return asdict(status) | {
+        "prefixes": [asdict(prefix) for prefix in status.prefixes],
+        "peers": [asdict(peer) | {"announced": list(peer.announced)} for peer in status.peers],
+        "drain": [] if status.drain is None else [asdict(status.drain)],
+        "alarms": list(status.alarms),
+    }
 
 
 def parse_anycast(reader: Reader) -> AnycastStatus:

@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 from edged.limits import CERTIFICATE_DAYS_WARNED, DISK_FREE_BYTES_WARNED, REPORT_UP_S
+from edged.status.anycast_diagnosis import anycast_problems
+from edged.status.problem import Problem, Severity, duration
 from edged.status.view import FAILED, AppNodeView, AppView, NodeView, Stage, StatusView
-
-Severity = Literal["error", "warning"]
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that somebody should look at.
-
-    Attributes:
-        severity: `error` for what is broken now, `warning` for what will be.
-        text: a sentence without its full stop.
-        remedy: what to do about it, or "".
-    """
-
-    severity: Severity
-    text: str
-    remedy: str = ""
 
 
 def diagnose(view: StatusView) -> tuple[Problem, ...]:
     """All that is wrong, errors first. Empty if all is well."""
-    found = [*_nodes(view), *_apps(view), *_certificates(view), *_rest(view)]
+    found = [*anycast_problems(view), *_nodes(view), *_apps(view), *_certificates(view), *_rest(view)]
     return tuple(sorted(found, key=lambda problem: problem.severity != "error"))
 
 
@@ -137,11 +120,3 @@ def _has_older_roster(view: StatusView, node: NodeView) -> bool:
 def _days(days: float) -> str:
     count = int(days)
     return "less than a day" if count < 1 else "1 day" if count == 1 else f"{count} days"
-
-
-def duration(seconds: float) -> str:
-    """In the largest unit that leaves something before the point: `40 s`, `3 min`, `5 h`, `12 d`."""
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{int(seconds // size)} {unit}"
-    return f"{int(seconds)} s"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from edged.status.view import AppNodeView, AppView, FleetView, NodeView, StatusView
+from tests.status.anycast import FULL
 
 
 def node(name: str, region: str, **others: Any) -> NodeView:
@@ -75,7 +76,7 @@ def unwell() -> StatusView:
     nodes = [
         node("ams1", "eu"),
         node("nyc1", "us", state="silent", heard_s=62.0, p50_ms=None, p99_ms=None, requests_s=None),
-        node("sin1", "ap", certificate_days=3.2),
+        node("sin1", "ap", certificate_days=3.2, anycast=FULL),
     ]
     behind = on_node("sin1", "ap", running=1, stage="failed", error_code="guest.trap", error_message="it <traps>")
     cart = app("cart", on_node("ams1", "eu"), behind, state="failed", message="<b>sale</b>")

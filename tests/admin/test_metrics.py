@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from edged.admin.metrics import metrics_text
 from edged.status.view import StatusView
+from tests.status.anycast import FULL, V4, V6, anycast, prefix
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -27,6 +29,54 @@ def test_what_is_known_is_there_and_what_is_not_is_left_out(unwell: StatusView) 
     assert found["edged_app_running_sequence", "sin1"] == 1
     assert found["edged_app_requests_total", "ams1"] == 10
     assert found["edged_alarms", ""] == 1
+
+
+def labelled(status: StatusView) -> dict[tuple[str, ...], float]:
+    """By the name, and the values of all labels but the node's region."""
+    families = text_string_to_metric_families(metrics_text(status).decode())
+    return {
+        (s.name, *(value for key, value in s.labels.items() if key != "region")): s.value
+        for family in families
+        for s in family.samples
+    }
+
+
+def test_announcing(unwell: StatusView) -> None:
+    found = labelled(unwell)
+    assert found["edged_bgp_speaker_up", "sin1"] == 0
+    assert found["edged_bgp_speaker_restarts_total", "sin1"] == 7
+    assert found["edged_bgp_drained", "sin1"] == 0
+    assert found["edged_bgp_session_up", "sin1", "tor1"] == 0
+    assert found["edged_bgp_session_up", "sin1", "tor2"] == 1
+    assert found["edged_bgp_session_hold_seconds", "sin1", "tor2"] == 9
+    assert found["edged_bgp_session_flaps_total", "sin1", "tor1"] == 2
+    assert found["edged_bgp_bfd_up", "sin1", "tor2"] == 1
+    assert ("edged_bgp_bfd_up", "sin1", "tor1") not in found  # it has none
+    assert found["edged_bgp_prefix_desired", "sin1", V4] == 2
+    assert ("edged_bgp_prefix_announced", "sin1", V4) not in found  # it is not known
+    assert found["edged_bgp_prefix_announced", "sin1", V6] == 0
+    assert found["edged_bgp_prefix_state", "sin1", V4, "hold-down"] == 1
+    assert found["edged_bgp_prefix_flaps_total", "sin1", V4] == 3
+
+
+def test_time_left_of_a_hold_down(unwell: StatusView) -> None:
+    held = anycast(prefixes=(prefix(V4, hold_until=unwell.time + 7.5), prefix(V6)))
+    nodes = tuple(replace(node, anycast=held) for node in unwell.nodes)
+    found = labelled(replace(unwell, nodes=nodes))
+    assert found["edged_bgp_prefix_hold_down_seconds", "sin1", V4] == 7.5
+    assert found["edged_bgp_prefix_hold_down_seconds", "sin1", V6] == 0
+
+
+def test_a_dead_node_has_no_sessions(unwell: StatusView) -> None:
+    nodes = tuple(replace(node, anycast=FULL, state="silent") for node in unwell.nodes)
+    assert not [key for key in labelled(replace(unwell, nodes=nodes)) if key[0].startswith("edged_bgp")]
+
+
+def test_drained_is_all_prefixes(unwell: StatusView) -> None:
+    gone = (prefix(V4, state="drained"), prefix(V6, state="drained"))
+    for prefixes, value in ((gone, 1), ((gone[0], prefix(V6)), 0)):
+        nodes = tuple(replace(node, anycast=anycast(prefixes=prefixes)) for node in unwell.nodes)
+        assert labelled(replace(unwell, nodes=nodes))["edged_bgp_drained", "ams1"] == value
 
 
 def test_the_docs_list_every_metric_and_no_other(unwell: StatusView) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from edged.admin.page import page
 from edged.status.view import StatusView
+from tests.status.anycast import anycast, down, prefix
 
 
 def test_what_is_wrong_is_said_first(unwell: StatusView) -> None:
@@ -28,3 +29,21 @@ def test_nothing_that_others_wrote_is_markup(unwell: StatusView) -> None:
 def test_an_app_without_hosts_is_below_the_domain_of_the_fleet(well: StatusView) -> None:
     apps = (replace(well.apps[0], hosts=()),)
     assert "<td>cart.shop.example<td" in page(replace(well, apps=apps)).decode()
+
+
+def test_announcing(unwell: StatusView) -> None:
+    shown = page(unwell).decode()
+    places = [shown.index(text) for text in ("<h2>Nodes", "<h2>Anycast", "<td>no answer", "<td>wrong AS", "<h2>Apps")]
+    assert places == sorted(places)
+    assert "?, not plain" in shown
+    assert "last drain of sin1: drained, 1.5 s, withdrawal seen to be sent, 4 connections closed: ann" in shown
+
+
+def test_what_routers_say_is_no_markup(well: StatusView) -> None:
+    said = anycast(peers=(down("<i>tor", error="<script>x"),), prefixes=(prefix(reason="<b>"),))
+    shown = page(replace(well, nodes=(replace(well.nodes[0], anycast=said),))).decode()
+    assert not any(text in shown for text in ("<i>", "<script>", "<b>"))
+
+
+def test_a_fleet_that_announces_nothing_has_no_word_of_it(well: StatusView) -> None:
+    assert "Anycast" not in page(well).decode()

@@ -5,17 +5,21 @@ from __future__ import annotations
 import copy
 import io
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
 from rich.console import Console
 
+from bgp.status import AnycastStatus
 from edged.cli.status_terminal import Screen, print_apps, print_status
 from edged.fleet.deployment import Deployment
 from edged.status.parse import parse_status
 from registry.digest import digest_of
 from tests.publish.fakes import NOW, FakeFleet, status
+from tests.status.anycast import V4, V6, anycast, down, peer, prefix, withdrawn
 
 DIGEST = digest_of(b"release")
 
@@ -135,3 +139,61 @@ def test_watching_shows_the_newest_in_place_of_the_one_before(shape: dict[str, A
     screen.show(parse_status(shape))
     screen.show(parse_status(shape))
     assert written.getvalue().count("\x1b[2J") == 2
+
+
+# --- announcing ---
+
+
+def announcing(shape: dict[str, Any], *statuses: AnycastStatus | None) -> dict[str, Any]:
+    for node, each in zip(shape["nodes"], statuses, strict=True):
+        node["anycast"] = None if each is None else msgpack.unpackb(msgpack.packb(asdict(each)))
+    return shape
+
+
+LOST = anycast(
+    peers=(
+        peer("tor1", since=NOW - 7_300.0),
+        down("tor2", since=NOW - 65.0, error="wrong AS number: 192.0.2.2 is AS65102, and this node expects AS65101"),
+    ),
+    prefixes=(
+        withdrawn(V4, state="hold-down", hold_until=NOW + 41.0, reason="no worker answered", flaps=2),
+        prefix(V6, since=NOW - 7_300.0, announced="withdrawn"),
+    ),
+)
+
+
+def test_a_fleet_that_announces_nothing_shows_no_sessions(shape: dict[str, Any]) -> None:
+    assert not any("PREFIX" in line for line in lines(shape))
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_sessions_and_prefixes(shape: dict[str, Any], width: int) -> None:
+    found = lines(announcing(shape, LOST, anycast(), None), width)
+    rows = [line.split() for line in found]
+    assert ["a", "tor1", "65101", "✓", "up", "2", "h", "9", "s", "✓", "up", "2/2"] in rows
+    [row] = [row for row in rows if row[:5] == ["tor2", "65101", "✗", "active", "65"]]
+    assert row[5:9] == ["s", "-", "-", "0/2"]
+    [row] = [row for row in rows if V4 in row and "hold-down," in row]
+    assert row[:8] == ["a", V4, "!", "hold-down,", "41", "s", "more", "withdrawn"]
+    assert any("✗ withdrawn," in line and V6 in line for line in found)
+    assert all(len(line) <= width for line in found)
+    whole = " ".join(" ".join(found).split())
+    assert "the session with tor2 (192.0.2.1, AS65101) is down for 65 s: wrong AS number: 192.0.2.2 is AS65102" in whole
+
+
+def test_sessions_of_a_dead_node_are_not_shown(shape: dict[str, Any]) -> None:
+    shape = announcing(shape, LOST, anycast(), None)
+    shape["nodes"][0].update(state="silent", heard_s=60.0)
+    assert not any("tor2" in line and "65101" in line and "wrong" in line for line in lines(shape, 200))
+
+
+def test_text_of_routers(shape: dict[str, Any]) -> None:
+    said = anycast(peers=(down("tor1", error="\x1b[2Jsaid"), peer("tor2")))
+    text = "\n".join(lines(announcing(shape, said, anycast(), None), 200))
+    assert "\\x1b[2Jsaid" in text
+    assert "\x1b[2J" not in text.replace("\\x1b", "")
+
+
+def test_what_is_on_the_wire_may_not_be_known(shape: dict[str, Any]) -> None:
+    unsure = anycast(prefixes=(prefix(V4, announced=""), prefix(V6)))
+    assert any(V4 in line and "? (plain)" in line for line in lines(announcing(shape, unsure, anycast(), None)))

@@ -11,8 +11,9 @@ import pytest
 from edged.errors import ProtocolError
 from edged.fleet.deployment import Deployment
 from edged.limits import CERTIFICATE_DAYS_WARNED, DISK_FREE_BYTES_WARNED, REPORT_UP_S
-from edged.status.diagnosis import diagnose, duration
+from edged.status.diagnosis import diagnose
 from edged.status.parse import parse_status
+from edged.status.problem import duration
 from registry.digest import digest_of
 from tests.publish.fakes import NOW, FakeFleet, status
 
