@@ -89,6 +89,7 @@ class FleetNode:
 
     Attributes:
         events: what all its processes logged, one record a line; text that is no JSON as {"text": ...}.
+        listen: for HTTP; the first is its own address.
     """
 
     def __init__(self, name: str, region: str, folder: Path, place: Place, prefix: Sequence[str] = ()) -> None:
@@ -98,6 +99,7 @@ class FleetNode:
         self.host = place.address(name)
         self.events: list[Event] = []
         self.process: subprocess.Popen[str] | None = None
+        self.listen: tuple[str, ...] = (f"{self.host}:{HTTP_PORT}",)
         self._place = place
         self._prefix = prefix
         self._news = threading.Condition()
@@ -120,7 +122,7 @@ class FleetNode:
         self.config.write_text(
             f'[node]\nname = "{self.name}"\nregion = "{self.region}"\nstate_dir = "state"\nworkers = {workers}\n'
             f'[fleet]\nlisten = "{self.address}"\nroster = "{roster}"\n'
-            f'[http]\nlisten = ["{self.host}:{HTTP_PORT}"]\n{more}'
+            f"[http]\nlisten = {json.dumps(self.listen)}\n{more}"
         )
 
     def start(self, *, wait: bool = True) -> None:
@@ -325,7 +327,9 @@ def made(
     regions: Mapping[str, str],
     *,
     workers: int = 1,
-    config: str = "",
+    config: str | Mapping[str, str] = "",
+    listen: Sequence[str] = (),
+    prefixes: Sequence[str] = (),
     publisher: str = "",
     prefix: Mapping[str, Sequence[str]] | None = None,
     start: bool = True,
@@ -333,6 +337,9 @@ def made(
     """As `fleet_on_loopback`, anywhere.
 
     Args:
+        config: more of every node.toml, or of each by its name.
+        listen: for HTTP, besides each node's own address.
+        prefixes: that nodes may announce.
         prefix: of the command of some nodes, to run them under another.
     """
     nodes = {
@@ -343,8 +350,12 @@ def made(
     fleet = Fleet(folder, nodes, place, publisher)
     options = [text for region in dict.fromkeys(regions.values()) for text in ("--region", region)]
     fleet.run("fleet", "init", fleet.operator, "--domain", DOMAIN, *options)
+    if prefixes:
+        set_prefixes(fleet.operator / "fleet.toml", prefixes)
     for node in nodes.values():
-        node.write_config(fleet.operator / "roster.bin", config, workers)
+        node.listen += tuple(listen)
+        more = config if isinstance(config, str) else config[node.name]
+        node.write_config(fleet.operator / "roster.bin", more, workers)
         made_by = fleet.run("node", "--config", node.config, "init", "--json").last
         fleet.run(
             *("fleet", "add-node", node.name, made_by["certificate"], "--region", node.region),
@@ -364,6 +375,16 @@ def made(
         for node in nodes.values():
             if node.process is not None:
                 node.kill()
+
+
+def set_prefixes(fleet_toml: Path, prefixes: Sequence[str], *, more: str = "") -> None:
+    """What the roster will allow, once it is signed.
+
+    Args:
+        more: other lines of the top of the file.
+    """
+    lines = [line for line in fleet_toml.read_text().splitlines() if not line.startswith("prefixes")]
+    fleet_toml.write_text(f"prefixes = {json.dumps(list(prefixes))}\n{more}" + "\n".join(lines) + "\n")
 
 
 def edged(*arguments: str) -> list[str]:

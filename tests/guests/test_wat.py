@@ -21,6 +21,7 @@ OWN_IMPORTS = {
     "exit": {"wasi:cli/exit@0.2.0"},
     "fetch": {"wasi:http/outgoing-handler@0.2.0"},
     "key-value": {"fermyon:spin/key-value@2.0.0"},
+    "region": {"fermyon:spin/variables@2.0.0"},
     "unknown-import": {"acme:thing/x"},
 }
 NOT_HANDLERS = {"cron", "no-handler", "core-module", "syntax-error"}

@@ -4,8 +4,8 @@
         lab.wait_session("ams", "ams-1")
         lab.wait_route("edi", "203.0.113.10/32", {"ams"})
 
-Nodes are places with the service's addresses on `lo` and a way to their routers; who runs there is the caller's business.
-Each place knows the others by name (`hosts`), so that mtr shows words.
+Nodes are places with the service's addresses on `lo` and a way to their routers; who runs there is the caller's
+business. Each place knows the others by name (`hosts`), so that mtr shows words.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from bgp.prefix import parse_prefix
+from bgp.prefix import Family, parse_prefix
 from tests.lab import lab
 from tests.lab.internet import Internet, Neighbor
 from tests.lab.router_output import Seen, Session, bird_routes, bird_session, frr_routes, frr_session
-from tests.lab.routers import render, session_name
+from tests.lab.routers import render, render_bfdd, session_name
 
 WAIT_S = 30.0
 _FRR = "/usr/lib/frr"
@@ -158,7 +158,7 @@ class AnycastLab(lab.Lab):
 
     def _switch(self, router: str, peer: str, *, on: bool) -> None:
         neighbor = self._neighbor(router, peer)
-        families = ("ipv4",) if neighbor.node else ("ipv4", "ipv6")
+        families: tuple[Family, ...] = ("ipv4",) if neighbor.node else ("ipv4", "ipv6")
         if self.internet.routers[router].kind == "bird":
             for family in families:
                 self.birdc(router, "enable" if on else "disable", session_name(neighbor, family))
@@ -222,26 +222,19 @@ class AnycastLab(lab.Lab):
             ready = folder / "bird.ctl"
             wait(ready.exists, WAIT_S, f"{router} did not start, see {log}")
             return
-        for path in (folder, config):
+        bfd_config = folder / "bfdd.config"
+        bfd_config.write_text(render_bfdd(self.internet))
+        for path in (folder, config, bfd_config):
             shutil.chown(path, "frr", "frr")
-        for daemon in ("zebra", "bfdd", "bgpd"):
-            # Each gets the whole file, and has no word for the lines of the others: those are in a file of their own.
-            own = ["-f", config] if daemon == "bgpd" else ["-f", "/dev/null"]
-            self.start(
-                router,
-                [
-                    *(f"{_FRR}/{daemon}", *own, "-i", folder / f"{daemon}.pid", "--vty_socket", folder),
-                    *(
-                        "-z",
-                        folder / "zserv",
-                        "-P",
-                        "0",
-                        *(["--bfdctl", folder / "bfdctl"] if daemon == "bfdd" else []),
-                    ),
-                    *("--log", "stdout", "--log-level", "warnings"),
-                ],
-                log=log,
-            )
+        daemons: dict[str, list[str | Path]] = {
+            "zebra": ["-f", "/dev/null"],
+            "bfdd": ["-f", bfd_config, "--bfdctl", folder / "bfdctl"],
+            "bgpd": ["-f", config],
+        }
+        for daemon, own in daemons.items():
+            command = [f"{_FRR}/{daemon}", *own, "-i", folder / f"{daemon}.pid", "--vty_socket", folder]
+            command += ["-z", folder / "zserv", "-P", "0", "--log", "stdout", "--log-level", "warnings"]
+            self.start(router, command, log=log)
             wait((folder / f"{daemon}.vty").exists, WAIT_S, f"{router}: {daemon} did not start, see {log}")
 
     def _remove(self) -> None:

@@ -4,8 +4,8 @@
 
 The kernel's own emulator (`tc netem`) is not everywhere; TUN is. The process prints `ready` when the devices are there,
 and ends when its stdin is closed, so that it never outlives whoever started it. Delays can be changed while it runs: a
-line `INDEX one_way_ms` on stdin sets those of link INDEX, `INDEX cut` drops everything on it until the next. `INDEX down`
-takes the carrier from both ends of it, `INDEX up` gives it back.
+line `INDEX one_way_ms` on stdin sets those of link INDEX, `INDEX cut` drops everything on it until the next.
+`INDEX down` takes the carrier from both ends of it, `INDEX up` gives it back.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the routers of an `Internet` are configured with: text for BIRD 2, text for FRR. Pure.
 
-Both let in exactly the service's prefixes, from anybody, and hand on nothing else: all other addresses are the lab's own
-routes. From nodes they take few prefixes and hand them none.
+Both let in exactly the service's prefixes, from anybody, and hand on nothing else: all other addresses are the lab's
+own routes. From nodes they take few prefixes and hand them none.
 """
 
 from __future__ import annotations
@@ -26,6 +26,17 @@ def render(internet: Internet, place: str) -> str:
     """The configuration of one router, of whichever kind it is."""
     router = internet.routers[place]
     return (_bird if router.kind == "bird" else _frr)(internet, router)
+
+
+def render_bfdd(internet: Internet) -> str:
+    """What FRR's bfdd is told, whose lines bgpd does not know. "" without BFD."""
+    if internet.bfd is None:
+        return ""
+    ms, times = internet.bfd.interval_ms, internet.bfd.multiplier
+    return (
+        f"bfd\n profile node\n  receive-interval {ms}\n  transmit-interval {ms}\n  detect-multiplier {times}\n"
+        " exit\nexit\n"
+    )
 
 
 def _bird(internet: Internet, router: Router) -> str:
@@ -113,10 +124,6 @@ def _frr(internet: Internet, router: Router) -> str:
         paths = 8 if internet.merge_paths else 1
         text += f" address-family {of} unicast\n{''.join(sessions[of])}  maximum-paths {paths}\n exit-address-family\n"
     text += "exit\n"
-    if internet.bfd is not None:
-        ms, times = internet.bfd.interval_ms, internet.bfd.multiplier
-        text += f"bfd\n profile node\n  receive-interval {ms}\n  transmit-interval {ms}\n  detect-multiplier {times}\n"
-        text += " exit\nexit\n"
     for of, word in (("ipv4", "ip"), ("ipv6", "ipv6")):
         for number, prefix in enumerate(_of(internet, of), start=1):
             text += f"{word} prefix-list service-{of} seq {5 * number} permit {prefix}\n"
