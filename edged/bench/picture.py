@@ -188,8 +188,8 @@ def _scale(least_ms: float, most_ms: float) -> tuple[float, ...]:
 
 
 def _round_numbers(near: float) -> Iterator[float]:
-    """1, 2 and 5 times powers of ten, from one that is not above `near`."""
-    for power in itertools.count(math.floor(math.log10(near))):
+    """1, 2 and 5 times powers of ten, from one below `near`: a power lower, since logarithms are rounded."""
+    for power in itertools.count(math.floor(math.log10(near)) - 1):
         yield from (float(f"{factor}e{power}") for factor in (1, 2, 5))
 
 
