@@ -134,3 +134,22 @@ class SpeakerFailed(BgpError):
     code = "bgp.speaker-failed"
     exit_status = 70
     default_remedy = "Look at the speaker's log lines; correct the peers under [[bgp.peer]] if they are named there."
+
+
+# --- BFD ---------------------------------------------------------------------------------------------------
+
+
+class BfdPacketInvalid(BgpError):
+    """A datagram that is no BFD control packet, or not one of a session without authentication. It is dropped."""
+
+    code = "bgp.bfd-packet-invalid"
+    exit_status = 76
+    default_remedy = "Configure the router's BFD without authentication, in version 1 of the protocol."
+
+
+class BfdUnavailable(BgpError):
+    """No socket for BFD. It is tried again; BGP goes on without."""
+
+    code = "bgp.bfd-unavailable"
+    exit_status = 71
+    default_remedy = "Stop other BFD daemons on this machine, and check that the peer's local_address is on it."
