@@ -21,6 +21,7 @@ import trio
 from bgp.announcement import Announcement
 from bgp.errors import SpeakerFailed, WireInvalid
 from bgp.limits import STOP_S_MAX
+from bgp.note import Note
 from bgp.peer import SpeakerConfig
 from bgp.prefix import Network
 from bgp.speaker_process import Command, LineGate, Process, StderrLines, open_process
@@ -201,7 +202,7 @@ class Speaker:
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             while data := await stream.receive_some(_READ_BYTES):
                 for line in lines.feed(bytes(data)):
-                    self._child_said(line)
+                    self._child_said(Note("info", "bgp.child-said", text=line))
 
     async def _keep_time(self) -> None:
         while True:
@@ -220,21 +221,25 @@ class Speaker:
         """Do what the state wants: log, kill, wake whoever waits for it."""
         for note in self._state.take_notes():
             if note.event == "bgp.child-said":
-                self._child_said(str(note.fields["text"]))
+                self._child_said(note)
             else:
-                getattr(log, note.level)(note.event, **note.fields)
+                _log(note)
         if self._state.kill and self._process is not None:
             self._process.kill()
         changed, self._changed = self._changed, trio.Event()
         changed.set()
         self._on_changed()
 
-    def _child_said(self, text: str) -> None:
+    def _child_said(self, note: Note) -> None:
         passes, dropped = self._gate.admits(trio.current_time())
         if dropped:
             log.warning("bgp.child-lines-dropped", count=dropped)
         if passes:
-            log.warning("bgp.child-said", text=text)
+            _log(note)
+
+
+def _log(note: Note) -> None:
+    getattr(log, note.level)(note.event, **note.fields)
 
 
 def _to_unix_s() -> float:

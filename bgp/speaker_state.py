@@ -208,7 +208,7 @@ class SpeakerState:
             case Rib():
                 self._on_rib(event, now)
             case Log():
-                self._notes.append(Note("warning", "bgp.child-said", text=event.text))
+                self._notes.append(Note(event.level, "bgp.child-said", text=event.text))
 
     def _on_ready(self, now: float) -> None:
         self._awaited.came("its first word")
@@ -271,7 +271,8 @@ class SpeakerState:
 
     def _on_notification(self, event: NotificationSeen, now: float) -> None:
         session = self._session(event.peer, now)
-        if session is not None:
+        if session is not None and not (self._ending_due is not None and event.direction == "sent"):
+            # Leaving says Cease, which says nothing about a session that is down for another reason.
             session.notified(event)
             self._notes.append(
                 Note("warning", "bgp.notification", peer=event.peer, reason=session.error, remedy=session.remedy)
