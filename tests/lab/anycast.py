@@ -15,6 +15,7 @@ import os
 import selectors
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -29,7 +30,6 @@ from tests.lab.routers import render, render_bfdd, session_name
 WAIT_S = 30.0
 _FRR = "/usr/lib/frr"
 _POLL_S = 0.05
-_ANYCAST_NAME = "anycast"
 
 
 def may_run() -> str:
@@ -41,14 +41,20 @@ class AnycastLab(lab.Lab):
     """See the module.
 
     Args:
-        folder: for what routers keep and say; made if it is not there.
+        folder: for what routers say; made if it is not there.
     """
 
     def __init__(self, internet: Internet, folder: Path, rates: Mapping[int, float] | None = None) -> None:
         super().__init__(internet.topology, rates)
         self.internet = internet
         self._folder = folder
-        self._hosts: list[Path] = []
+        self._outside: list[Path] = []  # folders that are not in `folder`, and go at the end
+        self._sockets = Path()
+
+    @property
+    def sockets(self) -> Path:
+        """Folder of the routers' control sockets, below each one's name."""
+        return self._sockets
 
     def route(self, place: str, prefix: str) -> frozenset[str]:
         """Where the kernel of a place sends packets for a prefix: names of neighbours; none where it has no route."""
@@ -147,14 +153,14 @@ class AnycastLab(lab.Lab):
         self.set_delay(a, b, link.rtt_ms)
 
     def birdc(self, router: str, *words: str) -> str:
-        return self.run(router, ["birdc", "-s", self._folder / router / "bird.ctl", *words], check=False)
+        return self.run(router, ["birdc", "-s", self._sockets / router / "bird.ctl", *words], check=False)
 
     def vtysh(self, router: str, *commands: str) -> str:
         options = [word for command in commands for word in ("-c", command)]
-        return self.run(router, ["vtysh", "--vty_socket", self._folder / router, *options], check=False)
+        return self.run(router, ["vtysh", "--vty_socket", self._sockets / router, *options], check=False)
 
     def router_log(self, router: str) -> str:
-        return (self._folder / router / "log").read_text()
+        return (self._folder / f"{router}.log").read_text()
 
     def _switch(self, router: str, peer: str, *, on: bool) -> None:
         neighbor = self._neighbor(router, peer)
@@ -178,8 +184,10 @@ class AnycastLab(lab.Lab):
     def _build(self) -> None:
         super()._build()
         self._folder.mkdir(parents=True, exist_ok=True)
-        # FRR's daemons give up root, and have to get through to their sockets.
-        self._folder.chmod(0o755)
+        # FRR's daemons give up root and have to get through to their sockets, whose paths are short (108 bytes).
+        self._sockets = Path(tempfile.mkdtemp(prefix="edged-lab-"))
+        self._outside.append(self._sockets)
+        self._sockets.chmod(0o755)
         for place in self.topology.addresses:
             self._write_hosts(place)
         for node in self.internet.nodes:
@@ -203,17 +211,17 @@ class AnycastLab(lab.Lab):
         """`ip netns exec` shows a place the files below /etc/netns/NAME in place of those in /etc."""
         folder = Path("/etc/netns") / self.namespace(place)
         folder.mkdir(parents=True)
-        self._hosts.append(folder)
+        self._outside.append(folder)
         lines = ["127.0.0.1 localhost", "::1 localhost"]
         for name in self.topology.addresses:
             lines += [f"{self.topology.addresses[name]} {name}", f"{self.topology.addresses6[name]} {name}"]
-        lines += [f"{prefix.network_address} {_ANYCAST_NAME}" for prefix in self.internet.prefixes]
+        lines += [f"{prefix.network_address} {self.internet.host}" for prefix in self.internet.prefixes]
         (folder / "hosts").write_text("\n".join(lines) + "\n")
 
     def _start_router(self, router: str) -> None:
-        folder = self._folder / router
-        folder.mkdir(parents=True)
-        config, log = folder / "config", folder / "log"
+        folder = self._sockets / router
+        folder.mkdir()
+        config, log = folder / "config", self._folder / f"{router}.log"
         config.write_text(render(self.internet, router))
         if self.internet.routers[router].kind == "bird":
             self.start(
@@ -239,7 +247,7 @@ class AnycastLab(lab.Lab):
 
     def _remove(self) -> None:
         super()._remove()
-        for folder in self._hosts:
+        for folder in self._outside:
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,6 +1,7 @@
 """An internet on one machine, as a TOML file describes it: places and links as in `topology`, and who speaks BGP there.
 
     [anycast]
+    host = "www.anycast.example"    # every place knows it, as the service
     prefixes = ["203.0.113.10/32", "2001:db8:a::10/128"]
     asn = 65200                     # of the nodes
     hold_s = 9
@@ -71,6 +72,7 @@ class Internet:
     """
 
     topology: Topology
+    host: str
     prefixes: tuple[Network, ...]
     asn: int
     hold_s: int
@@ -113,6 +115,7 @@ class Internet:
         bfd = anycast.get("bfd")
         return Internet(
             topology=Topology.parse(text),
+            host=anycast["host"],
             prefixes=tuple(map(parse_prefix, anycast["prefixes"])),
             asn=anycast["asn"],
             hold_s=anycast.get("hold_s", 9),

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from tests.lab.topology import End, Topology
 
@@ -70,7 +71,7 @@ class Lab:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._cleanup = contextlib.ExitStack()
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             stack.callback(self._remove)
             self._build()
