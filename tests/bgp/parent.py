@@ -66,6 +66,7 @@ class Child:
     """
     Attributes:
         got: every event, in order.
+        over: it has hung up.
         stderr: all of it, once it has ended.
     """
 
@@ -74,7 +75,7 @@ class Child:
         self.sock = sock
         self.got: list[Event] = []
         self.stderr = b""
-        self._over = False
+        self.over = False
         self._news = trio.Condition()
 
     @property
@@ -100,13 +101,13 @@ class Child:
                     if isinstance(one, cls) and wanted(one):
                         return one
                     after += 1
-                assert not self._over, f"ended before what was waited for; said {self.got}"
+                assert not self.over, f"ended before what was waited for; said {self.got}"
                 await self._news.wait()
 
     async def ended(self) -> int:
         """Waits for its end; its exit status, or minus the signal."""
         async with self._news:
-            while not self._over:
+            while not self.over:
                 await self._news.wait()
         return await trio.to_thread.run_sync(self.process.wait)
 
@@ -118,10 +119,10 @@ class Child:
                 async with self._news:
                     self.got += events
                     self._news.notify_all()
-        except (trio.ClosedResourceError, ConnectionError):
+        except (trio.ClosedResourceError, OSError):
             pass
         async with self._news:
-            self._over = True
+            self.over = True
             self._news.notify_all()
 
     async def _read_errors(self, stream: trio.abc.ReceiveStream) -> None:
@@ -141,6 +142,7 @@ async def start(nursery: trio.Nursery, allow: Iterable[str], *, environment: Map
             argv,
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             cwd=ROOT,
             env={**os.environ, **(environment or {})},
