@@ -9,11 +9,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from bgp.announcement import GRACEFUL_SHUTDOWN, NO_EXPORT, Attributes, Community, LargeCommunity
-from bgp.limits import HOLD_S
+from bgp.limits import DRAIN_LINGER_S, DRAIN_SHIFT_S, HOLD_S
 from bgp.peer import BGP_PORT, BfdTimes
 from bgp.prefix import Address, Family, Network
 from bgp.status import Level
-from edged.limits import ANYCAST_PREPEND_COUNT, DEADMAN_S, DRAIN_LINGER_S, DRAIN_SHIFT_S
+from edged.limits import ANYCAST_PREPEND_COUNT, DEADMAN_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from bgp.metadata.provider import PROVIDERS
 from bgp.peer import BfdTimes
 from bgp.prefix import Address, family, parse_prefix
 from edged.anycast.config import BgpTable, DrainTable, MetadataTable, PeerTable, covers
-from edged.limits import BGP_ADDRESS_COUNT_MAX, DRAIN_S_HIGHEST
+from edged.limits import BGP_ADDRESS_COUNT_MAX, DRAIN_LINGER_S_HIGHEST, DRAIN_SHIFT_S_HIGHEST
 from edged.manifest.document import Node
 from edged.manifest.fields import (
     Field,
@@ -74,8 +74,8 @@ def tables(path: Callable[[Node], Path]) -> dict[str, dict[str, Field]]:
         "own_routes": Field(boolean),
     }
     drain: dict[str, Field] = {
-        "shift_s": Field(_seconds(0, DRAIN_S_HIGHEST)),
-        "linger_s": Field(_seconds(0, DRAIN_S_HIGHEST)),
+        "shift_s": Field(_seconds(0, DRAIN_SHIFT_S_HIGHEST)),
+        "linger_s": Field(_seconds(0, DRAIN_LINGER_S_HIGHEST)),
     }
     bgp: dict[str, Field] = {
         "asn": Field(_ASN),

@@ -1,0 +1,397 @@
+"""Announcing while this node serves, put together. Read it from top to bottom.
+
+    workers <── Prober ── Round ──> Gates ── entries ──> Announcer ──> Speaking ══ BGP ══> routers
+    kernel, disk, agent ── Facts ─────^  ^                   ^
+    SIGTERM, `edged drain` ──> Drain ────┘       signed rosters
+
+Nothing that other machines say or fail to say withdraws a prefix: see `edged.anycast.evidence`. What an operator gets
+wrong changes nothing either, and is an alarm.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+import trio
+
+from bgp.addresses import OwnedAddresses, is_present
+from bgp.announcer import Announcer
+from bgp.drain import Drain, DrainTimes
+from bgp.errors import BgpError
+from bgp.gate import GateTimes
+from bgp.prefix import Address, AllowList, Network
+from bgp.speaker_process import Command
+from bgp.status import AnycastStatus, DrainReport, GateState, Level
+from edged.anycast.config import BgpTable
+from edged.anycast.drained import Drained
+from edged.anycast.evidence import Facts
+from edged.anycast.gates import Gates
+from edged.anycast.probe import Round
+from edged.anycast.prober import Prober
+from edged.anycast.speaking import OUTSIDE, Outside, Speaking
+from edged.anycast.targets import Listening, targets_of, wanted_prefixes
+from edged.errors import EdgedError
+from edged.limits import (
+    ANYCAST_APPLIED_S_MAX,
+    ANYCAST_DISK_FREE_BYTES_MIN,
+    ANYCAST_DISK_LOOK_S,
+    ANYCAST_ROSTER_SPREAD_S,
+    MiB,
+)
+
+log = structlog.get_logger()
+
+
+class Allowed(Protocol):
+    """What the rosters let nodes announce, as `edged.fleet.roster_prefixes` has it."""
+
+    @property
+    def allow_list(self) -> AllowList: ...
+
+    @property
+    def refused(self) -> str: ...
+
+
+class Workers(Protocol):
+    """What this needs of `edged.node.workers.WorkerPool`."""
+
+    def listening(self) -> Mapping[int, int]: ...
+
+    def cut(self, worker: int) -> None: ...
+
+    def set_closing(self, closing: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The node around it.
+
+    Attributes:
+        workers: asked, told to close connections, and cut off where one hangs.
+        worker_count: of them.
+        listening: where they listen.
+        connections: that are open.
+        applied: every app that the fleet places here runs, or has failed.
+        allowed: what may be announced; blocks.
+        free_bytes: of a folder's disk; blocks; raises OSError.
+        is_present: whether this machine has an address; raises BgpError.
+        command: of the speaker's child, given the descriptor that it inherits.
+    """
+
+    workers: Workers
+    worker_count: int
+    listening: Sequence[Listening]
+    connections: Callable[[], int]
+    applied: Callable[[], bool]
+    allowed: Callable[[], Allowed]
+    state_dir: Path
+    command: Command
+    free_bytes: Callable[[Path], int] = lambda folder: os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
+    is_present: Callable[[Address], bool] = is_present
+    outside: Outside = OUTSIDE
+
+
+class Anycast:
+    """See the module."""
+
+    def __init__(
+        self,
+        table: BgpTable,
+        around: Surroundings,
+        *,
+        rng: random.Random,
+        gate_times: GateTimes | None = None,
+    ) -> None:
+        self._table = table
+        self._around = around
+        self._rng = rng
+        self._alarms: dict[str, tuple[str, ...]] = {}
+        self._speaking = Speaking(table, around.command, self._notify, around.outside)
+        self._announcer = Announcer((), AllowList(()), self._speaking.set)
+        self._gates = Gates(table, _log_gate, gate_times)
+        self._owned = OwnedAddresses()
+        self._absent: frozenset[Address] = frozenset()
+        self._impaired = ""
+        self._drained = Drained(around.state_dir)
+        times = DrainTimes(shift_s=table.drain.shift_s, linger_s=table.drain.linger_s)
+        leaving = _Leaving(around, self._gates, self._announce, self._speaking)
+        self._drain = Drain(leaving, times, wall_clock=time.time, changed=self._drain_changed)
+        self._is_drained = False
+        self._started_at = trio.current_time()
+        self._roster_news = trio.Event()
+        self._news = trio.Event()
+        self._probing = trio.CancelScope()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Announce and withdraw, until cancelled.
+
+        Raises:
+            EdgedError: the sessions that the node.toml describes cannot be had.
+        """
+        self._started_at = trio.current_time()
+        self._is_drained = await trio.to_thread.run_sync(self._drained.is_set)
+        allowed = await self._read_allowed()
+        if allowed is not None:
+            self._configure(allowed, new_too=True)
+        await self._look()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._speaking.run)
+            nursery.start_soon(self._probe)
+            nursery.start_soon(self._keep_time)
+            nursery.start_soon(self._keep_looking)
+            nursery.start_soon(self._follow_roster)
+            task_status.started()
+
+    # --- from outside ---
+
+    def roster_changed(self) -> None:
+        """There is another roster on disk."""
+        self._roster_news.set()
+
+    def router_addresses(self) -> tuple[Address, ...]:
+        """Where no guest has any business."""
+        found = [peer.address for peer in self._table.peers]
+        if self._speaking.sessions is not None:
+            found += [peer.address for peer in self._speaking.sessions.peers]
+        return tuple(dict.fromkeys(found))
+
+    async def leave(self, reason: str) -> None:
+        """Drain for good: sessions end, too. The node is not drained at its next start, unless it was already."""
+        if self._is_drained and self._drain.report is None:
+            await self._speaking.stop()  # since before its start: nobody was sent here
+        else:
+            await self._drain.run(reason, leave=True)
+
+    async def drain(self, reason: str) -> DrainReport:
+        """Leave, and stay away until `undrain`, over restarts."""
+        self._is_drained = True
+        await self._save(lambda: self._drained.set(reason))
+        return await self._drain.run(reason)
+
+    async def undrain(self) -> None:
+        """Come back, through warming."""
+        self._is_drained = False
+        await self._save(self._drained.clear)
+        self._drain.undrain()
+
+    def cut_short(self) -> None:
+        """Wait for nothing more of a drain."""
+        self._drain.cut_short()
+
+    def status(self) -> AnycastStatus:
+        """As it is now."""
+        sessions = self._speaking.sessions
+        own = (alarm for of in self._alarms.values() for alarm in of)
+        return AnycastStatus(
+            asn=(self._table.asn or 0) if sessions is None else sessions.asn,
+            speaker=self._speaking.status(),
+            prefixes=self._gates.statuses(time.time() - trio.current_time(), self._speaking.proven),
+            peers=self._speaking.peers(),
+            drain=self._drain.report,
+            alarms=(*own, *self._announcer.alarms(), *self._speaking.alarms()),
+        )
+
+    async def wait_changed(self) -> None:
+        """Until the status may have changed."""
+        await self._news.wait()
+
+    # --- inside ---
+
+    async def _probe(self) -> None:
+        """Ask the workers, at the addresses of the prefixes of the moment."""
+        around = self._around
+        while True:
+            targets = targets_of(self._table, self._announcer.prefixes, around.listening)
+            prober = Prober(
+                targets,
+                around.worker_count,
+                listening=around.workers.listening,
+                observed=self.observe,
+                hung=around.workers.cut,
+            )
+            with trio.CancelScope() as self._probing:
+                await prober.run()
+
+    def observe(self, round_: Round) -> None:
+        """What the workers answered. The prober calls it."""
+        now = trio.current_time()
+        applied = self._around.applied() or now >= self._started_at + ANYCAST_APPLIED_S_MAX
+        self._look_at_addresses()
+        self._gates.observe(round_, Facts(self._absent, applied, self._impaired), now)
+        self._announce()
+
+    async def _keep_time(self) -> None:
+        while True:
+            due = self._gates.deadline()
+            if due is not None and due <= trio.current_time():
+                self._gates.advance(trio.current_time())
+                self._announce()
+                await trio.lowlevel.checkpoint()
+                continue
+            with trio.move_on_at(trio.current_time() + ANYCAST_DISK_LOOK_S if due is None else due):
+                await self._news.wait()
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await trio.sleep(ANYCAST_DISK_LOOK_S)
+            await self._look()
+
+    async def _look(self) -> None:
+        """At what is slow to look at: the disk; and put addresses back that somebody took away."""
+        try:
+            free = await trio.to_thread.run_sync(
+                self._around.free_bytes, self._around.state_dir, abandon_on_cancel=True
+            )
+        except OSError as error:
+            self._impaired = f"the disk of the state folder fails: {error.strerror}"
+        else:
+            is_full = free < ANYCAST_DISK_FREE_BYTES_MIN
+            self._impaired = f"the disk has {free // MiB} MiB left" if is_full else ""
+        self._alarm("disk", self._impaired)
+        self._look_at_addresses()
+        if self._table.own_addresses and self._absent:
+            try:
+                await self._owned.own(sorted(self._absent, key=str))
+            except BgpError as error:
+                self._alarm("addresses", f"{error.message}. {error.remedy}")
+            else:
+                self._alarm("addresses")
+
+    def _look_at_addresses(self) -> None:
+        """Microseconds. Where the kernel will not tell, what it said last stands."""
+        addresses = {of for prefix in self._announcer.prefixes for of in self._table.addresses_of(prefix)}
+        try:
+            self._absent = frozenset(each for each in addresses if not self._around.is_present(each))
+        except BgpError as error:
+            self._alarm("kernel", error.message)
+        else:
+            self._alarm("kernel")
+
+    async def _follow_roster(self) -> None:
+        while True:
+            await self._roster_news.wait()
+            self._roster_news = trio.Event()
+            allowed = await self._read_allowed()
+            if allowed is not None and self._configure(allowed, new_too=False):
+                # All nodes hear of a roster within seconds, and for a new prefix each begins its sessions anew.
+                await trio.sleep(self._rng.uniform(0, ANYCAST_ROSTER_SPREAD_S))
+                self._speaking.restart()
+                self._configure(allowed, new_too=True)
+
+    async def _read_allowed(self) -> Allowed | None:
+        """None where the rosters on disk cannot be read: then all stays as it is."""
+        try:
+            allowed = await trio.to_thread.run_sync(self._around.allowed)
+        except EdgedError as error:
+            self._alarm("roster", f"{error.message} [{error.code}]")
+            return None
+        self._alarm("roster", allowed.refused)
+        return allowed
+
+    def _configure(self, allowed: Allowed, *, new_too: bool) -> bool:
+        """Turn to what the rosters allow. Whether prefixes are left that the speaker's child does not know of yet.
+
+        Args:
+            new_too: it does know of them.
+        """
+        wanted = wanted_prefixes(self._table, allowed.allow_list)
+        self._alarm("prefixes", *wanted.problems)
+        held = self._announcer.prefixes
+        prefixes = wanted.prefixes if new_too else wanted.prefixes & held
+        try:
+            # How many may go was decided by the signed rosters, in the same way for all nodes.
+            self._announcer.configure(prefixes, allowed=allowed.allow_list, removal_allowed=len(held))
+        except BgpError:
+            return False  # an alarm of the announcer's by now; all stays as it was
+        self._gates.configure(self._announcer.prefixes, trio.current_time(), drained=self._is_drained)
+        self._announce()
+        self._probing.cancel()
+        return prefixes != wanted.prefixes
+
+    def _announce(self) -> None:
+        """Hand on what the gates want, whole."""
+        entries = self._gates.entries()
+        if entries != self._announcer.entries:
+            try:
+                self._announcer.set(entries)
+            except BgpError as error:  # a mistake of ours; an alarm of the announcer's by now
+                log.debug("anycast.refused", code=error.code, message=error.message)
+            self._notify()
+
+    def _notify(self) -> None:
+        news, self._news = self._news, trio.Event()
+        news.set()
+
+    def _alarm(self, subject: str, *sentences: str) -> None:
+        """These are the alarms of a subject now; none if all are empty."""
+        found = tuple(each for each in sentences if each)
+        if found and self._alarms.get(subject) != found:
+            log.error("anycast.alarm", subject=subject, message="; ".join(found))
+        if found:
+            self._alarms[subject] = found
+        else:
+            self._alarms.pop(subject, None)
+
+    async def _save(self, write: Callable[[], None]) -> None:
+        try:
+            await trio.to_thread.run_sync(write)
+        except EdgedError as error:  # a full disk keeps nobody from leaving
+            self._alarm("drained", f"{error.message}: the node forgets at its next start whether it is drained")
+        else:
+            self._alarm("drained")
+
+    def _drain_changed(self, report: DrainReport) -> None:
+        log.info(
+            "anycast.drain",
+            step=report.step,
+            reason=report.reason,
+            proven=report.withdrawal_proven,
+            connections=report.connections_left,
+        )
+        self._notify()
+
+
+class _Leaving:
+    """What a drain acts on (`bgp.drain.Draining`)."""
+
+    def __init__(self, around: Surroundings, gates: Gates, announce: Callable[[], None], speaking: Speaking) -> None:
+        self._around = around
+        self._gates = gates
+        self._announce = announce
+        self._speaking = speaking
+
+    def close_connections(self, on: bool) -> None:
+        self._around.workers.set_closing(on)
+
+    def shift(self) -> bool:
+        is_announced = self._gates.drain(trio.current_time(), "draining")
+        self._announce()
+        return is_announced
+
+    def withdraw(self) -> None:
+        self._gates.withdraw(trio.current_time())
+        self._announce()
+
+    def undrain(self) -> None:
+        self._gates.undrain(trio.current_time())
+        self._announce()
+
+    async def wait_proven(self, timeout_s: float) -> bool:
+        return await self._speaking.wait_withdrawn(self._gates.prefixes, timeout_s)
+
+    def connections(self) -> int:
+        return self._around.connections()
+
+    async def cease(self) -> None:
+        await self._speaking.stop()
+
+
+def _log_gate(prefix: Network, state: GateState, level: Level, reason: str) -> None:
+    log.info("anycast.prefix", prefix=str(prefix), state=state, level=level, reason=reason)
