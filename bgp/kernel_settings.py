@@ -5,7 +5,6 @@ They are read and never set: they belong to the machine, and concern all that ru
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,15 +17,13 @@ class Setting:
     """One setting of IPv4 interfaces, `net.ipv4.conf.INTERFACE.NAME`.
 
     Attributes:
-        wanted: whether a value is all right.
-        best: the value to set.
+        wanted: values that are all right; the first is the one to set.
         why: what happens otherwise.
         shared_segment: it matters only where other machines of the segment may ask for the address by ARP.
     """
 
     name: str
-    wanted: Callable[[int], bool]
-    best: int
+    wanted: tuple[int, ...]
     why: str
     shared_segment: bool
 
@@ -34,22 +31,19 @@ class Setting:
 SETTINGS = (
     Setting(
         "rp_filter",
-        lambda value: value != 1,
-        2,
+        (2, 0),
         "packets whose way back leads through another interface are dropped, which anycast makes usual (RFC 3704 2.2)",
         shared_segment=False,
     ),
     Setting(
         "arp_ignore",
-        lambda value: value in (1, 2, 8),
-        1,
+        (1, 2, 8),
         "this machine answers ARP requests for the anycast address on its segment, and draws traffic past the routers",
         shared_segment=True,
     ),
     Setting(
         "arp_announce",
-        lambda value: value == 2,
-        2,
+        (2,),
         "ARP requests of this machine carry the anycast address, and neighbours learn that it is here alone",
         shared_segment=True,
     ),
@@ -99,10 +93,10 @@ def check_settings(
         of_all = _read(folder / "all" / setting.name)
         for interface in interfaces:
             own = _read(folder / interface / setting.name)
-            if of_all is None or own is None or setting.wanted(max(of_all, own)):
+            if of_all is None or own is None or max(of_all, own) in setting.wanted:
                 continue
             key = f"net.ipv4.conf.{'all' if of_all >= own else interface}.{setting.name}"
-            remedy = f"Set {key} = {setting.best} in /etc/sysctl.d, and load it by `sysctl --system`."
+            remedy = f"Set {key} = {setting.wanted[0]} in /etc/sysctl.d, and load it by `sysctl --system`."
             problem = SettingProblem(key, max(of_all, own), setting.why, remedy)
             if problem not in problems:
                 problems.append(problem)

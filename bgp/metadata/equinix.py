@@ -1,4 +1,4 @@
-"""The shape of Equinix Metal's metadata, also of Packet's before it, and of what is made after it.
+"""The shape of Equinix Metal's metadata, which was Packet's before.
 
 Source: the provider's pages "Metadata" and "BGP on Equinix Metal", and the type BgpNeighborData of its API. All that
 is used:

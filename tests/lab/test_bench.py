@@ -1,4 +1,4 @@
-"""`edged bench anycast` with the real httping and mtr, in a network whose nearest way breaks. Needs root, as all labs do."""
+"""`edged bench anycast` with the real httping and mtr, where the nearest way breaks. Needs root, as all labs do."""
 
 from __future__ import annotations
 
