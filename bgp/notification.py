@@ -6,6 +6,7 @@ RFC 7313 (ROUTE-REFRESH), RFC 8538 (hard reset), RFC 9687 (send hold timer), RFC
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from bgp.limits import NOTIFICATION_TEXT_CHARS_MAX
@@ -27,6 +28,7 @@ class _Meaning(NamedTuple):
     """What to do if we said so; "" for the same."""
 
 
+_communication = re.compile(r'Shutdown Communication: "(.*)"', re.DOTALL).fullmatch
 _REPORT = "Look at the router's log, and report this with ours."
 _ASN = "Compare this node's AS number with the router's neighbor statement, and the peer's asn with the router's own."
 _PATH = (
@@ -110,11 +112,19 @@ _MEANINGS: dict[tuple[int, int | None], _Meaning] = {
 
 
 def explain(direction: Direction, code: int, subcode: int, text: str = "") -> Explanation:
-    """Of one NOTIFICATION, known or not. `text`, from the wire, is cut and made readable."""
+    """Of one NOTIFICATION, known or not. `text` is that of `NotificationSeen`, from the wire: cut and made readable."""
     meaning = _MEANINGS.get((code, subcode)) or _MEANINGS.get((code, None))
     if meaning is None:
         meaning = _Meaning("a reason that no RFC known here names", _REPORT)
     who = "the router ended the session" if direction == "received" else "we ended the session"
-    said = "".join(char if char.isprintable() else " " for char in text[:NOTIFICATION_TEXT_CHARS_MAX]).strip()
+    said = "".join(char if char.isprintable() else " " for char in _data(text)[:NOTIFICATION_TEXT_CHARS_MAX]).strip()
     error = f"{who}: {meaning.name} ({code}/{subcode})" + (f', saying "{said}"' if said else "")
     return Explanation(error, meaning.remedy if direction == "received" else meaning.remedy_ours or meaning.remedy)
+
+
+def _data(text: str) -> str:
+    """What came beside the codes, of `Cease / Administrative Shutdown / Shutdown Communication: "..."`."""
+    names_and_data = text.split(" / ", 2)
+    data = names_and_data[0] if len(names_and_data) == 1 else "".join(names_and_data[2:])
+    communication = _communication(data)
+    return data if communication is None else communication[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bgp.announcement import Announcement
-from bgp.limits import SESSION_DOWN_S, SESSION_RETRY_S
+from bgp.limits import EXPLANATION_S, SESSION_DOWN_S, SESSION_RETRY_S
 from bgp.notification import explain
 from bgp.peer import Peer
 from bgp.prefix import Network, family
@@ -34,7 +34,7 @@ class Session:
         self.remedy = ""
         self.flaps = 0
         self.on_wire: dict[Network, Announcement | None] = {}
-        self._explained = False
+        self._explained_until = float("-inf")
         self._tried_at = now
 
     @property
@@ -46,17 +46,15 @@ class Session:
         was_up = self.up
         self.state = event.state
         self.hold_s = event.hold_s if self.up else 0
-        if event.state in ("connect", "active"):
-            self._explained = False  # a new try, which may fail for a new reason
         if self.up != was_up:
             self._turned(now)
-        if event.error and not self._explained:
+        if event.state == "idle" and event.error and now >= self._explained_until:
             self.error, self.remedy = event.error, ""
 
-    def notified(self, event: NotificationSeen) -> None:
+    def notified(self, event: NotificationSeen, now: float) -> None:
         """Why it ended, in the words of the one who ended it: better than what the child makes of it."""
         self.error, self.remedy = explain(event.direction, event.code, event.subcode, event.text)
-        self._explained = True
+        self._explained_until = now + EXPLANATION_S
 
     def lost(self, reason: str, now: float) -> None:
         """The child is gone, and with it the connection."""
@@ -66,13 +64,13 @@ class Session:
             self._turned(now)
         self.state = "idle"
         self.hold_s = 0
-        self._explained = False
 
     def _turned(self, now: float) -> None:
         self.since = self._tried_at = now
         self.on_wire.clear()
-        self._explained = self._explained and not self.up
-        if not self.up:
+        if self.up:
+            self._explained_until = float("-inf")  # it will end for a reason of its own
+        else:
             self.flaps += 1
 
     # --- tries ---

@@ -208,7 +208,9 @@ class SpeakerState:
             case Rib():
                 self._on_rib(event, now)
             case Log():
-                self._notes.append(Note(event.level, "bgp.child-said", text=event.text))
+                # What it warns of comes as events, too; ExaBGP does so for every try to connect.
+                level = "error" if event.level == "error" else "info"
+                self._notes.append(Note(level, "bgp.child-said", text=event.text))
 
     def _on_ready(self, now: float) -> None:
         self._awaited.came("its first word")
@@ -273,7 +275,7 @@ class SpeakerState:
         session = self._session(event.peer, now)
         if session is not None and not (self._ending_due is not None and event.direction == "sent"):
             # Leaving says Cease, which says nothing about a session that is down for another reason.
-            session.notified(event)
+            session.notified(event, now)
             self._notes.append(
                 Note("warning", "bgp.notification", peer=event.peer, reason=session.error, remedy=session.remedy)
             )

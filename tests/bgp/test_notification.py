@@ -49,6 +49,18 @@ def test_what_the_router_adds_is_passed_on() -> None:
     assert explain("received", 6, 2, "upgrade till noon").error.endswith('saying "upgrade till noon"')
 
 
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("Cease / Administrative Shutdown", "(6/2)"),
+        ('Cease / Administrative Shutdown / Shutdown Communication: "till 12 / noon"', 'saying "till 12 / noon"'),
+        ("Cease / Administrative Shutdown / 0102", 'saying "0102"'),
+    ],
+)
+def test_names_that_come_with_the_codes_are_not_said_twice(text: str, end: str) -> None:
+    assert explain("received", 6, 2, text).error.endswith(end)
+
+
 def test_a_text_at_the_limit_stays_and_one_more_is_cut() -> None:
     longest = "x" * NOTIFICATION_TEXT_CHARS_MAX
     assert longest in explain("received", 6, 2, longest).error
