@@ -10,6 +10,7 @@ wrong changes nothing either, and is an alarm.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import time
@@ -22,10 +23,12 @@ import structlog
 import trio
 
 from bgp.addresses import OwnedAddresses, is_present
+from bgp.announcement import Announcement
 from bgp.announcer import Announcer
 from bgp.drain import Drain, DrainTimes
 from bgp.errors import BgpError
 from bgp.gate import GateTimes
+from bgp.limits import DRAIN_LINGER_S_LEAST
 from bgp.prefix import Address, AllowList, Network
 from bgp.speaker_process import Command
 from bgp.status import AnycastStatus, DrainReport, GateState, Level
@@ -125,6 +128,7 @@ class Anycast:
         self._drain = Drain(leaving, times, wall_clock=time.time, changed=self._drain_changed)
         self._is_drained = False
         self._started_at = trio.current_time()
+        self._announced_until = -math.inf
         self._roster_news = trio.Event()
         self._news = trio.Event()
         self._probing = trio.CancelScope()
@@ -164,8 +168,8 @@ class Anycast:
 
     async def leave(self, reason: str) -> None:
         """Drain for good: sessions end, too. The node is not drained at its next start, unless it was already."""
-        if self._is_drained and self._drain.report is None:
-            await self._speaking.stop()  # since before its start: nobody was sent here
+        if not self._is_announced() and trio.current_time() >= self._announced_until + DRAIN_LINGER_S_LEAST:
+            await self._speaking.stop()  # routers lead nobody here, and nothing is waited for
         else:
             await self._drain.run(reason, leave=True)
 
@@ -319,11 +323,16 @@ class Anycast:
         """Hand on what the gates want, whole."""
         entries = self._gates.entries()
         if entries != self._announcer.entries:
+            if self._is_announced():
+                self._announced_until = trio.current_time()
             try:
                 self._announcer.set(entries)
             except BgpError as error:  # a mistake of ours; an alarm of the announcer's by now
                 log.debug("anycast.refused", code=error.code, message=error.message)
             self._notify()
+
+    def _is_announced(self) -> bool:
+        return any(isinstance(entry, Announcement) for entry in self._announcer.entries)
 
     def _notify(self) -> None:
         news, self._news = self._news, trio.Event()

@@ -217,6 +217,7 @@ DEPLOY = frozenset({"deploy"})
 NOBODY: frozenset[str] = frozenset()
 READ_ALL = frozenset({"read", "admit", "node"})
 READ = frozenset({"read", "deploy", "admit", "node"})
+STEER = frozenset({"admit"})
 
 CALLS: Mapping[str, Rule] = {
     # between nodes
@@ -241,6 +242,9 @@ CALLS: Mapping[str, Rule] = {
     "status": Rule(READ, _nothing),
     "watch": Rule(READ_ALL, _watch, is_for_own_apps=True),
     "logs": Rule(READ_ALL, _logs, is_for_own_apps=True),
+    # from operators, to the node itself
+    "drain": Rule(STEER, _nothing),
+    "undrain": Rule(STEER, _nothing),
     # from new nodes
     "join": Rule(ANYONE, _join),
 }

@@ -1,4 +1,4 @@
-"""Where no guest has any business: the prefixes that the fleet announces, and the addresses of its nodes.
+"""Where no guest has any business: the prefixes that the fleet announces, the addresses of its nodes, and the routers.
 
     View ── prefixes, addresses ──────────┐
       └─── host names ── resolve, again ──┴──> networks, for every site
@@ -38,10 +38,19 @@ class ClosedNetworks:
     Args:
         view: of the fleet, as it is now.
         changed: called where names have come to other addresses.
+        routers: that this node speaks BGP to.
     """
 
-    def __init__(self, view: Callable[[], View], changed: Callable[[], None], resolver: Resolve = resolve) -> None:
+    def __init__(
+        self,
+        view: Callable[[], View],
+        changed: Callable[[], None],
+        resolver: Resolve = resolve,
+        *,
+        routers: Callable[[], Collection[Address]] = lambda: (),
+    ) -> None:
         self._view = view
+        self._routers = routers
         self._changed = changed
         self._resolve = resolver
         self._resolved: dict[str, frozenset[str]] = {}
@@ -52,7 +61,7 @@ class ClosedNetworks:
         view = self._view()
         found = set(view.roster.prefixes if view.roster else ())
         hosts = _hosts(view)
-        found.update(_networks(hosts))
+        found.update(_networks([*hosts, *map(str, self._routers())]))
         for name in hosts:
             found.update(_networks(self._resolved.get(name, ())))
         return tuple(sorted(found))

@@ -7,6 +7,8 @@
                                         │
                                         v
                                     WorkerPool ──> edged worker 0..N-1 <── requests
+                                        ^                                     │
+                                        └── Anycast ── asks each worker, announces while they answer
 
 No guest runs in this process and no client's connection ends in it. SIGTERM lets workers end what they began; SIGHUP
 reads node.toml again. Losing peers changes nothing that is served.
@@ -22,6 +24,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from importlib.metadata import version
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import structlog
@@ -45,9 +48,11 @@ from edged.fleet.session import Hello
 from edged.fleet.state import FleetState
 from edged.fleet.view import Record, View
 from edged.http.bind import bind
-from edged.limits import CATCH_UP_LOOK_S, REPORT_REFRESH_S
+from edged.limits import CATCH_UP_LOOK_S, DRAIN_EXTEND_S, REPORT_REFRESH_S
 from edged.node.agent import Agent
+from edged.node.announcing import open_anycast
 from edged.node.answers import Answers
+from edged.node.anycast_calls import AnycastCalls
 from edged.node.app_rollout import Moved
 from edged.node.check import check
 from edged.node.closed_networks import ClosedNetworks
@@ -152,7 +157,7 @@ class Node:
         self._stores = stores
         self._state = state
         self._named: tuple[View, frozenset[Digest]] | None = None
-        self._is_started = self._is_stopping = False
+        self._is_started = self._is_stopping = self._is_leaving = False
         tail, rng = LogTail(), random.Random()  # noqa: S311 - chooses peers and pauses
 
         self.board = Board(identity.name, self._is_known, trio.current_time())
@@ -163,7 +168,7 @@ class Node:
             tail,
             emit=self._emit,
         )
-        self._closed = ClosedNetworks(lambda: state.view, self._networks_changed)
+        self._closed = ClosedNetworks(lambda: state.view, self._networks_changed, routers=self._routers)
         self._health = Health(lambda: self.pool.heard_at, lambda: self._is_stopping)
         servable = Servable(stores.releases, self._named_releases)
         self.peers = Peers(identity, state.anchors, self._hello, rng, self._dispatch)
@@ -188,6 +193,7 @@ class Node:
             set_sites=self._set_sites,
             apps_folder=stores.apps,
         )
+        self.anycast = open_anycast(config, self.pool, self.agent.reports, rng)
         self._report = OwnReport(
             identity=identity,
             state=state,
@@ -198,6 +204,7 @@ class Node:
             pool=self.pool.statistics,
             traffic=self.pool.traffic,
             storage=stores.chunks.statistics,
+            anycast=lambda: None if self.anycast is None else self.anycast.status(),
         )
         self.gossip = Gossip(state, self.board, self.peers, self._report.make, rng=rng)
         self.answers = Answers(
@@ -211,8 +218,14 @@ class Node:
             report_to=self.gossip.report_to,
         )
         self._calls = NodeCalls(state, stores.releases, stores.chunks, self.board, identity=identity, servable=servable)
+        self._steering = AnycastCalls(self.anycast, lambda: self.pool.statistics().connections_open)
         self._dispatcher = Dispatcher(
-            {**self._calls.handlers(), **self.answers.handlers(), "reports": self._answer_reports}
+            {
+                **self._calls.handlers(),
+                **self.answers.handlers(),
+                **self._steering.handlers(),
+                "reports": self._answer_reports,
+            }
         )
         self._housekeeping = Housekeeping(
             chunks=stores.chunks,
@@ -233,7 +246,7 @@ class Node:
         admin = Source(self.answers.status_now, self.not_ready)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             async with open_admin(admin, self.config.admin), trio.open_nursery() as nursery:
-                nursery.start_soon(self._obey, signals, notifier, nursery.cancel_scope)
+                nursery.start_soon(self._obey, signals, notifier, nursery)
                 nursery.start_soon(self._keep_workers, nursery.cancel_scope)
                 nursery.start_soon(self._health.run)
                 nursery.start_soon(notifier.watch, self._health)
@@ -245,8 +258,11 @@ class Node:
                 nursery.start_soon(self.gossip.run)
                 nursery.start_soon(self._catch_up)
                 nursery.start_soon(self.answers.run)
+                nursery.start_soon(self._steering.run)
                 nursery.start_soon(self._housekeeping.run)
                 await self.pool.wait_until(lambda pool: pool.statistics().workers_ready > 0)
+                if self.anycast is not None:
+                    await nursery.start(self.anycast.run)
                 self._is_started = True
                 plain = [str(Listen(*address[:2])) for address in (*self.pool.plain, *self.pool.tls)]
                 log.info("node.ready", node=self.config.node.name, region=self._region(), listen=plain)
@@ -276,6 +292,8 @@ class Node:
         self.agent.networks_changed()
         self.agent.refresh()
         self._hand_out()
+        if self.anycast is not None:
+            self.anycast.roster_changed()
 
     async def reload(self) -> None:
         """Read node.toml again. Certificates can be changed while the node runs.
@@ -296,16 +314,32 @@ class Node:
 
     # --- inside ---
 
-    async def _obey(self, signals: AsyncIterator[int], notifier: Notifier, scope: trio.CancelScope) -> None:
+    async def _obey(self, signals: AsyncIterator[int], notifier: Notifier, nursery: trio.Nursery) -> None:
         async for number in signals:
             if number == signal.SIGHUP:
                 await self._reload(notifier)
+            elif self._is_leaving and self.anycast is not None:
+                self._is_leaving = False
+                self.anycast.cut_short()
             elif self._is_stopping:
-                scope.cancel()
+                nursery.cancel_scope.cancel()
             else:
                 log.info("node.stopping", node=self.config.node.name)
-                notifier.stopping("ending what was begun")
-                self.stop()
+                self._is_stopping = True
+                nursery.start_soon(self._leave, notifier)
+
+    async def _leave(self, notifier: Notifier) -> None:
+        """First out of traffic, then let workers end what they began."""
+        if self.anycast is not None:
+            self._is_leaving = True
+            notifier.stopping("leaving traffic")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_extend, notifier)
+                await self.anycast.leave("the node stops")
+                nursery.cancel_scope.cancel()
+            self._is_leaving = False
+        notifier.stopping("ending what was begun")
+        self.stop()
 
     async def _reload(self, notifier: Notifier) -> None:
         notifier.reloading()
@@ -337,6 +371,9 @@ class Node:
         while True:
             await self._report.refresh()
             await trio.sleep(REPORT_REFRESH_S)
+
+    def _routers(self) -> Sequence[IPv4Address | IPv6Address]:
+        return () if self.anycast is None else self.anycast.router_addresses()
 
     def _networks_changed(self) -> None:
         self.agent.networks_changed()
@@ -421,4 +458,12 @@ def _settings(config: NodeConfig, stores: Stores) -> Settings:
         runtime_config=str(config.runtime_config) if config.runtime_config else "",
         networks=tuple(map(str, config.networks_allowed)),
         log_level=config.log_level,
+        canary=config.bgp is not None,
     )
+
+
+async def _extend(notifier: Notifier) -> None:
+    """Keep systemd from giving up on a stop that takes its time."""
+    while True:
+        notifier.extend(DRAIN_EXTEND_S)
+        await trio.sleep(DRAIN_EXTEND_S / 3)

@@ -50,6 +50,10 @@ class Notifier:
     def stopping(self, status: str = "") -> None:
         self._send("STOPPING=1", *_status(status))
 
+    def extend(self, seconds: float) -> None:
+        """What is under way, a start or a stop, takes so long from now on and is not to be given up."""
+        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
+
     async def watch(self, healthy: Callable[[], bool]) -> None:
         """Tell systemd's watchdog that we live, as long as `healthy` says so, until cancelled.
 
