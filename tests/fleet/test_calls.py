@@ -44,6 +44,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "status": {},
     "watch": {"app": "shop", "sequence": 3},
     "logs": {"app": "shop", "tail": 10, "follow": True},
+    "drain": {},
+    "undrain": {},
     "join": {"voucher": b"v", "certificate": b"c", "proof": b"p" * 64},
 }
 PEERS = {
@@ -77,6 +79,8 @@ ALLOWED = {
     "status": READERS,
     "watch": READERS,
     "logs": READERS,
+    "drain": {"admit"},
+    "undrain": {"admit"},
     "join": set(PEERS),
 }
 
