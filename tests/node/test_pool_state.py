@@ -69,6 +69,35 @@ def test_the_next_one_leads_where_the_first_is_gone() -> None:
     assert held(state.take_tables()) == {0: [], 1: [A.key]}
 
 
+def test_closing_is_told_once_and_undone() -> None:
+    state = started(2)
+    for closing in (True, False):
+        state.set_closing(closing)
+        told = state.take_tables()
+        assert [table.closing for table in told.values()] == [closing, closing]
+        assert {table.certificates_version for table in told.values()} == {1}, "no file is read for that"
+        state.set_closing(closing)
+        assert state.take_tables() == {}
+
+
+def test_a_successor_is_told_of_closing() -> None:
+    state = started(1)
+    state.set_closing(True)
+    state.take_tables()
+    state.ended(0, "signal SIGKILL")
+    state.started(0)
+    assert state.take_tables()[0].closing
+
+
+def test_who_accepts_connections() -> None:
+    state = started(3)
+    state.reported(0, report({}))
+    state.reported(1, report({}, listening=False))
+    assert state.listening() == {0}
+    state.ended(0, "signal SIGKILL")
+    assert state.listening() == set()
+
+
 def test_a_worker_that_starts_again_is_told_everything() -> None:
     state = started(2)
     state.reported(0, report({A.key: READY}))

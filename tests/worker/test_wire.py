@@ -35,7 +35,7 @@ from edged.worker.table import (
 )
 from edged.worker.wire import FrameDecoder, encode_frame
 
-SETTINGS = Settings(3, "/cache", {"memory_bytes_max": 65536, "cpu_s_max": 0.5}, "/config", ("loopback",), "debug")
+SETTINGS = Settings(3, "/cache", {"memory_bytes_max": 65536, "cpu_s_max": 0.5}, "/config", ("loopback",), "debug", True)
 SITE = Site(
     "shop@1.2",
     "shop",
@@ -48,7 +48,7 @@ SITE = Site(
     False,
     "/",
 )
-TABLE = Table(7, (SITE, replace(SITE, key="blog@1.1")), (CertificateFiles(("a.test",), "/crt", "/key"),), 2)
+TABLE = Table(7, (SITE, replace(SITE, key="blog@1.1")), (CertificateFiles(("a.test",), "/crt", "/key"),), 2, True)
 LATENCY = Latency([(3, 1), (100, 7)])
 FAILURE = Failure("component.invalid", "it is none", "Build it.")
 REPORT = Report(7, True, 1, 2, FAILURE, {"shop@1.2": SiteState("failed", False, FAILURE, Traffic(3, 5, LATENCY))})
