@@ -38,6 +38,7 @@ from bgp.announcement import Announcement, Attributes, Community, LargeCommunity
 from bgp.channel import Channel
 from bgp.errors import BgpError, SpeakerFailed
 from bgp.exabgp_config import render
+from bgp.limits import CONNECTING_TICK_MS
 from bgp.peer import Peer, SpeakerConfig
 from bgp.prefix import Network
 from bgp.sessions import Sessions
@@ -343,6 +344,12 @@ class _Configuration(Configuration):  # type: ignore[misc]
 
 
 class _Reactor(loop.Reactor):  # type: ignore[misc]
+    def _wait_for_io(self, sleeptime: int) -> Iterator[int]:
+        """Sockets that connect are not in the poll set: until all sessions are up they are looked at by time."""
+        if any(peer.fsm.state != FSM.ESTABLISHED for peer in self._peers.values()):
+            sleeptime = min(sleeptime, CONNECTING_TICK_MS)
+        yield from super()._wait_for_io(sleeptime)
+
     def shutdown(self) -> None:
         self.cease()
         super().shutdown()

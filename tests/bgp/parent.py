@@ -12,7 +12,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address, ip_address
 from pathlib import Path
@@ -131,11 +131,17 @@ class Child:
                 self.stderr += data
 
 
-async def start(nursery: trio.Nursery, allow: Iterable[str], *, environment: Mapping[str, str] | None = None) -> Child:
+async def start(
+    nursery: trio.Nursery,
+    allow: Iterable[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    program: Sequence[str] = ("-m", "bgp.child"),
+) -> Child:
     """A child that was told nothing yet. Its process is the caller's to end."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with theirs:
-        argv = [sys.executable, "-m", "bgp.child", "--fd", str(theirs.fileno())]
+        argv = [sys.executable, *program, "--fd", str(theirs.fileno())]
         for each in allow:
             argv += ["--allow", each]
         process = subprocess.Popen(  # noqa: ASYNC220 - fork and exec; not from a thread, which would be its parent
@@ -162,10 +168,11 @@ async def speaking(
     *,
     beats: bool = False,
     environment: Mapping[str, str] | None = None,
+    program: Sequence[str] = ("-m", "bgp.child"),
 ) -> AsyncIterator[Child]:
     """A child that was told its configuration, if there is one. It is gone at the end, whatever happened."""
     async with trio.open_nursery() as nursery:
-        child = await start(nursery, allow, environment=environment)
+        child = await start(nursery, allow, environment=environment, program=program)
         try:
             if config is not None:
                 await child.say(Configure(config))

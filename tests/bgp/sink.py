@@ -348,6 +348,10 @@ class Router:
         value = peer + struct.pack("=BBHI80s", 0, 0, len(key), 0, key)
         self._listener.socket.setsockopt(socket.IPPROTO_TCP, TCP_MD5SIG, value)
 
+    def send_with_ttl(self, ttl: int) -> None:
+        """Of every packet from now on (IPv4)."""
+        self._listener.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+
     async def _established(self, session: Session) -> None:
         async with self._news:
             self._up.append(session)

@@ -182,6 +182,34 @@ async def test_a_prefix_that_is_not_allowed_is_refused_by_the_child_itself(prefi
         assert not any(one.withdrawn for one in updates(session))
 
 
+_WITHOUT_ITS_FIRST_CHECK = """
+import sys
+from bgp import child, sessions
+
+class Blind(sessions.Sessions):
+    def set(self, request):
+        self._wanted = {one.prefix: one for one in request.announcements}
+
+child.Sessions = Blind
+sys.exit(child.main())
+"""
+
+
+async def test_an_update_is_checked_once_more_before_it_is_written() -> None:
+    """A child whose first check is gone: still nothing reaches the wire, and it leaves."""
+    program = ("-c", _WITHOUT_ITS_FIRST_CHECK)
+    async with sink.listening() as router, speaking(config_of(peer_of(router)), program=program) as child:
+        session = await router.session()
+        await session.until(lambda one: isinstance(one, Update) and one.end_of_rib)
+        await child.say(SetAnnouncements(1, (announcement("203.0.113.0/25"),)))
+        last = await session.ended()
+        assert last is not None
+        assert (last.code, last.subcode) == (6, 2)
+        assert updates(session) == []
+        assert await child.ended() == 77
+        await child.event(Log, lambda event: "at the last moment" in event.text)
+
+
 async def test_an_empty_allow_list_allows_nothing() -> None:
     async with sink.listening() as router, speaking(config_of(peer_of(router)), allow=[]) as child:
         session = await router.session()

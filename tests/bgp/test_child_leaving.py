@@ -294,6 +294,20 @@ async def test_md5_with_another_password_is_no_session() -> None:
             assert locked.connections == []
 
 
+async def test_ttl_security_with_a_direct_neighbour_and_with_one_that_is_farther_away() -> None:
+    async with sink.listening(asn=65101) as near, sink.listening(asn=65102) as far:
+        near.send_with_ttl(255)
+        far.send_with_ttl(254)
+        peers = (
+            peer_of(near, "near", ttl_security=True),
+            peer_of(far, "far", local="127.0.0.3", ttl_security=True),
+        )
+        async with speaking(config_of(*peers)) as child:
+            await near.session()
+            await child.event(PeerChanged, lambda event: event.state == "connect" and event.name == "far")
+            assert far.connections == []
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to give up")
 async def test_root_is_given_up_before_a_router_is_spoken_to() -> None:
     async with sink.listening() as router, speaking(config_of(peer_of(router))) as child:
