@@ -28,7 +28,7 @@ from bgp.static_route import StaticRoute
 URL = "https://metadata.platformequinix.com/metadata"
 
 _HOPS = 5
-"""What the provider's own examples say: the number is not in the metadata."""
+"""The number is not in the metadata; the routers are at the top of the rack, and configurations in public have 2 to 4."""
 _ADDRESSES_MAX = 256
 
 
