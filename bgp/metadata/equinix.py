@@ -28,7 +28,7 @@ from bgp.static_route import StaticRoute
 URL = "https://metadata.platformequinix.com/metadata"
 
 _HOPS = 5
-"""The number is not in the metadata; the routers are at the top of the rack, and configurations in public have 2 to 4."""
+"""The number is not in the metadata. The routers are at the top of the rack; configurations in public have 2 to 4."""
 _ADDRESSES_MAX = 256
 
 
