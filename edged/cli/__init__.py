@@ -23,6 +23,8 @@ _COMMANDS = {
     "logs": "edged.cli.logs",
     "variables": "edged.cli.variables",
     "remove": "edged.cli.remove",
+    "drain": "edged.cli.drain",
+    "undrain": "edged.cli.drain",
     "completion": "edged.cli.completion",
     "bench": "edged.cli.bench",
     "bundle": "edged.cli.bundle",
