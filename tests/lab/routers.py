@@ -102,7 +102,9 @@ def _bird_router(router: Router, neighbor: Neighbor) -> str:
 
 def _frr(internet: Internet, router: Router) -> str:
     neighbors = internet.neighbors(router.place)
-    text = f"hostname {router.place}\nlog stdout\nrouter bgp {router.asn}\n"
+    # First what sessions refer to: a route-map that is only seen later counts after `bgp route-map delay-timer`, five
+    # seconds in which all is refused.
+    text = f"hostname {router.place}\nlog stdout\n{_frr_filters(internet)}router bgp {router.asn}\n"
     text += (
         f" bgp router-id {_router_id(internet, router)}\n no bgp default ipv4-unicast\n bgp graceful-restart-disable\n"
     )
@@ -124,6 +126,11 @@ def _frr(internet: Internet, router: Router) -> str:
         paths = 8 if internet.merge_paths else 1
         text += f" address-family {of} unicast\n{''.join(sessions[of])}  maximum-paths {paths}\n exit-address-family\n"
     text += "exit\n"
+    return text
+
+
+def _frr_filters(internet: Internet) -> str:
+    text = ""
     for of, word in (("ipv4", "ip"), ("ipv6", "ipv6")):
         for number, prefix in enumerate(_of(internet, of), start=1):
             text += f"{word} prefix-list service-{of} seq {5 * number} permit {prefix}\n"
