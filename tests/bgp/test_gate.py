@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -298,7 +299,7 @@ def test_flaps_are_bounded(steps: list[tuple[float, tuple[Evidence, int]]], repe
         now += length(step, every)
     for start in withdrawn:
         assert sum(start <= moment < start + 3600 for moment in withdrawn) <= 12
-    for index, (earlier, later) in enumerate(zip(withdrawn, withdrawn[1:], strict=False)):
+    for index, (earlier, later) in enumerate(pairwise(withdrawn)):
         assert later - earlier >= min(10 * 2 ** min(index, 4), 600)
 
 
