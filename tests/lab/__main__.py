@@ -4,7 +4,7 @@
 
 brings up BIRD and FRR routers, a fleet of edged nodes with an app that names its region, and clients. Then a shell for
 each client in tmux, if that is there; else one shell, in which `at PLACE COMMAND` runs a command at a place. With -c
-the command alone runs, in a shell, and its exit status is that of the lab. Everything is gone at the end, also on Ctrl-C.
+the command alone runs, in a shell, and its exit status is that of the lab. All is gone at the end, also on Ctrl-C.
 """
 
 from __future__ import annotations

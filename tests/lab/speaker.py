@@ -1,4 +1,4 @@
-"""Plain ExaBGP at a node's place, to try the lab itself: it announces the service's prefixes as a file says, no more."""
+"""Plain ExaBGP at a node's place, to try the lab itself: it announces what a file says, no more."""
 
 from __future__ import annotations
 
