@@ -347,6 +347,31 @@ def test_what_goes_on_to_differ_is_another_childs_work(world: World) -> None:
     assert world.living().announced == {V4: PLAIN[V4]}
 
 
+def test_an_answer_of_before_a_set_does_not_differ(world: World) -> None:
+    world.run(QUERY_S / 2)
+    world.now += QUERY_S / 2
+    world.state.tick(world.now)
+    world.now += 0.01
+    world.state.set([PLAIN[V4]], world.now)
+    world.settle()
+    assert "bgp.rib-different" not in world.said
+
+
+def test_a_session_that_is_younger_than_the_question_does_not_differ(world: World) -> None:
+    world.announce(PLAIN[V4])
+    child = world.living()
+    child.session_down("a")
+    world.run(QUERY_S / 4)
+    world.now += QUERY_S
+    world.state.tick(world.now)
+    for request in world.state.take_requests():
+        child.take(request)
+    world.now += 0.01
+    world.state.received(PeerChanged("a", "established", 9), world.now)
+    world.settle()
+    assert "bgp.rib-different" not in world.said
+
+
 def test_communities_in_another_order_do_not_differ(world: World) -> None:
     world.announce(LAST_RESORT)
     world.run(10 * QUERY_S)
@@ -412,6 +437,37 @@ def test_a_session_that_ends_needs_no_proof_and_a_new_one_neither(world: World) 
         world.state.received(PeerChanged(name, "idle"), world.now)
     assert world.state.is_withdrawn([V4])
     world.state.received(PeerChanged("a", "established", 9), world.now)
+    assert world.state.is_withdrawn([V4])
+
+
+def test_what_may_be_on_its_way_is_not_proven_to_be_withdrawn(world: World) -> None:
+    child = world.living()
+    world.state.set([PLAIN[V4]], world.now)
+    for request in world.state.take_requests():
+        child.take(request)
+    applied, *_ = child.take_events()  # and nobody says that it was sent
+    world.state.received(applied, world.now)
+    world.now += 0.1
+    world.state.set([], world.now)
+    (told,) = world.state.take_requests()
+    assert isinstance(told, SetAnnouncements)
+    world.state.received(Applied(told.id), world.now)
+    assert not world.state.is_withdrawn([V4])
+    for name in ("a", "b"):
+        world.state.received(Sent(name, V4, "withdraw"), world.now)
+    assert world.state.is_withdrawn([V4])
+
+
+def test_a_set_that_is_not_answered_may_still_announce(world: World) -> None:
+    world.announce(PLAIN[V4])
+    world.announce()
+    assert world.state.is_withdrawn([V4])
+    for announcements in ([PLAIN[V4]], []):
+        world.state.set(announcements, world.now)
+        for request in world.state.take_requests():
+            world.living().take(request)
+    assert not world.state.is_withdrawn([V4])
+    world.settle()
     assert world.state.is_withdrawn([V4])
 
 
