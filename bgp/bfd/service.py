@@ -211,7 +211,6 @@ class Bfd:
             return
         if before != State.UP:
             watched.port = endpoint.port
-        self._news.set()
 
     def _act(self, watched: _Watched, act: Callable[[Session, float], None]) -> None:
         """Anything that may change a session's state or what it has to send."""
@@ -219,6 +218,7 @@ class Bfd:
         before = session.state
         act(session, trio.current_time())
         watched.wake.set()
+        self._news.set()
         if session.state == before:
             return
         state = _NAMES[session.state]
@@ -227,8 +227,8 @@ class Bfd:
                 "bgp.bfd-changed",
                 peer=name,
                 state=state,
-                diagnostic=session.diagnostic,
-                remote_diagnostic=session.remote_diagnostic,
+                diagnostic=int(session.diagnostic),
+                remote_diagnostic=int(session.remote_diagnostic),
             )
             self._changed(name, state)
 
