@@ -8,22 +8,27 @@ lowest that is taken (RFC 5082). No privilege is needed.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import socket
 import struct
+import sys
+import termios
 from dataclasses import dataclass
 from typing import Literal
 
 import trio
 
-from bgp.greeting import GREETING_BYTES_MAX, Greeting, read_greeting
+from bgp.greeting import GREETING_BYTES_MAX, MARKER, Greeting, read_greeting
 from bgp.limits import REACH_CONNECT_S_MAX, REACH_GREETING_S_MAX
 from bgp.peer import Peer
 from bgp.prefix import Address
 
-Outcome = Literal["open", "refused", "unreachable", "timeout", "no-route", "not-ours", "no-interface", "failed"]
-"""`unreachable`: the network said so, or nobody answered ARP or neighbour discovery; `not-ours`: the local address is
-not on this machine; `failed`: this machine would not try."""
+Outcome = Literal["open", "deaf", "refused", "unreachable", "timeout", "no-route", "not-ours", "no-interface", "failed"]
+"""`deaf`: there is a connection, but what we send on it is not acknowledged; `unreachable`: the network said so, or
+nobody answered ARP or neighbour discovery; `not-ours`: the local address is not on this machine; `failed`: this machine
+would not try."""
 
 _OUTCOMES: dict[int, Outcome] = {
     errno.ECONNREFUSED: "refused",
@@ -40,6 +45,7 @@ _OUTCOMES: dict[int, Outcome] = {
 _TCP_MD5SIG = 14  # linux/tcp.h
 _IP_MINTTL, _IPV6_MINHOPCOUNT = 21, 73  # linux/in.h, linux/in6.h
 TTL_HIGHEST = 255
+_ASK_S = 0.02  # between two looks at what is acknowledged
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +64,10 @@ class Variant:
 
 
 async def attempt(peer: Peer, variant: Variant) -> tuple[Outcome, Greeting]:
-    """Connect, and hear what the router says first. The connection is closed at once, with a reset.
+    """Connect, hear what the router says first, and see that it takes what we say: a marker, with which any message
+    begins. Then the connection is closed with a reset.
 
-    Takes as long as REACH_CONNECT_S_MAX and REACH_GREETING_S_MAX at the most.
+    Takes as long as REACH_CONNECT_S_MAX and twice REACH_GREETING_S_MAX at the most.
     """
     with trio.socket.socket(_family(peer.address), socket.SOCK_STREAM) as sock:
         try:
@@ -74,7 +81,13 @@ async def attempt(peer: Peer, variant: Variant) -> tuple[Outcome, Greeting]:
             return "timeout", Greeting("silent")
         except OSError as error:
             return _OUTCOMES.get(error.errno or 0, "failed"), Greeting("silent")
-        return "open", await _greeting(sock)
+        # Most routers demand a TTL of accepted connections only, so that what comes after the handshake is lost.
+        with contextlib.suppress(OSError):
+            await sock.send(MARKER)
+        greeting = await _greeting(sock)
+        # Who has closed the connection has heard us, and acknowledges no more.
+        heard = greeting.kind == "closed" or await _is_acknowledged(sock)
+        return "open" if heard else "deaf", greeting
 
 
 async def is_answering(peer: Peer) -> bool:
@@ -135,6 +148,19 @@ def _md5sig(peer: Peer) -> bytes:
     else:
         to = struct.pack("=HHI", socket.AF_INET6, 0, 0) + packed
     return struct.pack("=128sBBHi80s", to, 0, 0, len(key), 0, key)
+
+
+async def _is_acknowledged(sock: trio.socket.SocketType) -> bool:
+    """Whether all that was sent is: the kernel tells nobody, so it is asked (SIOCOUTQ of tcp(7))."""
+    with trio.move_on_after(REACH_GREETING_S_MAX):
+        while _unacknowledged_bytes(sock):  # noqa: ASYNC110 - nobody else knows, and it is over in half a second
+            await trio.sleep(_ASK_S)
+    return not _unacknowledged_bytes(sock)
+
+
+def _unacknowledged_bytes(sock: trio.socket.SocketType) -> int:
+    answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(answer, sys.byteorder)
 
 
 async def _greeting(sock: trio.socket.SocketType) -> Greeting:

@@ -11,7 +11,8 @@ from typing import Literal
 
 GREETING_BYTES_MAX = 4096  # RFC 4271 4.1: of one message; an OPEN cannot be longer (RFC 8654 3)
 
-_MARKER = b"\xff" * 16
+MARKER = b"\xff" * 16
+"""With which every message begins."""
 _HEADER_BYTES = 19
 _OPEN, _NOTIFICATION = 1, 3
 _CAPABILITIES, _FOUR_OCTET_AS = 2, 65  # RFC 5492 4, RFC 6793 3
@@ -46,7 +47,7 @@ def read_greeting(data: bytes, *, ended: bool) -> Greeting | None:
     """
     if not data:
         return Greeting("closed") if ended else None
-    if not _MARKER.startswith(data[:16]):
+    if not MARKER.startswith(data[:16]):
         return Greeting("other")
     if len(data) < _HEADER_BYTES:
         return Greeting("other") if ended else None

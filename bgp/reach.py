@@ -16,14 +16,14 @@ from bgp.greeting import Greeting
 from bgp.peer import Peer
 from bgp.reach_rules import ANY_TTL, AS_CONFIGURED, WITH_TTL, WITHOUT_KEY, Facts, Finding, SessionFacts, explain
 
-_SWALLOWED: tuple[Outcome, ...] = ("timeout", "unreachable")
+_SWALLOWED: tuple[Outcome, ...] = ("timeout", "unreachable", "deaf")
 
 
 async def investigate(peer: Peer, session: SessionFacts) -> Finding:
     """Find out. Only for a session that has been down for a while, and not often: the router sees a connection that is
     closed again, and turns away one that comes at the same moment.
 
-    Takes twice REACH_CONNECT_S_MAX and REACH_GREETING_S_MAX at the most, needs no privilege, raises nothing.
+    Takes twice REACH_CONNECT_S_MAX and four times REACH_GREETING_S_MAX at the most, needs no privilege, raises nothing.
     """
     return explain(await gather(peer, session))
 

@@ -199,6 +199,12 @@ RULES: tuple[Rule, ...] = (
         " password nor TTL security (GTSM)",
         "Make password and TTL security the same on both ends.",
     ),
+    Rule(
+        _is("deaf"),
+        "{router} takes the connection, and nothing that is sent on it arrives: a filter drops it, or the router"
+        " demands another TTL",
+        "Compare ttl_security and multihop of the peer with the router's, and look for filters on the way.",
+    ),
     Rule(_all(_refused, _notified(6)), "{said}; nothing listens at {router} now", "{to_do}"),
     Rule(
         _refused,
@@ -248,6 +254,11 @@ RULES: tuple[Rule, ...] = (
         _wrong_asn("received"),
         "wrong AS number: {address} does not expect AS{ours}, which this node is; {said}",
         "Have the router's neighbor statement for this node say AS{ours}, or correct the node's asn.",
+    ),
+    Rule(
+        _wrong_asn("sent"),
+        "wrong AS number: {address} is not AS{asn}, which this node expects; {said}",
+        "Correct the peer's asn, or its address.",
     ),
     Rule(_notified(1, 2, 3, 4, 5, 6, 7, 8), "{said}", "{to_do}"),
     Rule(_greets("notification"), "{greeting}", "{greeting_to_do}"),

@@ -10,7 +10,7 @@ from edged.status.problem import duration
 from edged.status.view import NodeView, StatusView
 
 _PREFIX_MARK = {"up": "ok", "warming": "warn", "down": "bad"}
-_PEER_HEADS = ("node", "region", "router", "#AS", "session", "#hold s", "BFD", "has", "error")
+_PEER_HEADS = ("node", "router", "#AS", "session", "#hold s", "BFD", "has", "error")
 _PREFIX_HEADS = ("node", "region", "prefix", "state", "announced", "#flaps", "why")
 
 
@@ -30,7 +30,6 @@ def _peer(node: NodeView, peer: PeerStatus, now: float) -> tuple[str, ...]:
     state = f"{peer.state} {duration(now - peer.since)}"
     return (
         escape(node.name),
-        escape(node.region),
         f"{escape(peer.name)} <code>{escape(peer.address)}</code>",
         str(peer.asn),
         marked("ok" if up else "bad", state),
