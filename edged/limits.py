@@ -21,6 +21,7 @@ IDLE_TIMEOUT_S = 75.0  # a kept-alive connection without a request; browsers kee
 BODY_TIMEOUT_S = 30.0  # between two pieces of a request body
 WRITE_TIMEOUT_S = 30.0  # a client that takes nothing for this long is gone
 CONNECTION_COUNT_MAX = 10_000  # per worker; a trio task with buffers is about 30 KiB
+CONNECTION_OWN_COUNT = 64  # beyond those, for clients on this machine: the prober's, a few rounds of them
 CONNECTION_PER_ADDRESS_MAX = 1_000  # one address may be a whole office behind NAT, but not the whole worker
 REQUEST_PER_CONNECTION_MAX = 100_000  # then the connection is closed politely, so that load can move
 READ_CHUNK_BYTES = 64 * KiB  # one recv; also how much of a body is read ahead of the guest

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from collections import Counter
 
+from edged.http.canary import is_here
+
 
 class Admission:
     """Counts connections and says when it is enough.
@@ -14,14 +16,17 @@ class Admission:
     Args:
         count_max: connections in all.
         per_network_max: connections of one IPv4 address or one IPv6 /64.
+        own_count: beyond `count_max`, for clients on this machine. A node that is full of clients, and asks itself
+            whether it answers, would else withdraw and send the flood to the next.
 
     Attributes:
         open: connections now.
         refused: connections that were one too many; only grows.
     """
 
-    def __init__(self, count_max: int, per_network_max: int) -> None:
+    def __init__(self, count_max: int, per_network_max: int, own_count: int = 0) -> None:
         self._count_max = count_max
+        self._own_count = own_count
         self._per_network_max = per_network_max
         self._by_network: Counter[bytes] = Counter()
         self.open = 0
@@ -30,12 +35,17 @@ class Admission:
     def enter(self, host: str) -> bool:
         """Count a connection of this address, if there is room."""
         network = _network(host)
-        if self.open >= self._count_max or self._by_network[network] >= self._per_network_max:
+        if not self._has_room(host) or self._by_network[network] >= self._per_network_max:
             self.refused += 1
             return False
         self.open += 1
         self._by_network[network] += 1
         return True
+
+    def _has_room(self, host: str) -> bool:
+        if self.open < self._count_max:
+            return True
+        return self.open < self._count_max + self._own_count and is_here(host)
 
     def leave(self, host: str) -> None:
         """A connection that entered is closed."""

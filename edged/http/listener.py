@@ -62,7 +62,8 @@ class ListenOptions:
         tls: speak TLS, with HTTP/2 for clients that offer it. `Certificates` may be shared by listeners, and changed.
         http3: with TLS, also speak HTTP/3 on the UDP port of the same number, and tell clients so (RFC 7838).
         udp_sockets: for HTTP/3, where `sockets` are given.
-        connection_count_max, connection_per_address_max: of all protocols; see `edged.http.admission`.
+        connection_count_max, connection_per_address_max, connection_own_count: of all protocols; see
+            `edged.http.admission`.
     """
 
     host: str = "127.0.0.1"
@@ -75,6 +76,7 @@ class ListenOptions:
     udp_sockets: Sequence[socket.socket] = ()
     connection_count_max: int = CONNECTION_COUNT_MAX
     connection_per_address_max: int = CONNECTION_PER_ADDRESS_MAX
+    connection_own_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,9 @@ class Listener:
             sock.listen(LISTEN_BACKLOG)  # once more, should it listen already: that changes nothing
         self.addresses: list[tuple[str, int]] = [sock.getsockname()[:2] for sock in self._sockets]
         self._connections = ConnectionSet(handler)
-        self._admission = Admission(options.connection_count_max, options.connection_per_address_max)
+        self._admission = Admission(
+            options.connection_count_max, options.connection_per_address_max, options.connection_own_count
+        )
         self._endpoints: list[QuicEndpoint] = []
         if self._certificates is not None and options.http3:
             self._open_http3(self._certificates)

@@ -29,6 +29,7 @@ from edged.http.exchange import Exchange
 from edged.http.listener import Listener, ListenOptions
 from edged.http.tls import Certificate, Certificates, TlsFiles
 from edged.limits import (
+    CONNECTION_OWN_COUNT,
     REPORT_CLOSING_INTERVAL_S,
     REPORT_GATHER_S,
     REPORT_INTERVAL_S,
@@ -209,7 +210,8 @@ class _Process:
         return self._sites.settled and (self._canary is None or self._canary.settled)
 
     def _listen(self, options: ListenOptions, listening: trio.Nursery) -> None:
-        listener = Listener(self._handle, options)
+        own_count = 0 if self._canary is None else CONNECTION_OWN_COUNT
+        listener = Listener(self._handle, replace(options, connection_own_count=own_count))
         listener.set_closing(self._closing)
         self._listeners.append(listener)
         listening.start_soon(listener.run)
