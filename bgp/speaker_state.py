@@ -23,7 +23,7 @@ from bgp.announcement import Announcement
 from bgp.awaited import Awaited
 from bgp.backoff import Backoff
 from bgp.limits import ACK_S_MAX, BEAT_S, QUERY_S, READY_S_MAX, RIB_DIFFERENT_MAX, STOP_S_MAX
-from bgp.note import Note
+from bgp.note import Note, NoteLevel
 from bgp.peer import SpeakerConfig
 from bgp.prefix import Network
 from bgp.session import Session
@@ -209,7 +209,7 @@ class SpeakerState:
                 self._on_rib(event, now)
             case Log():
                 # What it warns of comes as events, too; ExaBGP does so for every try to connect.
-                level = "error" if event.level == "error" else "info"
+                level: NoteLevel = "error" if event.level == "error" else "info"
                 self._notes.append(Note(level, "bgp.child-said", text=event.text))
 
     def _on_ready(self, now: float) -> None:

@@ -96,8 +96,7 @@ async def test_withdrawals_are_proven_when_each_of_two_routers_was_sent_them() -
             assert await it.speaker.wait_withdrawn([V4], HANG_S)
             assert it.speaker.proven(V4)
             for session in sessions:
-                await session.update(withdraws=str(V4))
-                assert session.announced.keys() == {str(V6)}
+                await session.table(lambda table: table.keys() == {str(V6)})
 
 
 async def test_the_last_resort_replaces_the_plain_announcement() -> None:
@@ -107,7 +106,7 @@ async def test_the_last_resort_replaces_the_plain_announcement() -> None:
         it.speaker.set([Announcement(V4, Attributes(prepend=3, communities=(GRACEFUL_SHUTDOWN,))), PLAIN[1]])
         assert await it.speaker.wait_sent([V4, V6], HANG_S)
         session = await router.session()
-        await session.table(lambda table: len(table[str(V4)].as_path) == 4)
+        await session.table(lambda table: str(V4) in table and len(table[str(V4)].as_path) == 4)
         assert session.announced[str(V4)].communities == (GRACEFUL_SHUTDOWN,)
 
 
@@ -157,7 +156,7 @@ async def test_a_prefix_that_the_child_refuses_is_an_alarm_and_never_on_the_wire
         await it.until(lambda: it.speaker.alarms() != ())
         assert "192.0.2.0/24" in it.speaker.alarms()[0]
         assert await it.speaker.wait_withdrawn([V4], HANG_S), "what is to go goes all the same"
-        assert session.announced.keys() == {str(V6)}
+        await session.table(lambda table: table.keys() == {str(V6)})
         it.speaker.set(PLAIN)
         await session.table(both)
         assert not any(OUTSIDE in one.announced for one in session.got if isinstance(one, sink.Update))
