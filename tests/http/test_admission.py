@@ -18,7 +18,7 @@ def test_the_most_in_all() -> None:
 
 def test_room_for_clients_on_this_machine() -> None:
     admission = Admission(1, 10, own_count=1)
-    hosts = ("192.0.2.1", "192.0.2.2", "127.0.0.1", "127.0.0.1")
+    hosts = ("203.0.113.1", "203.0.113.2", "127.0.0.1", "127.0.0.1")
     assert [admission.enter(host) for host in hosts] == [True, False, True, False]
     assert not Admission(0, 10).enter("127.0.0.1"), "only where it is asked for"
 
