@@ -81,12 +81,13 @@ async def attempt(peer: Peer, variant: Variant) -> tuple[Outcome, Greeting]:
             return "timeout", Greeting("silent")
         except OSError as error:
             return _OUTCOMES.get(error.errno or 0, "failed"), Greeting("silent")
-        # Most routers demand a TTL of accepted connections only, so that what comes after the handshake is lost.
+        greeting = await _greeting(sock)
+        # Many routers demand a TTL only of a connection that they have accepted: what comes after that is lost. Who has
+        # greeted us has done so.
         with contextlib.suppress(OSError):
             await sock.send(MARKER)
-        greeting = await _greeting(sock)
-        # Who has closed the connection has heard us, and acknowledges no more.
-        heard = greeting.kind == "closed" or await _is_acknowledged(sock)
+        # Who has said no has heard us, and acknowledges no more.
+        heard = greeting.kind in ("closed", "notification") or await _is_acknowledged(sock)
         return "open" if heard else "deaf", greeting
 
 

@@ -42,7 +42,16 @@ class Bird:
             # It waits for us: what is tried is what it does with connections of ours.
             f"  passive on;\n  graceful restart off;\n{lines}  ipv4 {{ {imports} export none; }};\n}}\n"
         )
-        command = ["bird", "-f", "-c", config, "-s", self.folder / "bird.ctl", "-P", self.folder / "bird.pid"]
+        command: list[str | Path] = [
+            "bird",
+            "-f",
+            "-c",
+            config,
+            "-s",
+            self.folder / "bird.ctl",
+            "-P",
+            self.folder / "bird.pid",
+        ]
         self.process = self.lab.start("router", command, log=self.folder / "bird.log")
         self.control("show", "status", patient=True)
 
