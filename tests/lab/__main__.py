@@ -37,8 +37,8 @@ def main() -> int:
         _say(f"no lab here: {reason}")
         return os.EX_NOPERM if os.geteuid() else os.EX_UNAVAILABLE
     # A signal ends the lab as Ctrl-C does: by way of all its blocks, which remove what they made.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         with tempfile.TemporaryDirectory(prefix="edged-lab-") as name:
             return _run(Path(name), Internet.load(given.file), given.workers, given.command)
