@@ -403,4 +403,4 @@ class _Leaving:
 
 
 def _log_gate(prefix: Network, state: GateState, level: Level, reason: str) -> None:
-    log.info("anycast.prefix", prefix=str(prefix), state=state, level=level, reason=reason)
+    log.info("anycast.prefix", prefix=str(prefix), state=state, announced=level, reason=reason)

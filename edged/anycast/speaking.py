@@ -2,7 +2,8 @@
 
     node.toml ────────────┐
     provider's metadata ──┴─> SpeakerConfig ──> bgp.speaker.Speaker ══> routers
-      asked until it answers                      └ down, nobody knows why ──> bgp.reach
+      asked until it answers                      │ └ down, nobody knows why ──> bgp.reach
+                                            bgp.bfd beside it, in this process
 
 Whatever is wrong here keeps nothing from being served, and is an alarm.
 """
@@ -18,6 +19,7 @@ import trio
 
 from bgp import static_route
 from bgp.announcement import Announcement
+from bgp.bfd.service import Bfd
 from bgp.errors import BgpError
 from bgp.metadata.provider import PROVIDERS, fetch
 from bgp.metadata.provider_sessions import ProviderSessions
@@ -28,7 +30,7 @@ from bgp.reach_rules import Finding, SessionFacts
 from bgp.speaker import Speaker
 from bgp.speaker_process import Command
 from bgp.static_route import StaticRoute
-from bgp.status import PeerStatus, SpeakerStatus
+from bgp.status import BfdState, PeerStatus, SpeakerStatus
 from edged.anycast.config import BgpTable, MetadataTable
 from edged.anycast.sessions import provider_sessions, static_sessions
 from edged.errors import EdgedError
@@ -84,6 +86,7 @@ class Speaking:
         self._began = time.time()
         self._wanted: tuple[Announcement, ...] = ()
         self._speaker: Speaker | None = None
+        self._bfd: Bfd | None = None
         self._failure = ""
         self._routes: tuple[str, ...] = ()
         self._findings: dict[str, Finding] = {}
@@ -101,9 +104,11 @@ class Speaking:
             self.sessions = await self._find_sessions()
             self._speaker = self._outside.speaker(self.sessions, self._command, self._changed)
             self._speaker.set(self._wanted)
+            self._bfd = Bfd(self.sessions.peers, changed=self._bfd_changed)
+            nursery.start_soon(self._bfd.run)
             nursery.start_soon(self._investigate, self.sessions)
             await self._speaker.run()
-            nursery.cancel_scope.cancel()
+            await self._stopped.wait()
 
     def set(self, announcements: Collection[Announcement]) -> None:
         """This is all that is to be announced from now on."""
@@ -117,9 +122,14 @@ class Speaking:
             self._speaker.configure(self.sessions)
 
     async def stop(self) -> None:
-        """Take leave of all peers, and end. Returns when that is done."""
+        """Take leave of all peers, and end. Returns when that is done.
+
+        By BGP first: a router may end a session for what BFD says, and would take that for a failure.
+        """
         if self._speaker is not None:
             await self._speaker.stop()
+        if self._bfd is not None:
+            await self._bfd.leave()
         self._stopped.set()
 
     async def wait_withdrawn(self, prefixes: Collection[Network], timeout_s: float) -> bool:
@@ -139,14 +149,23 @@ class Speaking:
 
     def peers(self) -> tuple[PeerStatus, ...]:
         found = () if self._speaker is None else self._speaker.peers()
-        return tuple(self._with_finding(peer) for peer in found)
+        return tuple(self._completed(peer) for peer in found)
 
     def alarms(self) -> tuple[str, ...]:
         """Sentences."""
         own = (self._failure,) if self._failure else ()
-        return (*own, *self._routes, *(() if self._speaker is None else self._speaker.alarms()))
+        parts = [part.alarms() for part in (self._speaker, self._bfd) if part is not None]
+        return (*own, *self._routes, *(alarm for alarms in parts for alarm in alarms))
 
-    def _with_finding(self, peer: PeerStatus) -> PeerStatus:
+    def _bfd_changed(self, name: str, state: BfdState) -> None:
+        if state == "up" and self._speaker is not None:
+            self._speaker.bfd_up(name)
+        self._changed()
+
+    def _completed(self, peer: PeerStatus) -> PeerStatus:
+        """With what the speaker does not know of it."""
+        bfd = {} if self._bfd is None else self._bfd.states()
+        peer = replace(peer, bfd=bfd.get(peer.name, ""))
         finding = self._findings.get(peer.name)
         if finding is None or peer.error or peer.state == "established":
             return peer
