@@ -11,7 +11,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from bgp.errors import BgpError
+from bgp.prefix import AllowList, parse_prefix
 from edged import runtime_config
+from edged.anycast.config import BgpTable, covers
+from edged.anycast.sessions import read_password
+from edged.anycast.targets import wanted_prefixes
 from edged.errors import EdgedError, NodeConfigInvalid
 from edged.fleet.certificate import load_identity
 from edged.fleet.files import read_file
@@ -129,6 +134,45 @@ def _check_loads(path: Path) -> Iterator[Problem]:
     return iter(())
 
 
+def _check_bgp(config: NodeConfig) -> Iterator[Problem]:
+    if config.bgp is None:
+        return
+    for index, peer in enumerate(config.bgp.peers):
+        if peer.password_file is not None:
+            key = f"bgp.peer[{index}].password_file"
+            yield from _attempt(config, key, partial(_check_password, peer.password_file))
+    if config.fleet.roster is not None:
+        try:
+            roster = Roster.open(read_file(config.fleet.roster, RECORD_BYTES_MAX))
+        except (EdgedError, RegistryError):
+            return  # `_check_fleet` says why
+        yield from _check_prefixes(config, config.bgp, roster)
+
+
+def _check_password(file: Path) -> Iterator[Problem]:
+    read_password(file)
+    return iter(())
+
+
+def _check_prefixes(config: NodeConfig, table: BgpTable, roster: Roster) -> Iterator[Problem]:
+    """Whether the roster at hand allows what the node is to announce, and somebody listens there. The fleet's own may
+    be newer."""
+    try:
+        allowed = AllowList(map(parse_prefix, roster.prefixes))
+    except BgpError as error:
+        yield _problem(config, "fleet.roster", error.message, error.remedy)
+        return
+    for problem in wanted_prefixes(table, allowed).problems:
+        remedy = "Correct `bgp` here, or `prefixes` of the fleet.toml, and sign it."
+        yield _problem(config, "bgp.prefixes", problem, remedy)
+    hosts = [each.host for each in (*config.http.listen, *config.https.listen)]
+    for prefix in allowed if not table.prefixes else ():
+        for address in table.addresses_of(prefix):
+            if not any(covers(host, address) for host in hosts):
+                remedy = "Add it to `http.listen` or `https.listen`."
+                yield _problem(config, "bgp", f"nothing listens on {address}, which the roster has", remedy)
+
+
 def _check_addresses(config: NodeConfig) -> Iterator[Problem]:
     wanted = [("fleet.listen", config.fleet.listen)]
     wanted += [(f"http.listen[{index}]", each) for index, each in enumerate(config.http.listen)]
@@ -147,6 +191,7 @@ _LOOKS: tuple[Callable[[NodeConfig], Iterator[Problem]], ...] = (
     _check_certificates,
     _check_runtime_config,
     _check_addresses,
+    _check_bgp,
 )
 
 
