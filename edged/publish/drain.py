@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import ClassVar
 
-from edged.errors import AnycastMissing, DrainUnfinished, LinkError, UsageError
+from edged.errors import AnycastMissing, DrainUnfinished, LinkError, ProtocolError, UsageError
 from edged.event import Event
 from edged.fleet.roster import Node
 from edged.nursery import plain_errors
@@ -101,16 +101,14 @@ async def undrain(connect: Connect, node: Node, show: Show) -> None:
 
 
 async def _follow(connect: Connect, node: Node, call: str, show: Show) -> Steered:
-    last: Steered | None = None
     with plain_errors():
         try:
             async with connect(node.address) as client:
-                last = await _items(client, node, call, show)
-        except LinkError as error:
-            if last is None:
-                raise LinkError(f"{node.name} at {node.address} does not answer: {error.message}") from None
+                return await _items(client, node, call, show)
+        except ProtocolError:
             raise
-    return last
+        except LinkError as error:
+            raise LinkError(f"{node.name} at {node.address} does not answer: {error.message}") from None
 
 
 async def _items(client: Client, node: Node, call: str, show: Show) -> Steered:

@@ -1,0 +1,325 @@
+"""Announcing put together: what is announced after which evidence, and what never changes it. A clock that jumps."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from bgp.metadata.provider_sessions import ProviderSessions
+from bgp.peer import Peer
+from edged.anycast.anycast import Anycast
+from edged.anycast.config import MetadataTable
+from edged.limits import (
+    ANYCAST_APPLIED_S_MAX,
+    ANYCAST_DISK_FREE_BYTES_MIN,
+    ANYCAST_DISK_LOOK_S,
+    ANYCAST_METADATA_RETRY_S,
+    ANYCAST_PREPEND_COUNT,
+    ANYCAST_REACH_INTERVAL_S,
+    ANYCAST_REACH_LOOK_S,
+    ANYCAST_ROSTER_SPREAD_S,
+)
+from tests.anycast.fakes import ADDRESS, OTHER, PREFIX, ROUTER, TABLE, World, answers
+from tests.fleet.fakes import settle
+
+PLAIN, SHUNNED = {str(PREFIX): 0}, {str(PREFIX): ANYCAST_PREPEND_COUNT}
+GOOD = answers(True, True)
+
+
+@asynccontextmanager
+async def running(world: World) -> AsyncIterator[Anycast]:
+    anycast = world.make()
+    # The prober asks real sockets: here the test says what workers answer.
+    anycast._probe = trio.sleep_forever  # type: ignore[method-assign]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(anycast.run)
+        await settle()
+        yield anycast
+        nursery.cancel_scope.cancel()
+
+
+STEP_S = 0.25
+
+
+async def pass_s(seconds: float) -> None:
+    """Time goes on, once all that is due is done, in threads as well."""
+    clock = trio.lowlevel.current_clock()
+    assert isinstance(clock, MockClock)
+    for _ in range(int(seconds / STEP_S)):
+        await settle()
+        clock.jump(STEP_S)
+    await settle()
+
+
+async def during(anycast: Anycast, work: Callable[[], Awaitable[object]], seconds: float = 60.0) -> None:
+    """Time goes on, with good answers, until some work is done."""
+    async with trio.open_nursery() as nursery:
+
+        async def do() -> None:
+            await work()
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(do)
+        await warm(anycast, seconds)
+        raise AssertionError(f"not done in {seconds} s")
+
+
+async def warm(anycast: Anycast, seconds: float = 3.0) -> None:
+    """Good answers for a while."""
+    for _ in range(int(seconds / 0.5)):
+        anycast.observe(GOOD)
+        await pass_s(0.5)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+async def test_announced_once_it_is_warm(mock_clock: MockClock, world: World) -> None:
+    async with running(world) as anycast:
+        assert world.announced == {}
+        await warm(anycast, 1.5)
+        assert world.announced == {}
+        await warm(anycast)
+        assert world.announced == PLAIN
+        (prefix,) = anycast.status().prefixes
+        assert (prefix.state, prefix.desired, prefix.announced) == ("up", "plain", "plain")
+
+
+async def test_apps_are_waited_for_and_not_for_ever(mock_clock: MockClock, world: World) -> None:
+    world.applied = False
+    async with running(world) as anycast:
+        await warm(anycast, ANYCAST_APPLIED_S_MAX - 1)
+        assert world.announced == {}
+        await warm(anycast, 4)
+        assert world.announced == PLAIN
+
+
+async def test_an_app_that_does_not_load_withdraws_nothing(mock_clock: MockClock, world: World) -> None:
+    async with running(world) as anycast:
+        await warm(anycast)
+        world.applied = False
+        await warm(anycast, 2 * ANYCAST_APPLIED_S_MAX)
+        assert world.announced == PLAIN
+
+
+async def test_withdrawn_when_no_worker_answers(mock_clock: MockClock, world: World) -> None:
+    async with running(world) as anycast:
+        await warm(anycast)
+        for _ in range(2):
+            anycast.observe(answers(False, False))
+        assert world.announced == PLAIN
+        anycast.observe(answers(False, False))
+        assert world.announced == {}
+        assert "nothing came back" in anycast.status().prefixes[0].reason
+
+
+@pytest.mark.parametrize("evidence", ["lag", "address"])
+async def test_withdrawn_for_lag_and_for_an_address_that_is_gone(
+    mock_clock: MockClock, world: World, evidence: str
+) -> None:
+    async with running(world) as anycast:
+        await warm(anycast)
+        for _ in range(3):
+            if evidence == "address":
+                world.absent = {ADDRESS}
+            anycast.observe(answers(True, True, lag_s=1.1 if evidence == "lag" else 0.0))
+        assert world.announced == {}
+
+
+async def test_one_worker_of_two_is_the_last_resort_after_a_while(mock_clock: MockClock, world: World) -> None:
+    async with running(world) as anycast:
+        await warm(anycast)
+        for _ in range(15):
+            anycast.observe(answers(True, False))
+            await pass_s(0.5)
+        assert world.announced == SHUNNED
+
+
+@pytest.mark.parametrize("free", [ANYCAST_DISK_FREE_BYTES_MIN, ANYCAST_DISK_FREE_BYTES_MIN - 1, None])
+async def test_a_full_disk_is_the_last_resort(mock_clock: MockClock, world: World, free: int | None) -> None:
+    async with running(world) as anycast:
+        await warm(anycast)
+        world.disk_fails = free is None
+        world.free_bytes = free or 0
+        await warm(anycast, ANYCAST_DISK_LOOK_S + 2)
+        is_fine = free == ANYCAST_DISK_FREE_BYTES_MIN
+        assert world.announced == (PLAIN if is_fine else SHUNNED)
+        assert any("disk" in alarm for alarm in anycast.status().alarms) != is_fine
+
+
+async def test_fail_open(mock_clock: MockClock, world: World) -> None:
+    """The rosters cannot be read, the provider is gone, routers are down: nothing of what is announced changes."""
+    async with running(world) as anycast:
+        await warm(anycast)
+        told = len(world.speaker.sets)
+        world.roster_fails = True
+        anycast.roster_changed()
+        world.speaker.state, world.speaker.error = "idle", "hold timer expired"
+        await warm(anycast, 300)
+        assert (world.announced, len(world.speaker.sets)) == (PLAIN, told)
+        assert any("records cannot be read" in alarm for alarm in anycast.status().alarms)
+        world.roster_fails = False
+        anycast.roster_changed()
+        await warm(anycast)
+        assert (world.announced, anycast.status().alarms) == (PLAIN, ())
+
+
+async def test_a_roster_that_is_refused_is_an_alarm(mock_clock: MockClock, world: World) -> None:
+    async with running(world) as anycast:
+        await warm(anycast)
+        world.refused = "the roster would take away 2 prefixes"
+        anycast.roster_changed()
+        await warm(anycast)
+        assert world.announced == PLAIN
+        assert world.refused in anycast.status().alarms
+
+
+async def test_a_new_prefix_is_announced_after_another_child_has_read_the_roster(
+    mock_clock: MockClock, world: World
+) -> None:
+    async with running(world) as anycast:
+        await warm(anycast)
+        world.prefixes = (PREFIX, OTHER)
+        anycast.roster_changed()
+        both = answers(True, True, addresses=(ADDRESS, OTHER.network_address))
+        for _ in range(int(2 * ANYCAST_ROSTER_SPREAD_S + 8)):
+            anycast.observe(both)
+            # Never before there is a child that may announce it.
+            assert world.speaker.restarts or str(OTHER) not in world.announced
+            await pass_s(0.5)
+        assert world.announced == PLAIN | {str(OTHER): 0}
+        assert world.speaker.restarts == 1
+
+
+async def test_a_prefix_that_the_roster_takes_away_goes_at_once(mock_clock: MockClock, world: World) -> None:
+    world.prefixes = (PREFIX, OTHER)
+    both = answers(True, True, addresses=(ADDRESS, OTHER.network_address))
+    async with running(world) as anycast:
+        for _ in range(8):
+            anycast.observe(both)
+            await pass_s(0.5)
+        assert world.announced == PLAIN | {str(OTHER): 0}
+        world.prefixes = (PREFIX,)
+        anycast.roster_changed()
+        await warm(anycast, 1)
+        assert world.announced == PLAIN
+        assert world.speaker.restarts == 0
+
+
+async def test_prefixes_that_the_node_names_and_the_roster_does_not(mock_clock: MockClock, world: World) -> None:
+    world.table = replace(TABLE, prefixes=(PREFIX, OTHER))
+    async with running(world) as anycast:
+        await warm(anycast)
+        assert world.announced == PLAIN
+        assert any(str(OTHER) in alarm for alarm in anycast.status().alarms)
+
+
+async def test_more_prefixes_than_a_node_may_have_change_nothing(mock_clock: MockClock, world: World) -> None:
+    async with running(world) as anycast:
+        await warm(anycast)
+        world.prefixes = tuple(ip_network(f"203.0.113.{number}/32") for number in range(10, 15))
+        anycast.roster_changed()
+        await warm(anycast, ANYCAST_ROSTER_SPREAD_S + 2)
+        assert world.announced == PLAIN
+        assert any("at most 4" in alarm for alarm in anycast.status().alarms)
+
+
+async def test_drain_and_undrain(mock_clock: MockClock, world: World) -> None:
+    async with running(world) as anycast:
+        await warm(anycast)
+        world.connections = 1
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(anycast.drain, "a test")
+            await warm(anycast, 1)
+            assert (world.announced, world.closing) == (SHUNNED, [True])
+            assert (world.folder / "drained").read_text() == "a test\n"
+            await warm(anycast, 8)
+            assert world.announced == {}
+            report = anycast.status().drain
+            assert report is not None
+            assert report.step == "lingering"
+            world.connections = 0
+            await pass_s(1)
+        status = anycast.status()
+        assert status.drain is not None
+        assert (status.drain.step, status.drain.withdrawal_proven) == ("drained", True)
+        await warm(anycast, 60)
+        assert world.announced == {}
+        assert not world.speaker.is_stopped.is_set()
+
+        await anycast.undrain()
+        assert world.closing == [True, False]
+        assert not (world.folder / "drained").exists()
+        await warm(anycast, 4)
+        assert world.announced == PLAIN
+
+
+async def test_a_drained_node_is_drained_at_its_next_start(mock_clock: MockClock, world: World) -> None:
+    (world.folder / "drained").write_text("by hand\n")
+    async with running(world) as anycast:
+        await warm(anycast, 60)
+        assert world.announced == {}
+        assert anycast.status().prefixes[0].state == "drained"
+        await anycast.leave("the node stops")  # at once: no clock moves
+        assert world.speaker.is_stopped.is_set()
+    assert (world.folder / "drained").exists()
+
+
+async def test_leaving_for_good_ends_the_sessions_after_the_withdrawal(mock_clock: MockClock, world: World) -> None:
+    async with running(world) as anycast:
+        await warm(anycast)
+        await during(anycast, lambda: anycast.leave("the node stops"))
+        assert world.speaker.sets[-2:] == [SHUNNED, {}]
+        assert world.speaker.is_stopped.is_set()
+        assert not (world.folder / "drained").exists()
+
+
+async def test_a_drain_that_cannot_be_written_down_goes_on(mock_clock: MockClock, world: World) -> None:
+    world.folder = world.folder / "gone"
+    async with running(world) as anycast:
+        await warm(anycast)
+        await during(anycast, lambda: anycast.drain("a test"))
+        assert world.announced == {}
+        assert any("forgets" in alarm for alarm in anycast.status().alarms)
+
+
+async def test_a_provider_is_asked_until_it_answers(mock_clock: MockClock, world: World) -> None:
+    world.table = replace(TABLE, asn=None, peers=(), metadata=MetadataTable("equinix"))
+    async with running(world) as anycast:
+        await warm(anycast, 2 * ANYCAST_METADATA_RETRY_S + 1)
+        assert (world.metadata_asked, world.speakers) == (3, [])
+        assert "no answer" in anycast.status().alarms
+        assert anycast.status().speaker.state == "starting"
+        world.metadata = ProviderSessions(65300, (Peer("p", ROUTER.address, 65530, ROUTER.local_address),))
+        await warm(anycast, ANYCAST_METADATA_RETRY_S)
+        assert world.announced == PLAIN
+        assert (anycast.status().asn, anycast.status().alarms) == (65300, ())
+        assert anycast.router_addresses() == (ROUTER.address,)
+        asked = world.metadata_asked
+        await warm(anycast, 120)
+        assert world.metadata_asked == asked
+
+
+async def test_why_a_session_is_down_is_asked_for_and_not_often(mock_clock: MockClock, world: World) -> None:
+    async with running(world) as anycast:
+        await warm(anycast)
+        assert world.investigated == 0
+        world.speaker.state = "connect"
+        await warm(anycast, 2 * ANYCAST_REACH_LOOK_S)
+        assert (anycast.status().peers[0].error, world.investigated) == ("nobody is there", 1)
+        await warm(anycast, ANYCAST_REACH_INTERVAL_S)
+        assert world.investigated == 2
+        world.speaker.error = "the router said why"
+        await warm(anycast, 2 * ANYCAST_REACH_INTERVAL_S)
+        assert (anycast.status().peers[0].error, world.investigated) == ("the router said why", 2)
+        world.speaker.error, world.speaker.state = "", "established"
+        assert anycast.status().peers[0].error == ""
