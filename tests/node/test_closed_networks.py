@@ -102,3 +102,9 @@ async def test_no_word_of_the_operator_opens_them(autojump_clock: trio.testing.M
     assert [gate.admits(ip_address(text)) for text in refused] == [False] * len(refused)
     allowed = ("10.0.0.3", "8.8.4.4", "127.0.0.1")
     assert [gate.admits(ip_address(text)) for text in allowed] == [True] * len(allowed)
+
+
+def test_routers_are_closed_as_well() -> None:
+    routers = [ip_address("192.0.2.1"), ip_address("2001:db8::1"), ip_address("127.0.0.1")]
+    closed = ClosedNetworks(lambda: view("198.51.100.7:7400"), lambda: None, Names(), routers=lambda: routers)
+    assert closed() == ("192.0.2.1/32", "198.51.100.7/32", "2001:db8::1/128")

@@ -99,3 +99,8 @@ def test_a_manager_that_is_gone_is_told_of_once(tmp_path: Path) -> None:
         notifier.ready()
         notifier.stopping()
     assert [(line["event"], line["log_level"]) for line in logs] == [("notify.failed", "warning")]
+
+
+def test_more_time(manager: Manager) -> None:
+    Notifier({"NOTIFY_SOCKET": manager.name}).extend(1.5)
+    assert manager.told() == ["EXTEND_TIMEOUT_USEC=1500000"]
