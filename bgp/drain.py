@@ -20,8 +20,8 @@ class Draining(Protocol):
     def close_connections(self, on: bool) -> None:
         """Have answers say that their connection ends, or no longer."""
 
-    def shift(self) -> bool:
-        """Every gate's `drain`; whether anything is still announced, as a last resort."""
+    def shift(self, reason: str) -> bool:
+        """Every gate's `drain`, for a reason; whether anything is still announced, as a last resort."""
 
     def withdraw(self) -> None:
         """Every gate's `withdraw`."""
@@ -124,7 +124,7 @@ class Drain:
         try:
             self._changed(self._report)
             node.close_connections(True)
-            if node.shift():
+            if node.shift(reason):
                 await self._wait(times.shift_s)
             if not self._undrained:
                 self._step("withdrawing")

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bgp.limits import (
@@ -159,6 +159,8 @@ class Gate:
             self._partial_since = _NEVER
         else:
             self._partial_since = min(self._partial_since, now)
+        if self._state != "warming":
+            evidence = replace(evidence, applied=True)  # each push is a moment in which it is not, and nobody's fault
         self._evidence, self._observed = evidence, now
         if self._state in ("warming", "up"):
             self._reason = "warming up" if self._state == "warming" and ok and evidence.applied else str(evidence)

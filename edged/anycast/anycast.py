@@ -379,8 +379,8 @@ class _Leaving:
     def close_connections(self, on: bool) -> None:
         self._around.workers.set_closing(on)
 
-    def shift(self) -> bool:
-        is_announced = self._gates.drain(trio.current_time(), "draining")
+    def shift(self, reason: str) -> bool:
+        is_announced = self._gates.drain(trio.current_time(), reason)
         self._announce()
         return is_announced
 

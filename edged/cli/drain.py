@@ -17,7 +17,7 @@ from edged.publish.link import Connect
 from edged.readable import readable
 
 _STEPS = {
-    "shifting": "any other way is preferred",
+    "shifting": "any other way is preferred, and answers end their connections",
     "withdrawing": "withdrawing",
     "lingering": "withdrawn; what is open is served",
     "drained": "out of traffic",
@@ -80,5 +80,5 @@ def _step(event: Steered) -> str:
     if event.step == "lingering":
         return f"{text}: {plural(event.connections, 'connection')}"
     if event.step in ("drained", "cut short"):
-        return f"{text}, {'seen by' if event.withdrawal_proven else 'not proven to'} every router"
+        return f"{text}, {'told to' if event.withdrawal_proven else 'not proven to'} every router"
     return text

@@ -76,9 +76,11 @@ class AnycastCalls:
             yield item
 
     async def _changes(self, anycast: Anycast, is_over: Callable[[], bool]) -> Items:
-        """How it is, each time that it is another, and at the end."""
+        """How it is, each time that it is another, and at the end. How it was before is no answer, and left out."""
         told: dict[str, Any] | None = None
         while True:
+            with trio.move_on_after(DRAIN_WATCH_S):
+                await anycast.wait_changed()
             is_last = is_over()
             item = _item(anycast.status(), self._connections())
             if item != told:
@@ -86,8 +88,6 @@ class AnycastCalls:
                 yield item
             if is_last:
                 return
-            with trio.move_on_after(DRAIN_WATCH_S):
-                await anycast.wait_changed()
 
     def _start(self, work: Callable[[], Any]) -> None:
         assert self._nursery is not None, "it runs"

@@ -252,6 +252,7 @@ async def test_drain_and_undrain(mock_clock: MockClock, world: World) -> None:
         status = anycast.status()
         assert status.drain is not None
         assert (status.drain.step, status.drain.withdrawal_proven) == ("drained", True)
+        assert {each.reason for each in status.prefixes} == {"a test"}
         await warm(anycast, 60)
         assert world.announced == {}
         assert not world.speaker.is_stopped.is_set()

@@ -16,10 +16,12 @@ TIMES = DrainTimes(shift_s=2, proof_s=1, linger_s=30, linger_s_least=5)
 class Node:
     """Attributes:
     told: what, and when.
+    reason: of the shift.
     """
 
     def __init__(self) -> None:
         self.told: list[tuple[float, str]] = []
+        self.reason = ""
         self.announced = True
         self.proven_after_s = 0.25
         self.open: Callable[[], int] = lambda: 0
@@ -36,7 +38,8 @@ class Node:
     def close_connections(self, on: bool) -> None:
         self._tell("close" if on else "keep")
 
-    def shift(self) -> bool:
+    def shift(self, reason: str) -> bool:
+        self.reason = reason
         self._tell("shift")
         return self.announced
 
@@ -74,7 +77,7 @@ async def test_all_steps(autojump_clock: trio.testing.MockClock, node: Node) -> 
     assert node.now() == pytest.approx(2 + 0.25 + 5)
     assert node.steps() == ["shifting", "withdrawing", "lingering", "drained"]
     assert report == node.drain.report == node.reports[-1]
-    assert report.reason == "an operator asked"
+    assert report.reason == node.reason == "an operator asked"
     assert report.withdrawal_proven
     assert report.connections_left == 0
     assert report.ended - report.started == pytest.approx(node.now())

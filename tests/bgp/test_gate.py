@@ -85,6 +85,9 @@ def test_what_is_not_applied_keeps_it_warm_and_takes_nothing_away(player: Player
     player.see(UNAPPLIED, 20).at("warming", "withdrawn")
     assert "desired state" in player.gate.reason
     player.see(GOOD, 3).at("up", "plain").see(UNAPPLIED, 20).at("up", "plain")
+    assert player.gate.reason == str(GOOD)
+    player.see(NONE).see(UNAPPLIED).at("up", "plain")
+    assert player.gate.reason == str(GOOD)
 
 
 def test_a_node_of_which_a_part_never_serves_is_a_last_resort(player: Player) -> None:
