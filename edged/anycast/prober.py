@@ -1,7 +1,7 @@
 """Asking each worker, on each anycast address, as a client would: a connection, a request, a guest's answer.
 
-    run ── every 500 ms, 100 ms while an answer is missing ── round ──> observed(Round)
-                                                                └─────> hung(worker)
+    run ── every 500 ms, 100 ms while an answer or a worker is missing ── round ──> observed(Round)
+                                                                            └─────> hung(worker)
     round: each worker at each target ── a source port that leads to it ── visit ── its own 200 ──> Probe
                                                  └── none known: search, from any ports
 
@@ -94,9 +94,14 @@ class Prober:
                 rounds.start_soon(self._round, self._begun, now - due)
                 due = now + CANARY_FAST_INTERVAL_S
                 await trio.sleep_until(due)
-                if not self._pending and not self._missing:
-                    due = now + CANARY_INTERVAL_S
+                # A worker that has ended, or begun, is no news to wait for: then the next round is due at once.
+                while self._is_well and due < now + CANARY_INTERVAL_S:
+                    due = min(due + CANARY_FAST_INTERVAL_S, now + CANARY_INTERVAL_S)
                     await trio.sleep_until(due)
+
+    @property
+    def _is_well(self) -> bool:
+        return not self._pending and not self._missing and self._listening() == self._pids
 
     async def _round(self, number: int, lag_s: float) -> None:
         pids = self._listening()

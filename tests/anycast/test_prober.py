@@ -70,6 +70,15 @@ async def test_as_often(autojump_clock: trio.testing.MockClock) -> None:
         assert trio.current_time() - began == pytest.approx(4 * CANARY_FAST_INTERVAL_S, abs=0.01)
 
 
+async def test_a_worker_that_has_ended_is_no_reason_to_wait(autojump_clock: trio.testing.MockClock) -> None:
+    async with group(2) as workers:
+        await workers.next(3)
+        workers.end(0)
+        began = trio.current_time()
+        assert (await workers.next()).serving(HERE) == "some"
+        assert trio.current_time() - began == pytest.approx(CANARY_FAST_INTERVAL_S, abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("status", "body", "why"),
     [
