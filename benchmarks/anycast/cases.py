@@ -28,7 +28,9 @@ class Case:
     heal: undoes it; None where the node is to come back by itself.
     seconds: that clients go on for after it.
     lab: a name of `stage.LABS`.
-    prepare: before clients begin; `tidy` after all is over. None for nothing.
+    prepare: before clients begin; None for nothing.
+    tidy: after all is over. A node that withdrew, or was the last resort, for its health is started anew: each time it
+        would hold back for twice as long.
     in_vain: host of an app that is asked all the while, and never answers; "" for none.
     """
 
@@ -118,7 +120,7 @@ CASES = (
     Case("sigterm", "SIGTERM: drained, then stopped", DRAINED, Stage.terminate, Stage.start, 10.0),
     Case("kill-speaker", "kill -9 of the speaker", CRASH, _killed(of=_SPEAKER)),
     Case("kill-worker", "kill -9 of one of two workers", KEPT, _killed(of=_WORKER)),
-    Case("kill-workers", "kill -9 of both workers", None, _killed(of=_WORKERS)),
+    Case("kill-workers", "kill -9 of both workers", CRASH, _killed(of=_WORKERS), tidy=Stage.start),
     Case("kill-supervisor", "kill -9 of the supervisor", CRASH, _killed(of=_SUPERVISOR), Stage.start),
     Case("kill-all", "kill -9 of everything", CRASH, _everything_killed, Stage.start),
     Case("stop-speaker", "SIGSTOP of the speaker", None, _stopped(of=_SPEAKER)),
@@ -157,7 +159,14 @@ CASES = (
         lambda _stage: time.monotonic(),
         in_vain="computes.example",
     ),
-    Case("full-disk", "full disk: announced as a last resort", DRAINED, Stage.fill_disk, Stage.free_disk),
+    Case(
+        "full-disk",
+        "full disk: announced as a last resort",
+        DRAINED,
+        Stage.fill_disk,
+        Stage.free_disk,
+        tidy=Stage.start,
+    ),
     Case(
         "alone",
         "registry, peers and DNS vanish",

@@ -102,11 +102,16 @@ def _trial(stage: Stage, case: Case) -> Trial:
     back = [change.at for change in moves if change.to == NODE]
     if case.tidy is not None:
         case.tidy(stage)
+    answers = {client: load.answers(client) for client in CLIENTS}
     return Trial(
         case.name,
-        {client: analyse(load.answers(client), event, net.internet.nodes[NODE]) for client in CLIENTS},
+        {client: analyse(its, event, net.internet.nodes[NODE]) for client, its in answers.items()},
         gone_s=moves[0].at - event if moves else None,
         back_s=back[-1] - healed if back else None,
         changes=changes,
+        failed_at={
+            client: [(round(each.begun - event, 3), each.failure) for each in its if each.failure]
+            for client, its in answers.items()
+        },
         load=os.getloadavg()[0],
     )

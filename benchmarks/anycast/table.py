@@ -32,6 +32,7 @@ def rows(case: Case, trials: Sequence[Trial]) -> Iterator[dict[str, Any]]:
         "gone_s": [trial.gone_s for trial in trials],
         "back_s": [trial.back_s for trial in trials],
         "changes": [trial.changes for trial in trials],
+        "failed_at": [trial.failed_at for trial in trials],
         "load": [trial.load for trial in trials],
         "goal": "" if case.goal is None else case.goal[0],
         "met": None if case.goal is None else sum(map(case.goal[1], trials)),

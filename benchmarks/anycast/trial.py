@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tests.lab.client import Failure
 from tests.lab.failover import Failover
 
 RATE = 50.0
@@ -19,6 +20,7 @@ class Trial:
     gone_s: from the event until the router nearest to the node led elsewhere; None if it never did.
     back_s: from the mending (from the event, where nobody mended anything) until it led to the node again.
     changes: of routes to the service at all routers, while clients asked.
+    failed_at: of each client, when each request that failed began, in seconds after the event, and how it failed.
     load: average of the machine's runnable processes, of the last minute.
     """
 
@@ -27,6 +29,7 @@ class Trial:
     gone_s: float | None
     back_s: float | None
     changes: int
+    failed_at: Mapping[str, Sequence[tuple[float, Failure]]]
     load: float
 
     @property
