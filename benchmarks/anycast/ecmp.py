@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.anycast import flows
-from benchmarks.anycast.flows import Flow
+from benchmarks.anycast.flows import End, Flow
 from tests.anycast_net import PORT, AnycastNet, anycast_internet
 from tests.lab.anycast import AnycastLab
 from tests.lab.internet import Internet
@@ -41,7 +41,7 @@ class Trial:
     case: str
     flows: tuple[Flow, ...]
 
-    def count(self, end: flows.End, *, of_leaving: bool) -> int:
+    def count(self, end: End, *, of_leaving: bool) -> int:
         return sum(flow.end == end and (flow.node == _LEAVES) is of_leaving for flow in self.flows)
 
 
@@ -49,7 +49,7 @@ class Trial:
 def resilient(lab: AnycastLab, prefix: str) -> Iterator[None]:
     """A group of next hops in front of what BIRD installed, that follows it: a script on the router would do the same.
 
-    A route of a lower metric than BIRD's leads to the group. Whenever BIRD's next hops are others, the group gets these.
+    A route of a lower metric than BIRD's leads to the group, which always has the next hops that BIRD has.
     """
     hops = {node: index for index, node in enumerate(lab.internet.nodes, start=1)}
     ends = {end.neighbor: end for end in lab.topology.ends(_ROUTER)}
@@ -184,7 +184,7 @@ def _ends(trial: Trial) -> dict[str, int]:
 def to_markdown(trials: Sequence[Trial]) -> str:
     """A line for each case: medians of its runs, and the worst in brackets."""
     lines = [
-        "| one of four leaves | its flows | told to end | broken | flows of the others | broken |",
+        "| one of four leaves | its flows | ended between requests | broken | flows of the others | broken |",
         "|---|---|---|---|---|---|",
     ]
     for case in CASES:

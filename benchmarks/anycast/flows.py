@@ -2,8 +2,8 @@
 
     python -m benchmarks.anycast.flows ADDRESS PORT --host HOST [--count 400] [--interval 1] [--seconds 20]
 
-Runs at a place of the lab. Says `ready` once every connection has had its first answer, and at the end a line of JSON for
-each. No connection is opened a second time.
+Runs at a place of the lab. Says `ready` once every connection has had its first answer, and at the end a line of JSON
+for each. No connection is opened a second time.
 """
 
 from __future__ import annotations
