@@ -1,4 +1,4 @@
-"""Leaving without a failed request: others are preferred first, then the prefix goes, then stragglers are served."""
+"""Leaving without a failed request: kept connections end, others are preferred, the prefix goes, stragglers end."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Literal, Protocol
 
 import trio
 
-from bgp.limits import DRAIN_LINGER_S, DRAIN_LINGER_S_LEAST, DRAIN_LOOK_S, DRAIN_PROOF_S, DRAIN_SHIFT_S
+from bgp.limits import DRAIN_CLOSE_S, DRAIN_LINGER_S, DRAIN_LINGER_S_LEAST, DRAIN_LOOK_S, DRAIN_PROOF_S, DRAIN_SHIFT_S
 from bgp.status import DrainReport
 
-Step = Literal["shifting", "withdrawing", "lingering", "drained", "cut short", "undrained"]
+Step = Literal["closing", "shifting", "withdrawing", "lingering", "drained", "cut short", "undrained"]
 
 
 class Draining(Protocol):
@@ -44,10 +44,12 @@ class DrainTimes:
     """In seconds; `bgp.limits` has the reasons.
 
     Attributes:
+        close_s: for connections that are kept: once routers turn away, whoever goes on using one is reset.
         linger_s: for connections that stay open, after the withdrawal.
         linger_s_least: although there are none: routers further away send new ones until they know.
     """
 
+    close_s: float = DRAIN_CLOSE_S
     shift_s: float = DRAIN_SHIFT_S
     proof_s: float = DRAIN_PROOF_S
     linger_s: float = DRAIN_LINGER_S
@@ -120,12 +122,15 @@ class Drain:
     async def _steps(self, reason: str) -> DrainReport:
         node, times = self._node, self._times
         self._ended, self._hurry, self._undrained = trio.Event(), trio.Event(), False
-        self._report = DrainReport(reason=reason, started=self._wall_clock(), ended=0.0, step="shifting")
+        self._report = DrainReport(reason=reason, started=self._wall_clock(), ended=0.0, step="closing")
         try:
             self._changed(self._report)
             node.close_connections(True)
-            if node.shift(reason):
-                await self._wait(times.shift_s)
+            await self._wait(times.close_s)
+            if not self._hurry.is_set():
+                self._step("shifting")
+                if node.shift(reason):
+                    await self._wait(times.shift_s)
             if not self._undrained:
                 self._step("withdrawing")
                 node.withdraw()
@@ -152,7 +157,7 @@ class Drain:
 
     def _step(self, step: Step) -> None:
         assert self._report is not None, "a step of no drain"
-        ended = 0.0 if step in ("shifting", "withdrawing", "lingering") else self._wall_clock()
+        ended = self._wall_clock() if step in ("drained", "cut short", "undrained") else 0.0
         self._report = replace(self._report, step=step, ended=ended)
         self._changed(self._report)
 

@@ -14,7 +14,7 @@ SessionState = Literal["idle", "connect", "active", "opensent", "openconfirm", "
 BfdState = Literal["", "admin-down", "down", "init", "up"]
 """RFC 5880 6.2; "" without BFD."""
 SpeakerState = Literal["starting", "running", "fault", "stopped"]
-DrainStep = Literal["shifting", "withdrawing", "lingering", "drained", "cut short", "undrained"]
+DrainStep = Literal["closing", "shifting", "withdrawing", "lingering", "drained", "cut short", "undrained"]
 
 
 @dataclass(frozen=True, slots=True)

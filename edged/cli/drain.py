@@ -17,7 +17,8 @@ from edged.publish.link import Connect
 from edged.readable import readable
 
 _STEPS = {
-    "shifting": "any other way is preferred, and answers end their connections",
+    "closing": "connections end with their next answer",
+    "shifting": "any other way is preferred",
     "withdrawing": "withdrawing",
     "lingering": "withdrawn; what is open is served",
     "drained": "out of traffic",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import trio
@@ -10,7 +11,7 @@ import trio
 from bgp.drain import Drain, DrainTimes
 from bgp.status import DrainReport
 
-TIMES = DrainTimes(shift_s=2, proof_s=1, linger_s=30, linger_s_least=5)
+TIMES = DrainTimes(close_s=0, shift_s=2, proof_s=1, linger_s=30, linger_s_least=5)
 
 
 class Node:
@@ -75,13 +76,35 @@ async def test_all_steps(autojump_clock: trio.testing.MockClock, node: Node) -> 
     assert node.told[:3] == [(0.0, "close"), (0.0, "shift"), (2.0, "withdraw")]
     assert {what for _, what in node.told[3:]} == {"withdraw"}  # said again at the end, and harmless
     assert node.now() == pytest.approx(2 + 0.25 + 5)
-    assert node.steps() == ["shifting", "withdrawing", "lingering", "drained"]
+    assert node.steps() == ["closing", "shifting", "withdrawing", "lingering", "drained"]
     assert report == node.drain.report == node.reports[-1]
     assert report.reason == node.reason == "an operator asked"
     assert report.withdrawal_proven
     assert report.connections_left == 0
     assert report.ended - report.started == pytest.approx(node.now())
     assert all(each.ended == 0 for each in node.reports[:-1])
+
+
+async def test_connections_have_time_to_end_before_routers_turn_away(
+    autojump_clock: trio.testing.MockClock, node: Node
+) -> None:
+    node.drain = Drain(node, replace(TIMES, close_s=1), wall_clock=lambda: 0.0, changed=node.reports.append)
+    await node.drain.run("")
+    assert node.told[:3] == [(0.0, "close"), (1.0, "shift"), (3.0, "withdraw")]
+
+
+@pytest.mark.parametrize("hurried", ["cut_short", "undrain"])
+async def test_who_is_hurried_while_connections_end_shifts_nothing(
+    autojump_clock: trio.testing.MockClock, node: Node, hurried: str
+) -> None:
+    node.drain = Drain(node, replace(TIMES, close_s=1), wall_clock=lambda: 0.0, changed=node.reports.append)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(node.drain.run, "")
+        await trio.sleep(0.5)
+        getattr(node.drain, hurried)()
+    assert node.now() == 0.5
+    assert "shift" not in [what for _, what in node.told]
+    assert ("withdraw" in [what for _, what in node.told]) == (hurried == "cut_short")
 
 
 async def test_leaving_ends_the_sessions_last(autojump_clock: trio.testing.MockClock, node: Node) -> None:
@@ -170,7 +193,7 @@ async def test_one_at_a_time(autojump_clock: trio.testing.MockClock, node: Node)
         await trio.sleep(1)
         nursery.start_soon(run, "SIGTERM", True)
     assert [each.reason for each in ends] == ["an operator asked"] * 2
-    assert node.steps() == ["shifting", "withdrawing", "lingering", "drained"]
+    assert node.steps() == ["closing", "shifting", "withdrawing", "lingering", "drained"]
     assert node.told[-1][1] == "cease"
 
 
