@@ -13,7 +13,7 @@ from bgp.announcement import Announcement
 from bgp.errors import PeerInvalid
 from bgp.limits import HOLD_S_HIGHEST, HOLD_S_LOWEST
 from bgp.peer import Peer, SpeakerConfig
-from bgp.prefix import Network, family
+from bgp.prefix import Address, Network, family
 
 _interface = re.compile(r"[A-Za-z0-9._:@-]{1,15}").fullmatch  # IFNAMSIZ is 16, with its NUL
 _TTL_HIGHEST = 255
@@ -28,6 +28,8 @@ def check(config: SpeakerConfig) -> None:
     sessions = [(peer.address, peer.local_address) for peer in config.peers]
     if len(set(names)) != len(names) or len(set(sessions)) != len(sessions):
         raise PeerInvalid("two peers with one name, or with one pair of addresses")
+    if config.router_id.is_unspecified:
+        raise PeerInvalid("0.0.0.0 is nobody's router id")
     for peer in config.peers:
         problem = _problem(peer, config.asn)
         if problem:
@@ -37,6 +39,9 @@ def check(config: SpeakerConfig) -> None:
 def _problem(peer: Peer, asn: int) -> str:
     if peer.asn == asn:
         return "it is in our own AS, where a path cannot be made longer: no drain would be seen"
+    for address in (peer.address, peer.local_address, *peer.next_hops.values()):
+        if not _is_of_a_machine(address):
+            return f"{str(address)[:60]!r} is the address of no machine"
     if peer.address.version != peer.local_address.version:
         return f"its address {peer.address} and ours, {peer.local_address}, are not of one family"
     if not HOLD_S_LOWEST <= peer.hold_s <= HOLD_S_HIGHEST:
@@ -49,6 +54,13 @@ def _problem(peer: Peer, asn: int) -> str:
         if family(hop) != of:
             return f"{hop} is no next hop for {of}"
     return ""
+
+
+def _is_of_a_machine(address: Address) -> bool:
+    """Without a zone, which may be any text and would be written as it is; `interface` says where a neighbour is."""
+    if address.is_unspecified or address.is_multicast:
+        return False
+    return address.version == 4 or (address.scope_id is None and address.ipv4_mapped is None)
 
 
 def render(config: SpeakerConfig) -> str:

@@ -20,9 +20,10 @@ Family = Literal["ipv4", "ipv6"]
 def parse_prefix(text: object) -> Network:
     """
     Raises:
-        PrefixInvalid: no network, bits behind its length, or all addresses there are.
+        PrefixInvalid: no network, bits behind its length, all addresses there are, or IPv4 in the form of IPv6.
     """
-    if not isinstance(text, str) or "/" not in text:
+    # A zone may be any text, which Python would keep: it would be written into lines for ExaBGP.
+    if not isinstance(text, str) or "/" not in text or "%" in text:
         raise PrefixInvalid(f"{str(text)[:60]!r} is no prefix")
     try:
         network = ip_network(text)
@@ -30,6 +31,8 @@ def parse_prefix(text: object) -> Network:
         raise PrefixInvalid(f"{text[:60]!r} is no prefix: {error}") from None
     if network.prefixlen == 0:
         raise PrefixInvalid(f"{text} is a default route, which nobody announces by anycast")
+    if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
+        raise PrefixInvalid(f"{text} is of IPv4, written as IPv6")
     return network
 
 

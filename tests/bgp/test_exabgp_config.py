@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
 
 import pytest
 
@@ -54,6 +54,16 @@ def test_a_setting(fields: dict[str, object], line: str) -> None:
         {"interface": 'eth0"; md5-password "x'},
         {"interface": "a" * 16},
         {"next_hops": {"ipv6": ip_address("192.0.2.9")}},
+        # Python takes anything behind a `%`, and writes it out again.
+        {"address": ip_address("fe80::1%; } x"), "local_address": ip_address("fe80::2")},
+        {"address": ip_address("fe80::1"), "local_address": ip_address("fe80::2%; } x")},
+        {"next_hops": {"ipv6": ip_address("fe80::1%; } x")}},
+        {"address": ip_address("::ffff:192.0.2.1"), "local_address": ip_address("2001:db8::1")},
+        {"next_hops": {"ipv6": ip_address("::ffff:192.0.2.9")}},
+        {"next_hops": {"ipv6": ip_address("::")}},
+        {"next_hops": {"ipv6": ip_address("ff02::1")}},
+        {"address": ip_address("0.0.0.0")},
+        {"local_address": ip_address("224.0.0.5")},
     ],
 )
 def test_a_peer_that_no_session_can_be_had_with(fields: dict[str, object]) -> None:
@@ -66,6 +76,11 @@ def test_peers_that_cannot_be_told_apart(fields: dict[str, object]) -> None:
     with pytest.raises(PeerInvalid, match="two peers"):
         render(config_of(PEER, replace(PEER, **fields)))  # type: ignore[arg-type]
     render(config_of(PEER, replace(PEER, name="b", address=ip_address("192.0.2.3"))))
+
+
+def test_a_router_id_that_is_none() -> None:
+    with pytest.raises(PeerInvalid, match="router id"):
+        render(replace(config_of(PEER), router_id=IPv4Address("0.0.0.0")))
 
 
 def test_lines() -> None:
