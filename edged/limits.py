@@ -265,8 +265,8 @@ CONTROL_GONE_S_MAX = 5.0  # a worker that has closed its control connection and 
 CONTROL_READ_BYTES = 64 * KiB  # one recv of a control connection
 REPORT_INTERVAL_S = 1.0  # between a worker's reports when nothing changes
 REPORT_GATHER_S = 0.05  # changes of a worker that are told together
-DEADMAN_S = 15.0  # a worker's loop that stood still so long ends its process; a supervisor that lives is faster
-DEADMAN_BEAT_S = 1.0  # between two times that the loop puts that off
+WORKER_DEADMAN_S = 15.0  # a worker's loop that stood still so long ends its process; a supervisor that lives is faster
+WORKER_DEADMAN_BEAT_S = 1.0  # between two times that the loop puts that off
 REPORT_SILENCE_S_MAX = 30.0  # a worker that reports nothing for so long hangs, and is killed
 CLOSED_RESOLVE_INTERVAL_S = 300.0  # until names of nodes, which guests must not reach, are looked up again
 CLOSED_RESOLVE_S_MAX = 5.0  # for all of them; a start waits for it
@@ -314,7 +314,7 @@ REPORT_CLOSING_INTERVAL_S = 0.1  # between a worker's reports while clients are 
 
 # --- anycast: what is announced, and when (edged.anycast) ---
 
-DEADMAN_S = 1.5  # without a word of the daemon, the speaker's child takes leave: what a hung loop costs at most
+SPEAKER_DEADMAN_S = 1.5  # without a word of the daemon, the speaker's child takes leave: what a hung loop costs at most
 DRAIN_SHIFT_S_HIGHEST = 60.0  # routers have turned away after two; longer only keeps who waits for it
 DRAIN_LINGER_S_HIGHEST = 600.0  # systemd and whoever types the command wait for it
 ANYCAST_PREPEND_COUNT = 4  # longer than any detour between regions; networks drop what is far longer

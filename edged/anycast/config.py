@@ -13,7 +13,7 @@ from bgp.limits import DRAIN_LINGER_S, DRAIN_SHIFT_S, HOLD_S
 from bgp.peer import BGP_PORT, BfdTimes
 from bgp.prefix import Address, Family, Network
 from bgp.status import Level
-from edged.limits import ANYCAST_PREPEND_COUNT, DEADMAN_S
+from edged.limits import ANYCAST_PREPEND_COUNT, SPEAKER_DEADMAN_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class BgpTable:
     addresses: tuple[Address, ...] = ()
     own_addresses: bool = False
     hold_s: int = HOLD_S
-    deadman_s: float = DEADMAN_S
+    deadman_s: float = SPEAKER_DEADMAN_S
     med: int | None = None
     communities: tuple[Community, ...] = ()
     large_communities: tuple[LargeCommunity, ...] = ()

@@ -13,14 +13,14 @@ import faulthandler
 
 import trio
 
-from edged.limits import DEADMAN_BEAT_S, DEADMAN_S
+from edged.limits import WORKER_DEADMAN_BEAT_S, WORKER_DEADMAN_S
 
 
-async def run_deadman(seconds: float = DEADMAN_S) -> None:
+async def run_deadman(seconds: float = WORKER_DEADMAN_S) -> None:
     """Put the end off, until cancelled."""
     try:
         while True:
             faulthandler.dump_traceback_later(seconds, exit=True)
-            await trio.sleep(min(DEADMAN_BEAT_S, seconds / 4))
+            await trio.sleep(min(WORKER_DEADMAN_BEAT_S, seconds / 4))
     finally:
         faulthandler.cancel_dump_traceback_later()
