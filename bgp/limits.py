@@ -65,7 +65,7 @@ GATE_DRAIN_S_MAX = 300.0  # a drain whose author is gone ends by itself; longer 
 
 # --- drain ---------------------------------------------------------------------------------------------------
 
-DRAIN_CLOSE_S = 1.0  # for kept connections to end between two requests, while routers still lead here
+DRAIN_CLOSE_S = 2.0  # in which kept connections end between two requests, while routers still lead here
 DRAIN_SHIFT_S = 2.0  # for paths to move before the route goes: measured, nothing is unreachable then
 DRAIN_PROOF_S = 1.0  # for the withdrawal to be written to each session; later it is no use to wait
 DRAIN_LINGER_S = 30.0  # for requests under way; who streams for longer is cut off
