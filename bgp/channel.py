@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from bgp.errors import WireInvalid
 from bgp.limits import OUTBOX_BYTES_MAX, READ_BYTES
-from bgp.wire import Event, Lines, Log, Request, encode_event, parse_request
+from bgp.lines import Lines
+from bgp.wire import Event, Log, Request, encode_event, parse_request
 
 
 class Channel:

@@ -16,10 +16,11 @@ import time
 from bgp.channel import Channel
 from bgp.errors import BgpError, WireInvalid
 from bgp.limits import FIRST_LINE_TIMEOUT_S, GOODBYE_TIMEOUT_S
+from bgp.lines import printable
 from bgp.prefix import AllowList, parse_prefix
 from bgp.privileges import give_up
 from bgp.sessions import Sessions
-from bgp.wire import Configure, Log, printable
+from bgp.wire import Configure, Log
 
 _ENVIRONMENT = {
     "EXABGP_ENVFILE": os.devnull,

@@ -39,6 +39,7 @@ from bgp.channel import Channel
 from bgp.errors import BgpError, SpeakerFailed
 from bgp.exabgp_config import render
 from bgp.limits import CONNECTING_TICK_MS
+from bgp.lines import printable
 from bgp.peer import Peer, SpeakerConfig
 from bgp.prefix import Network
 from bgp.sessions import Sessions
@@ -58,7 +59,6 @@ from bgp.wire import (
     Sent,
     SetAnnouncements,
     canonical,
-    printable,
 )
 
 _SERVICE = "edged"

@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterable
 from bgp.announcement import Announcement
 from bgp.errors import AnnouncementsRefused, BgpError, SpeakerFailed
 from bgp.exabgp_config import difference
+from bgp.lines import printable
 from bgp.peer import Peer, SpeakerConfig
 from bgp.prefix import AllowList, Network, family
 from bgp.status import SessionState
-from bgp.wire import Applied, Event, Log, PeerChanged, Refused, SetAnnouncements, printable
+from bgp.wire import Applied, Event, Log, PeerChanged, Refused, SetAnnouncements
 
 
 class Sessions:

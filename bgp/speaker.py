@@ -21,13 +21,14 @@ import trio
 from bgp.announcement import Announcement
 from bgp.errors import SpeakerFailed, WireInvalid
 from bgp.limits import STOP_S_MAX
+from bgp.lines import Lines
 from bgp.note import Note
 from bgp.peer import SpeakerConfig
 from bgp.prefix import Network
 from bgp.speaker_process import Command, LineGate, Process, StderrLines, open_process
 from bgp.speaker_state import SpeakerState
 from bgp.status import PeerStatus, SpeakerStatus
-from bgp.wire import Lines, encode_request, parse_event
+from bgp.wire import encode_request, parse_event
 
 log: Any = structlog.get_logger()
 

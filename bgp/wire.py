@@ -13,11 +13,9 @@ Passwords travel in `Configure` and nowhere else.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, ip_address
-from typing import Any, Final, Literal, TypeVar, cast, get_args
+from typing import Any, Final, Literal, cast
 
 from bgp.announcement import Announcement, Attributes, parse_community, parse_large_community
 from bgp.errors import BgpError, WireInvalid
@@ -33,8 +31,24 @@ from bgp.limits import (
     TEXT_CHARS_MAX,
 )
 from bgp.peer import BfdTimes, Peer, SpeakerConfig
-from bgp.prefix import Address, Family, Network, parse_prefix
+from bgp.prefix import Family, Network, parse_prefix
 from bgp.status import SessionState
+from bgp.wire_fields import (
+    Parser,
+    address,
+    address_v4,
+    flag,
+    invalid,
+    just,
+    mapping,
+    number,
+    one_of,
+    or_none,
+    record,
+    seconds,
+    several,
+    text,
+)
 
 Direction = Literal["sent", "received"]
 Kind = Literal["announce", "withdraw"]
@@ -181,126 +195,12 @@ def canonical(announcement: Announcement) -> Announcement:
     )
 
 
-# --- fields: what one value may be -------------------------------------------------------------------------
+# --- what its values may be ---------------------------------------------------------------------------------
 
-T = TypeVar("T")
-Parser = Callable[[object], T]
-_printable = re.compile(r"[\x20-\x7e]*").fullmatch
-
-
-def _invalid(what: str, value: object) -> WireInvalid:
-    """Says the type only: the value may be a password."""
-    return WireInvalid(f"{what} is not what it should be: {type(value).__name__}")
-
-
-def _number(low: float, high: float) -> Parser[int]:
-    def parse(value: object) -> int:
-        if type(value) is not int or not low <= value <= high:
-            raise _invalid(f"a number of {low} to {high}", value)
-        return value
-
-    return parse
-
-
-def _seconds(high: float) -> Parser[float]:
-    def parse(value: object) -> float:
-        if type(value) not in (int, float) or not 0 < cast(float, value) <= high:
-            raise _invalid(f"a time of at most {high} s", value)
-        return float(cast(float, value))
-
-    return parse
-
-
-def _text(chars_max: int, *, chars_min: int = 0) -> Parser[str]:
-    def parse(value: object) -> str:
-        if not isinstance(value, str) or not chars_min <= len(value) <= chars_max or not _printable(value):
-            raise _invalid(f"a text of {chars_min} to {chars_max} printable ASCII characters", value)
-        return value
-
-    return parse
-
-
-def _one_of(alternatives: Any) -> Parser[Any]:
-    known = get_args(alternatives)
-
-    def parse(value: object) -> Any:
-        if not isinstance(value, str) or value not in known:
-            raise _invalid(f"one of {', '.join(known)}", value)
-        return value
-
-    return parse
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise _invalid("true or false", value)
-    return value
-
-
-def _just(make: Callable[[], T]) -> Parser[T]:
-    """A kind of line that says no more than that."""
-
-    def parse(value: object) -> T:
-        if value is not True:
-            raise _invalid("true", value)
-        return make()
-
-    return parse
-
-
-def _or_none(parser: Parser[T]) -> Parser[T | None]:
-    return lambda value: None if value is None else parser(value)
-
-
-def _several(parser: Parser[T], count_max: int) -> Parser[tuple[T, ...]]:
-    def parse(value: object) -> tuple[T, ...]:
-        if not isinstance(value, list) or len(value) > count_max:
-            raise _invalid(f"a list of at most {count_max}", value)
-        return tuple(parser(each) for each in value)
-
-    return parse
-
-
-def _mapping(keys: Parser[str], values: Parser[T], count_max: int) -> Parser[dict[str, T]]:
-    def parse(value: object) -> dict[str, T]:
-        if not isinstance(value, dict) or len(value) > count_max:
-            raise _invalid(f"an object of at most {count_max}", value)
-        return {keys(key): values(each) for key, each in value.items()}
-
-    return parse
-
-
-def _record(make: Callable[..., T], **fields: Parser[Any]) -> Parser[T]:
-    """An object with exactly these fields."""
-
-    def parse(value: object) -> T:
-        if not isinstance(value, dict) or value.keys() != fields.keys():
-            raise _invalid(f"an object with {', '.join(fields)}", value)
-        return make(**{name: parser(value[name]) for name, parser in fields.items()})
-
-    return parse
-
-
-def _address(value: object) -> Address:
-    if not isinstance(value, str) or len(value) > 64:
-        raise _invalid("an address", value)
-    try:
-        return ip_address(value)
-    except ValueError:
-        raise _invalid("an address", value) from None
-
-
-def _address_v4(value: object) -> IPv4Address:
-    address = _address(value)
-    if not isinstance(address, IPv4Address):
-        raise _invalid("an IPv4 address", value)
-    return address
-
-
-_ASN = _number(1, 2**32 - 1)
-_ID = _number(0, 2**53)
-_NAME = _text(100, chars_min=1)
-_TEXT = _text(TEXT_CHARS_MAX)
+_ASN = number(1, 2**32 - 1)
+_ID = number(0, 2**53)
+_NAME = text(100, chars_min=1)
+_TEXT = text(TEXT_CHARS_MAX)
 
 
 def _announcement(
@@ -309,36 +209,36 @@ def _announcement(
     return Announcement(prefix, Attributes(med, communities, large_communities, prepend))
 
 
-_ANNOUNCEMENT = _record(
+_ANNOUNCEMENT = record(
     _announcement,
     prefix=parse_prefix,
-    med=_or_none(_number(0, 2**32 - 1)),
-    communities=_several(parse_community, COMMUNITY_COUNT_MAX),
-    large_communities=_several(parse_large_community, COMMUNITY_COUNT_MAX),
-    prepend=_number(0, PREPEND_COUNT_MAX),
+    med=or_none(number(0, 2**32 - 1)),
+    communities=several(parse_community, COMMUNITY_COUNT_MAX),
+    large_communities=several(parse_large_community, COMMUNITY_COUNT_MAX),
+    prepend=number(0, PREPEND_COUNT_MAX),
 )
-_ANNOUNCEMENTS = _several(_ANNOUNCEMENT, PREFIX_COUNT_MAX)
-_PEER = _record(
+_ANNOUNCEMENTS = several(_ANNOUNCEMENT, PREFIX_COUNT_MAX)
+_PEER = record(
     Peer,
     name=_NAME,
-    address=_address,
+    address=address,
     asn=_ASN,
-    local_address=_address,
-    next_hops=_mapping(_one_of(Family), _address, 2),
-    port=_number(1, 65535),
-    password=_text(PASSWORD_CHARS_MAX),
-    ttl_security=_flag,
-    multihop=_number(1, 255),
-    interface=_text(15),  # IFNAMSIZ
-    hold_s=_number(0, HOLD_S_HIGHEST),
-    bfd=_or_none(_record(BfdTimes, interval_ms=_number(1, 60_000), multiplier=_number(1, 255))),
+    local_address=address,
+    next_hops=mapping(one_of(Family), address, 2),
+    port=number(1, 65535),
+    password=text(PASSWORD_CHARS_MAX),
+    ttl_security=flag,
+    multihop=number(1, 255),
+    interface=text(15),  # IFNAMSIZ
+    hold_s=number(0, HOLD_S_HIGHEST),
+    bfd=or_none(record(BfdTimes, interval_ms=number(1, 60_000), multiplier=number(1, 255))),
 )
-_CONFIG = _record(
+_CONFIG = record(
     SpeakerConfig,
     asn=_ASN,
-    router_id=_address_v4,
-    peers=_several(_PEER, PEER_COUNT_MAX),
-    deadman_s=_seconds(DEADMAN_S_HIGHEST),
+    router_id=address_v4,
+    peers=several(_PEER, PEER_COUNT_MAX),
+    deadman_s=seconds(DEADMAN_S_HIGHEST),
 )
 
 # --- the vocabulary: one row for each kind of line ---------------------------------------------------------
@@ -397,53 +297,53 @@ _REQUESTS: Final = {
     "configure": _Row(Configure, lambda value: Configure(_CONFIG(value)), _config_as_json),
     "set": _Row(
         SetAnnouncements,
-        _record(SetAnnouncements, id=_ID, announcements=_ANNOUNCEMENTS),
+        record(SetAnnouncements, id=_ID, announcements=_ANNOUNCEMENTS),
         lambda said: {"id": said.id, "announcements": [_attributes_as_json(one) for one in said.announcements]},
     ),
     "beat": _Row(Beat, lambda value: Beat(_ID(value)), lambda said: said.number),
     "query": _Row(Query, lambda value: Query(_ID(value)), lambda said: said.number),
     "restart_peer": _Row(RestartPeer, lambda value: RestartPeer(_NAME(value)), lambda said: said.name),
-    "cease": _Row(Cease, _just(Cease), lambda _: True),
+    "cease": _Row(Cease, just(Cease), lambda _: True),
 }
 _EVENTS: Final = {
-    "ready": _Row(Ready, _just(Ready), lambda _: True),
-    "applied": _Row(Applied, _record(Applied, id=_ID), _as_they_are("id")),
+    "ready": _Row(Ready, just(Ready), lambda _: True),
+    "applied": _Row(Applied, record(Applied, id=_ID), _as_they_are("id")),
     "refused": _Row(
         Refused,
-        _record(Refused, id=_ID, code=_text(100, chars_min=1), message=_TEXT),
+        record(Refused, id=_ID, code=text(100, chars_min=1), message=_TEXT),
         _as_they_are("id", "code", "message"),
     ),
     "peer": _Row(
         PeerChanged,
-        _record(PeerChanged, name=_NAME, state=_one_of(SessionState), hold_s=_number(0, 65535), error=_TEXT),
+        record(PeerChanged, name=_NAME, state=one_of(SessionState), hold_s=number(0, 65535), error=_TEXT),
         _as_they_are("name", "state", "hold_s", "error"),
     ),
     "sent": _Row(
         Sent,
-        _record(Sent, peer=_NAME, prefix=parse_prefix, kind=_one_of(Kind)),
+        record(Sent, peer=_NAME, prefix=parse_prefix, kind=one_of(Kind)),
         lambda said: {"peer": said.peer, "prefix": str(said.prefix), "kind": said.kind},
     ),
     "notification": _Row(
         NotificationSeen,
-        _record(
+        record(
             NotificationSeen,
             peer=_NAME,
-            direction=_one_of(Direction),
-            code=_number(0, 255),
-            subcode=_number(0, 255),
+            direction=one_of(Direction),
+            code=number(0, 255),
+            subcode=number(0, 255),
             text=_TEXT,
         ),
         _as_they_are("peer", "direction", "code", "subcode", "text"),
     ),
     "rib": _Row(
         Rib,
-        _record(Rib, number=_ID, peers=_mapping(_NAME, _ANNOUNCEMENTS, PEER_COUNT_MAX)),
+        record(Rib, number=_ID, peers=mapping(_NAME, _ANNOUNCEMENTS, PEER_COUNT_MAX)),
         lambda said: {
             "number": said.number,
             "peers": {name: [_attributes_as_json(one) for one in have] for name, have in said.peers.items()},
         },
     ),
-    "log": _Row(Log, _record(Log, level=_one_of(LogLevel), text=_TEXT), _as_they_are("level", "text")),
+    "log": _Row(Log, record(Log, level=one_of(LogLevel), text=_TEXT), _as_they_are("level", "text")),
 }
 
 
@@ -466,7 +366,7 @@ def _parse(line: bytes, rows: Mapping[str, _Row]) -> Any:
     except (ValueError, RecursionError):
         raise WireInvalid("a line that is not JSON in ASCII") from None
     if not isinstance(value, dict) or len(value) != 1:
-        raise _invalid("an object with one key", value)
+        raise invalid("an object with one key", value)
     ((key, body),) = value.items()
     if key not in rows:
         raise WireInvalid(f"a line of an unknown kind, {key[:40]!r}")
@@ -509,29 +409,3 @@ def parse_event(line: bytes) -> Event:
         WireInvalid
     """
     return cast(Event, _parse(line, _EVENTS))
-
-
-def printable(text: object, chars_max: int = TEXT_CHARS_MAX) -> str:
-    """A text from elsewhere as one that a line may have: what is not printable ASCII as `?`, cut off at the limit."""
-    return re.sub(r"[^\x20-\x7e]", "?", str(text)[:chars_max])
-
-
-class Lines:
-    """Bytes in, whole lines out, with a limit on how much of an unfinished one is kept."""
-
-    __slots__ = ("_rest",)
-
-    def __init__(self) -> None:
-        self._rest = bytearray()
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Lines that are whole now, without their ends.
-
-        Raises:
-            WireInvalid: a line is longer than LINE_BYTES_MAX. The stream cannot be used any more.
-        """
-        *lines, rest = (bytes(self._rest) + data).split(b"\n")
-        self._rest = bytearray(rest)
-        if max(map(len, (*lines, rest))) > LINE_BYTES_MAX:
-            raise WireInvalid(f"a line of more than {LINE_BYTES_MAX} bytes")
-        return lines

@@ -21,9 +21,10 @@ from typing import TypeVar
 import trio
 
 from bgp.announcement import Announcement, Attributes
+from bgp.lines import Lines
 from bgp.peer import Peer, SpeakerConfig
 from bgp.prefix import Address, Family, parse_prefix
-from bgp.wire import Beat, Configure, Event, Lines, Request, encode_request, parse_event
+from bgp.wire import Beat, Configure, Event, Request, encode_request, parse_event
 from tests.bgp.sink import Router
 
 ROOT = Path(__file__).parents[2]

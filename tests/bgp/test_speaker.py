@@ -17,9 +17,10 @@ from trio.testing import (
 
 from bgp.errors import SpeakerFailed
 from bgp.limits import SPEAKER_LINE_BYTES_MAX, SPEAKER_LINES_MAX
+from bgp.lines import Lines
 from bgp.speaker import Speaker
 from bgp.speaker_process import Command, LineGate, Process, StderrLines
-from bgp.wire import Lines, encode_event, parse_request
+from bgp.wire import encode_event, parse_request
 from tests.bgp.played_child import CONFIG, PLAIN, V4, V6, PlayedChild
 
 Stapled = trio.StapledStream[MemorySendStream, MemoryReceiveStream]

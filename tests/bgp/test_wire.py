@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bgp.announcement import Announcement, Attributes, Community, LargeCommunity
 from bgp.errors import WireInvalid
 from bgp.limits import COMMUNITY_COUNT_MAX, LINE_BYTES_MAX, PEER_COUNT_MAX, PREFIX_COUNT_MAX, TEXT_CHARS_MAX
+from bgp.lines import Lines, printable
 from bgp.peer import BfdTimes, Peer, SpeakerConfig
 from bgp.prefix import parse_prefix
 from bgp.wire import (
@@ -19,7 +20,6 @@ from bgp.wire import (
     Cease,
     Configure,
     Event,
-    Lines,
     Log,
     NotificationSeen,
     PeerChanged,
@@ -36,7 +36,6 @@ from bgp.wire import (
     encode_request,
     parse_event,
     parse_request,
-    printable,
 )
 
 V4 = parse_prefix("203.0.113.0/24")
