@@ -23,6 +23,7 @@ class Session:
         on_wire: the last that was sent in this session for each prefix: what it was announced with, or None for
             withdrawn. A prefix that is not in it was not spoken of.
         flaps: sessions that were lost.
+        notification: the last since the session was up; None for none.
     """
 
     def __init__(self, peer: Peer, now: float) -> None:
@@ -34,6 +35,7 @@ class Session:
         self.remedy = ""
         self.flaps = 0
         self.on_wire: dict[Network, Announcement | None] = {}
+        self.notification: NotificationSeen | None = None
         self._explained_until = float("-inf")
         self._tried_at = now
 
@@ -53,6 +55,7 @@ class Session:
 
     def notified(self, event: NotificationSeen, now: float) -> None:
         """Why it ended, in the words of the one who ended it: better than what the child makes of it."""
+        self.notification = event
         self.error, self.remedy = explain(event.direction, event.code, event.subcode, event.text)
         self._explained_until = now + EXPLANATION_S
 
@@ -68,8 +71,9 @@ class Session:
     def _turned(self, now: float) -> None:
         self.since = self._tried_at = now
         self.on_wire.clear()
-        if self.up:
-            self._explained_until = float("-inf")  # it will end for a reason of its own
+        if self.up:  # it will end for a reason of its own
+            self._explained_until = float("-inf")
+            self.notification = None
         else:
             self.flaps += 1
 

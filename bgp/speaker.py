@@ -11,7 +11,7 @@ of the stream, says Cease and ends; when this process hangs, its deadman does th
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -28,7 +28,7 @@ from bgp.prefix import Network
 from bgp.speaker_process import Command, LineGate, Process, StderrLines, open_process
 from bgp.speaker_state import SpeakerState
 from bgp.status import PeerStatus, SpeakerStatus
-from bgp.wire import encode_request, parse_event
+from bgp.wire import NotificationSeen, encode_request, parse_event
 
 log: Any = structlog.get_logger()
 
@@ -134,6 +134,10 @@ class Speaker:
     def peers(self) -> tuple[PeerStatus, ...]:
         """In the order of the configuration. `bfd` is for who runs BFD to fill in."""
         return tuple(session.status(_to_unix_s()) for session in self._state.sessions.values())
+
+    def notifications(self) -> Mapping[str, NotificationSeen | None]:
+        """By peer, the last one since its session was up."""
+        return {name: session.notification for name, session in self._state.sessions.items()}
 
     def alarms(self) -> tuple[str, ...]:
         """What is wrong and does not pass by itself: sentences."""

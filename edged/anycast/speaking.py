@@ -2,7 +2,7 @@
 
     node.toml ────────────┐
     provider's metadata ──┴─> SpeakerConfig ──> bgp.speaker.Speaker ══> routers
-      asked until it answers                      │ └ down, nobody knows why ──> bgp.reach
+      asked until it answers                      │ └ down for a while: why? ──> bgp.reach
                                             bgp.bfd beside it, in this process
 
 Whatever is wrong here keeps nothing from being served, and is an alarm.
@@ -31,6 +31,7 @@ from bgp.speaker import Speaker
 from bgp.speaker_process import Command
 from bgp.static_route import StaticRoute
 from bgp.status import BfdState, PeerStatus, SpeakerStatus
+from bgp.wire import NotificationSeen
 from edged.anycast.config import BgpTable, MetadataTable
 from edged.anycast.sessions import provider_sessions, static_sessions
 from edged.errors import EdgedError
@@ -65,6 +66,20 @@ async def _fetch(table: MetadataTable) -> ProviderSessions:
 OUTSIDE = Outside(_fetch, _speaker)
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Why a session is down, as it was at a time of trio's clock.
+
+    Attributes:
+        flaps, notification: of the session by then. Where they are others now, the finding is of the past.
+    """
+
+    finding: Finding
+    flaps: int
+    notification: NotificationSeen | None
+    at: float
+
+
 class Speaking:
     """See the module.
 
@@ -89,7 +104,7 @@ class Speaking:
         self._bfd: Bfd | None = None
         self._failure = ""
         self._routes: tuple[str, ...] = ()
-        self._findings: dict[str, Finding] = {}
+        self._findings: dict[str, _Found] = {}
         self._stopped = trio.Event()
         self.sessions: SpeakerConfig | None = None
 
@@ -166,10 +181,14 @@ class Speaking:
         """With what the speaker does not know of it."""
         bfd = {} if self._bfd is None else self._bfd.states()
         peer = replace(peer, bfd=bfd.get(peer.name, ""))
-        finding = self._findings.get(peer.name)
-        if finding is None or peer.error or peer.state == "established":
+        found = self._findings.get(peer.name)
+        if found is None or peer.state == "established" or self._is_past(peer, found):
             return peer
-        return replace(peer, error=finding.error, remedy=finding.remedy)
+        return replace(peer, error=found.finding.error, remedy=found.finding.remedy)
+
+    def _is_past(self, peer: PeerStatus, found: _Found) -> bool:
+        assert self._speaker is not None, "who found out had one"
+        return (peer.flaps, self._speaker.notifications()[peer.name]) != (found.flaps, found.notification)
 
     # --- inside ---
 
@@ -203,22 +222,30 @@ class Speaking:
         self._routes = tuple(f"{each.message}. {each.remedy}" for each in await static_route.check(routes))
 
     async def _investigate(self, sessions: SpeakerConfig) -> None:
-        """Ask why a session is down, where nobody has said why: not while it only begins, and not often."""
-        asked: dict[str, float] = {}
+        """Ask why a session is down: not while it only begins, and not often.
+
+        Also where something was said: a router that refused an hour ago may be without power now.
+        """
         peers = {peer.name: peer for peer in sessions.peers}
         while True:
             await trio.sleep(ANYCAST_REACH_LOOK_S)
             assert self._speaker is not None, "it is made before"
-            for status in self._speaker.peers():
-                if status.state == "established":
-                    self._findings.pop(status.name, None)
-                    asked.pop(status.name, None)
-                    continue
-                due = asked.get(status.name, status.since + trio.current_time() - time.time() + ANYCAST_REACH_LOOK_S)
-                if status.error or trio.current_time() < due:
-                    continue
-                asked[status.name] = trio.current_time() + ANYCAST_REACH_INTERVAL_S
-                self._findings[status.name] = await self._outside.investigate(
-                    peers[status.name], SessionFacts(sessions.asn)
-                )
-                self._changed()
+            if self._speaker.status().state != "running":
+                continue  # then that is why
+            async with trio.open_nursery() as nursery:
+                for status in self._speaker.peers():
+                    found = self._findings.get(status.name)
+                    if status.state == "established":
+                        self._findings.pop(status.name, None)
+                    elif found is None or self._is_past(status, found):
+                        if time.time() - status.since >= ANYCAST_REACH_LOOK_S:
+                            nursery.start_soon(self._ask_why, sessions.asn, peers[status.name], status.flaps)
+                    elif trio.current_time() >= found.at + ANYCAST_REACH_INTERVAL_S:
+                        nursery.start_soon(self._ask_why, sessions.asn, peers[status.name], status.flaps)
+
+    async def _ask_why(self, asn: int, peer: Peer, flaps: int) -> None:
+        assert self._speaker is not None, "it is made before"
+        at, notification = trio.current_time(), self._speaker.notifications()[peer.name]
+        finding = await self._outside.investigate(peer, SessionFacts(asn, notification))
+        self._findings[peer.name] = _Found(finding, flaps, notification, at)
+        self._changed()

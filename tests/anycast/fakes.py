@@ -16,9 +16,10 @@ from bgp.errors import MetadataUnavailable
 from bgp.metadata.provider_sessions import ProviderSessions
 from bgp.peer import Peer, SpeakerConfig
 from bgp.prefix import Address, AllowList, Network
-from bgp.reach_rules import Finding
+from bgp.reach_rules import Finding, SessionFacts
 from bgp.speaker import Speaker
 from bgp.status import PeerStatus, SpeakerStatus
+from bgp.wire import NotificationSeen
 from edged.anycast.anycast import Anycast, Surroundings
 from edged.anycast.config import BgpTable, DrainTable, MetadataTable, PeerTable
 from edged.anycast.probe import Probe, Round, Target
@@ -45,7 +46,10 @@ class FakeSpeaker:
         self.restarts = 0
         self.is_stopped = trio.Event()
         self.error = ""
+        self.flaps = 0
         self.state: Any = "established"
+        self.own_state: Any = "running"
+        self.notification: NotificationSeen | None = None
 
     async def run(self) -> None:
         await self.is_stopped.wait()
@@ -68,13 +72,16 @@ class FakeSpeaker:
         return True
 
     def status(self) -> SpeakerStatus:
-        return SpeakerStatus("running", 0.0)
+        return SpeakerStatus(self.own_state, 0.0)
 
     def peers(self) -> tuple[PeerStatus, ...]:
         return tuple(
-            PeerStatus(peer.name, str(peer.address), peer.asn, self.state, 0.0, error=self.error)
+            PeerStatus(peer.name, str(peer.address), peer.asn, self.state, 0.0, error=self.error, flaps=self.flaps)
             for peer in self.config.peers
         )
+
+    def notifications(self) -> Mapping[str, NotificationSeen | None]:
+        return {peer.name: self.notification for peer in self.config.peers}
 
     def alarms(self) -> tuple[str, ...]:
         return ()
@@ -92,6 +99,7 @@ class World:
 
     Attributes:
         closing: what workers were told of connections, each time.
+        investigated: the last notification that each search for a reason was told.
     """
 
     folder: Path
@@ -106,7 +114,7 @@ class World:
     connections: int = 0
     metadata: ProviderSessions | None = None
     metadata_asked: int = 0
-    investigated: int = 0
+    investigated: list[NotificationSeen | None] = field(default_factory=list)
     closing: list[bool] = field(default_factory=list)
     cuts: list[int] = field(default_factory=list)
     speakers: list[FakeSpeaker] = field(default_factory=list)
@@ -168,9 +176,9 @@ class World:
         self.speakers.append(FakeSpeaker(config))
         return cast(Speaker, self.speaker)
 
-    async def _investigate(self, _peer: Peer, _facts: object) -> Finding:
-        self.investigated += 1
-        return Finding("nobody is there", "look")
+    async def _investigate(self, _peer: Peer, facts: SessionFacts) -> Finding:
+        self.investigated.append(facts.notification)
+        return Finding(f"found {len(self.investigated)}", "look")
 
 
 def answers(*ok: bool, lag_s: float = 0.0, addresses: Collection[Address] = (ADDRESS,)) -> Round:

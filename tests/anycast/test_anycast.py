@@ -14,6 +14,7 @@ from trio.testing import MockClock
 
 from bgp.metadata.provider_sessions import ProviderSessions
 from bgp.peer import Peer
+from bgp.wire import NotificationSeen
 from edged.anycast.anycast import Anycast
 from edged.anycast.config import MetadataTable
 from edged.limits import (
@@ -313,14 +314,38 @@ async def test_a_provider_is_asked_until_it_answers(mock_clock: MockClock, world
 async def test_why_a_session_is_down_is_asked_for_and_not_often(mock_clock: MockClock, world: World) -> None:
     async with running(world) as anycast:
         await warm(anycast)
-        assert world.investigated == 0
-        world.speaker.state = "connect"
+        assert world.investigated == []
+        # What the child says of a try that failed ("timed out") keeps nobody from looking closer.
+        world.speaker.state, world.speaker.error = "connect", "timed out"
         await warm(anycast, 2 * ANYCAST_REACH_LOOK_S)
-        assert (anycast.status().peers[0].error, world.investigated) == ("nobody is there", 1)
+        assert (anycast.status().peers[0].error, anycast.status().peers[0].remedy) == ("found 1", "look")
+        assert world.investigated == [None]
         await warm(anycast, ANYCAST_REACH_INTERVAL_S)
-        assert world.investigated == 2
-        world.speaker.error = "the router said why"
-        await warm(anycast, 2 * ANYCAST_REACH_INTERVAL_S)
-        assert (anycast.status().peers[0].error, world.investigated) == ("the router said why", 2)
+        assert (anycast.status().peers[0].error, world.investigated) == ("found 2", [None, None])
         world.speaker.error, world.speaker.state = "", "established"
         assert anycast.status().peers[0].error == ""
+
+
+async def test_what_was_said_is_seen_at_once_and_looked_at(mock_clock: MockClock, world: World) -> None:
+    """A router that refused is perhaps without power by now: what it said is one fact of several."""
+    async with running(world) as anycast:
+        await warm(anycast)
+        world.speaker.state = "connect"
+        await warm(anycast, 2 * ANYCAST_REACH_LOOK_S)
+        said = NotificationSeen(ROUTER.name, "received", 2, 2)
+        world.speaker.error, world.speaker.notification = "wrong AS number", said
+        assert anycast.status().peers[0].error == "wrong AS number"
+        await warm(anycast, 2 * ANYCAST_REACH_LOOK_S)
+        assert (anycast.status().peers[0].error, world.investigated) == ("found 2", [None, said])
+        world.speaker.flaps = 1  # up for a moment, and lost again
+        assert anycast.status().peers[0].error == "wrong AS number"
+        await warm(anycast, 2 * ANYCAST_REACH_LOOK_S)
+        assert (anycast.status().peers[0].error, len(world.investigated)) == ("found 3", 3)
+
+
+async def test_a_child_that_does_not_run_is_no_fault_of_routers(mock_clock: MockClock, world: World) -> None:
+    async with running(world) as anycast:
+        await warm(anycast)
+        world.speaker.state, world.speaker.own_state, world.speaker.error = "idle", "fault", "its child ended"
+        await warm(anycast, 3 * ANYCAST_REACH_LOOK_S)
+        assert (anycast.status().peers[0].error, world.investigated) == ("its child ended", [])

@@ -565,6 +565,16 @@ def test_the_words_of_a_notification_stand_against_what_the_child_makes_of_it(wo
         assert error in statuses(world)[0].error
 
 
+def test_the_last_notification_is_kept_until_the_session_is_up(world: World) -> None:
+    said = NotificationSeen("a", "received", 6, 2)
+    session = world.state.sessions["a"]
+    world.state.received(said, world.now)
+    world.state.received(PeerChanged("a", "idle", error="connection refused"), world.now)
+    assert session.notification == said
+    world.state.received(PeerChanged("a", "established", hold_s=9), world.now)
+    assert session.notification is None
+
+
 def test_tries_do_not_change_since_when_it_is_down(world: World) -> None:
     world.living().session_down("a")
     world.settle()
