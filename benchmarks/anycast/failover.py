@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from benchmarks.anycast.route_watch import RouteWatch
 from benchmarks.anycast.stage import CLIENTS, LABS, NODE, ROUTER, Stage, staged
 from benchmarks.anycast.table import rows, to_markdown
 from benchmarks.anycast.trial import RATE, Trial
+from edged.limits import ROLLOUT_WATCH_S
 from tests.lab.failover import analyse
 
 BEFORE_S = 1.5
@@ -43,10 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def measure(arguments: argparse.Namespace) -> int:
     cases = [case for case in CASES if not arguments.case or case.name in arguments.case]
     trials: list[Trial] = []
-    for lab in LABS:
-        its = [case for case in cases if case.lab == lab]
-        if its:
-            trials += _in_lab(lab, its, arguments.runs, arguments.logs)
+    with suppress(KeyboardInterrupt):  # what there is until then is shown
+        for lab in LABS:
+            its = [case for case in cases if case.lab == lab]
+            if its:
+                _in_lab(lab, its, arguments.runs, arguments.logs, trials)
     found = [row for case in cases for row in rows(case, [trial for trial in trials if trial.case == case.name])]
     if arguments.json:
         for row in found:
@@ -56,12 +58,13 @@ def measure(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _in_lab(lab: str, cases: Sequence[Case], runs: int, logs: Path | None) -> list[Trial]:
-    trials = []
+def _in_lab(lab: str, cases: Sequence[Case], runs: int, logs: Path | None, trials: list[Trial]) -> None:
     with tempfile.TemporaryDirectory(prefix="edged-failover-") as name:
         folder = Path(name)
         try:
             with staged(folder, lab) as stage:
+                # Until then two workers that end are held against the apps, which are all new.
+                time.sleep(ROLLOUT_WATCH_S)
                 for run in range(runs):
                     for case in random.Random(run).sample(cases, len(cases)):
                         print(f"{datetime.now(UTC):%H:%M:%S} {lab}, run {run + 1}: {case.name}", file=sys.stderr)
@@ -72,7 +75,6 @@ def _in_lab(lab: str, cases: Sequence[Case], runs: int, logs: Path | None) -> li
                 kept = logs / lab.replace(" ", "-") / (log.name if log.suffix else f"{log.parent.name}.log")
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(log, kept)
-    return trials
 
 
 def _trial(stage: Stage, case: Case) -> Trial:
