@@ -9,14 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bgp.peer import BfdTimes
 from tests.anycast_net import INTERNET, PORT, AnycastNet, anycast_internet
-from tests.fleets import FleetNode, app_folder, descendants
+from tests.fleets import Event, FleetNode, app_folder, descendants
 from tests.guests import wat
 from tests.lab.internet import Internet
 
@@ -69,9 +69,16 @@ class Stage:
 
     def drain(self) -> float:
         """`edged drain`; when the node began with it. The command itself takes half a second to start."""
+        return self._drain(lambda event: event.get("event") == "anycast.drain")
+
+    def withdraw(self) -> float:
+        """Likewise, and when the node came to withdraw."""
+        return self._drain(lambda event: event.get("event") == "anycast.drain" and event["step"] == "withdrawing")
+
+    def _drain(self, wanted: Callable[[Event], bool]) -> float:
         mark = self.node.mark()
         process = self.net.fleet.popen("drain", NODE)
-        self.node.wait_for(lambda event: event.get("event") == "anycast.drain", since=mark)
+        self.node.wait_for(wanted, since=mark)
         at = time.monotonic()
         process.communicate()
         return at
