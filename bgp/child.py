@@ -14,6 +14,7 @@ import sys
 import time
 
 from bgp.channel import Channel
+from bgp.deadman import Deadman
 from bgp.errors import BgpError, WireInvalid
 from bgp.limits import FIRST_LINE_TIMEOUT_S, GOODBYE_TIMEOUT_S
 from bgp.lines import printable
@@ -70,7 +71,7 @@ def serve(sock: socket.socket, allowed: AllowList) -> None:
             channel,
             Sessions(config, allowed, channel.say),
             config,
-            exabgp_reactor.Deadman(config.deadman_s, time.monotonic),
+            Deadman(config.deadman_s, time.monotonic),
         )
     except BgpError as error:
         channel.say(Log("error", printable(error.message)))

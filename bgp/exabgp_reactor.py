@@ -1,11 +1,10 @@
-"""ExaBGP's reactor with its surroundings replaced. The one module that knows ExaBGP's private names.
+"""ExaBGP's reactor with its surroundings replaced. With `bgp.exabgp_session`, all that knows ExaBGP's private names.
 
 What stays: its sessions, its timers, its adj-rib-out. What is replaced:
 
     Processes      helpers that it forks and speaks to by text: here it speaks to `Control`, in this process, and no
                    text of a peer is written into JSON and parsed again
-    Protocol       says what was written, and writes no prefix that is not allowed
-    Peer           says why a session ended
+    Peer, Protocol one session of them: see `bgp.exabgp_session`
     Reactor        leaves with a Cease; its own shutdown closes without a word
     Configuration  is read from memory, and passwords are put where they belong afterwards
     logger         becomes events
@@ -20,25 +19,24 @@ import os
 import signal
 from collections.abc import Iterator
 from ipaddress import ip_network
-from typing import Any, cast
+from typing import Any
 
 from exabgp.bgp.fsm import FSM
-from exabgp.bgp.message import Action, Message, Notification, Notify, Update
-from exabgp.bgp.message.direction import Direction
+from exabgp.bgp.message import Notification
 from exabgp.bgp.message.update.attribute import Attribute
 from exabgp.configuration.configuration import Configuration
 from exabgp.environment import getenv
 from exabgp.logger import log
 from exabgp.reactor import loop
-from exabgp.reactor import peer as exabgp_peer
 from exabgp.reactor.interrupt import Signal
-from exabgp.reactor.protocol import Protocol
 
 from bgp.announcement import Announcement, Attributes, Community, LargeCommunity
 from bgp.channel import Channel
+from bgp.deadman import Deadman
 from bgp.errors import BgpError, SpeakerFailed
 from bgp.exabgp_config import render
-from bgp.limits import CONNECTING_TICK_MS
+from bgp.exabgp_session import CEASE, RESET, SHUTDOWN, install
+from bgp.limits import CEASE_READ_BYTES_MAX, CONNECTING_TICK_MS, READ_BYTES
 from bgp.lines import printable
 from bgp.peer import Peer, SpeakerConfig
 from bgp.prefix import Network
@@ -62,8 +60,7 @@ from bgp.wire import (
 )
 
 _SERVICE = "edged"
-_CEASE, _SHUTDOWN, _RESET = 6, 2, 4  # RFC 4486
-_CEASE_MESSAGE = b"\xff" * 16 + b"\x00\x15\x03" + bytes((_CEASE, _SHUTDOWN))  # RFC 4271 4.1, 4.5
+_CEASE_MESSAGE = b"\xff" * 16 + b"\x00\x15\x03" + bytes((CEASE, SHUTDOWN))  # RFC 4271 4.1, 4.5
 _STATES: dict[int, SessionState] = {
     FSM.IDLE: "idle",
     FSM.ACTIVE: "connect",  # what ExaBGP calls so is the beginning of a connection of ours
@@ -165,7 +162,7 @@ class Control:
             case RestartPeer(name):
                 for peer in self._config.peers:
                     if peer.name == name:
-                        self.session(peer).teardown(_RESET)
+                        self.session(peer).teardown(RESET)
             case Cease():
                 self.leave()
             case _:
@@ -246,21 +243,6 @@ class Control:
         self._sessions.check(prefix)
 
 
-class Deadman:
-    """A parent that is silent for too long is gone or hung: monotonic, since a clock that is set is neither."""
-
-    def __init__(self, timeout_s: float, clock: Any) -> None:
-        self._timeout_s = timeout_s
-        self._clock = clock
-        self.heard()
-
-    def heard(self) -> None:
-        self._last = self._clock()
-
-    def expired(self) -> bool:
-        return bool(self._clock() - self._last > self._timeout_s)
-
-
 def _announcement(change: Any) -> Announcement:
     """What is in the adj-rib-out, as we would have said it."""
     have = change.attributes
@@ -281,49 +263,6 @@ def _announcement(change: Any) -> Announcement:
 
 def _words(packed: bytes, size: int) -> list[int]:
     return [int.from_bytes(packed[at : at + size], "big") for at in range(0, len(packed), size)]
-
-
-class _Protocol(Protocol):  # type: ignore[misc]
-    """Says what was written; after it was, since only that is proof."""
-
-    def _control(self) -> Control:
-        return cast(Control, self.peer.reactor.processes)
-
-    def send(self, raw: bytes) -> Iterator[bool]:
-        control = self._control()
-        update = Update.unpack_message(raw[19:], Direction.OUT, self.negotiated)
-        changes: list[tuple[Network, Kind]] = []
-        for nlri in update.nlris:
-            prefix, kind = ip_network(nlri.cidr.prefix()), "announce" if nlri.action == Action.ANNOUNCE else "withdraw"
-            changes.append((prefix, cast(Kind, kind)))
-            if kind == "announce":
-                try:
-                    control.check(prefix)
-                except BgpError as error:
-                    control.refuse(error)
-                    raise Notify(_CEASE, _SHUTDOWN) from None
-        yield from super().send(raw)
-        if self.connection is not None and self.connection.io is not None:
-            control.sent(self.neighbor, changes)
-
-    def write(self, message: Any, negotiated: Any = None) -> Iterator[bool]:
-        yield from super().write(message, negotiated)
-        if message.ID == Message.CODE.NOTIFICATION:
-            self._control().notified(self.neighbor, False, message)
-
-    def read_message(self) -> Iterator[Any]:
-        try:
-            yield from super().read_message()
-        except Notification as seen:
-            if not isinstance(seen, Notify):  # that is ours, about to be sent
-                self._control().notified(self.neighbor, True, seen)
-            raise
-
-
-class _Peer(exabgp_peer.Peer):  # type: ignore[misc]
-    def _close(self, message: str = "", error: object = "") -> None:
-        self.reactor.processes.closing(self.neighbor, message, str(error))
-        super()._close(message, error)
 
 
 class _Configuration(Configuration):  # type: ignore[misc]
@@ -363,9 +302,12 @@ class _Reactor(loop.Reactor):  # type: ignore[misc]
             try:
                 io.setblocking(False)
                 io.send(_CEASE_MESSAGE)
-                self.processes.notified(peer.neighbor, False, Notification(_CEASE, _SHUTDOWN))
-                while io.recv(65536):  # bytes that nobody read make close(2) a reset, which overtakes the Cease
-                    pass
+                self.processes.notified(peer.neighbor, False, Notification(CEASE, SHUTDOWN))
+                # Bytes that nobody read make close(2) a reset, which overtakes the Cease. A router that says more than
+                # its window holds gets one: the others wait for theirs.
+                for _ in range(CEASE_READ_BYTES_MAX // READ_BYTES):
+                    if not io.recv(READ_BYTES):
+                        break
             except OSError:
                 continue
 
@@ -387,8 +329,7 @@ def run(channel: Channel, sessions: Sessions, config: SpeakerConfig, deadman: De
     log.init(getenv())
     log.logger = logged
     loop.Processes = lambda: control
-    loop.Peer = _Peer
-    exabgp_peer.Protocol = _Protocol
+    loop.Peer = install()
     reactor = _Reactor(_Configuration(config))
     control.reactor = reactor
     reactor.processes = control
