@@ -198,6 +198,11 @@ class Bfd:
         except BfdPacketInvalid as error:
             self._drop(watched, error.message)
             return
+        if not watched.direct and watched.session.state == State.UP and not packet.your_discriminator:
+            # RFC 5880 6.3 would find the session by the source, which anybody can forge where no TTL tells. A router
+            # that began anew is silent for this session, which ends by that.
+            self._drop(watched, "no discriminator, where there is a session")
+            return
         accepted = False
 
         def receive(session: Session, now: float) -> None:

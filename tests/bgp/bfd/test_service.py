@@ -200,6 +200,34 @@ async def test_several_hops(autojump_clock: trio.testing.MockClock, network: Fak
         assert [endpoint.port for endpoint in network.receivers] == [MULTIHOP_PORT]
 
 
+async def test_who_guesses_no_discriminator_ends_no_session_of_several_hops(
+    autojump_clock: trio.testing.MockClock, network: FakeNetwork
+) -> None:
+    """A source address is easily forged, and no TTL tells a stranger from a router several hops away."""
+    router = Router(network, port=MULTIHOP_PORT)
+    async with running(network, peer(multihop=4), routers=(router,)) as (bfd, changes):
+        await trio.sleep(5)
+        changes.clear()
+        for state in (State.DOWN, State.ADMIN_DOWN):
+            network.deliver(ROUTER, Packet(state, 5, 0, 255, 0, 0).encode(), port=MULTIHOP_PORT)
+        await trio.sleep(5)
+        assert changes == []
+        assert bfd.dropped == 2
+
+
+async def test_a_router_several_hops_away_that_begins_anew_is_met_again(
+    autojump_clock: trio.testing.MockClock, network: FakeNetwork
+) -> None:
+    router = Router(network, port=MULTIHOP_PORT)
+    async with running(network, peer(multihop=4), routers=(router,)) as (bfd, changes):
+        await trio.sleep(5)
+        changes.clear()
+        router.session = Session(TIMES, 100, random.Random(3), trio.current_time())
+        await trio.sleep(5)
+        assert changes[0] == ("router", "down")
+        assert bfd.states() == {"router": "up"}
+
+
 @pytest.mark.parametrize(("ttl", "state"), [(255, "init"), (254, "down"), (0, "down")])
 async def test_strangers_have_another_ttl(
     autojump_clock: trio.testing.MockClock, network: FakeNetwork, ttl: int, state: BfdState
