@@ -61,7 +61,7 @@ def allowed_prefixes(rosters: Iterable[tuple[frozenset[Network], int]]) -> Allow
         if is_mass and len(gone) > allow_removal:
             refused = (
                 f"the roster would take away {len(gone)} prefixes, and says that {allow_removal} may go: "
-                "no prefix was changed"
+                "no prefix was changed. Put them back, or say so by allow_removal in fleet.toml, and sign again"
             )
             continue
         held, refused = prefixes, ""

@@ -141,7 +141,9 @@ def _check_bgp(config: NodeConfig) -> Iterator[Problem]:
         if peer.password_file is not None:
             key = f"bgp.peer[{index}].password_file"
             yield from _attempt(config, key, partial(_check_password, peer.password_file))
-    if config.fleet.roster is not None:
+    # Once in the fleet, what counts is the fleet's newest roster, and this file is likely older. A node that has started
+    # before starts: what it does not announce is an alarm, and everything else is served.
+    if config.fleet.roster is not None and not has_joined(config):
         try:
             roster = Roster.open(read_file(config.fleet.roster, RECORD_BYTES_MAX))
         except (EdgedError, RegistryError):
@@ -155,8 +157,7 @@ def _check_password(file: Path) -> Iterator[Problem]:
 
 
 def _check_prefixes(config: NodeConfig, table: BgpTable, roster: Roster) -> Iterator[Problem]:
-    """Whether the roster at hand allows what the node is to announce, and somebody listens there. The fleet's own may
-    be newer."""
+    """Whether the roster at hand allows what the node is to announce, and somebody listens there."""
     try:
         allowed = AllowList(map(parse_prefix, roster.prefixes))
     except BgpError as error:

@@ -138,11 +138,12 @@ async def start(
     *,
     environment: Mapping[str, str] | None = None,
     program: Sequence[str] = ("-m", "bgp.child"),
+    inside: Sequence[str] = (),
 ) -> Child:
     """A child that was told nothing yet. Its process is the caller's to end."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with theirs:
-        argv = [sys.executable, *program, "--fd", str(theirs.fileno())]
+        argv = [*inside, sys.executable, *program, "--fd", str(theirs.fileno())]
         for each in allow:
             argv += ["--allow", each]
         process = subprocess.Popen(  # noqa: ASYNC220 - fork and exec; not from a thread, which would be its parent
@@ -170,10 +171,15 @@ async def speaking(
     beats: bool = False,
     environment: Mapping[str, str] | None = None,
     program: Sequence[str] = ("-m", "bgp.child"),
+    inside: Sequence[str] = (),
 ) -> AsyncIterator[Child]:
-    """A child that was told its configuration, if there is one. It is gone at the end, whatever happened."""
+    """A child that was told its configuration, if there is one. It is gone at the end, whatever happened.
+
+    Args:
+        inside: words in front of its command.
+    """
     async with trio.open_nursery() as nursery:
-        child = await start(nursery, allow, environment=environment, program=program)
+        child = await start(nursery, allow, environment=environment, program=program, inside=inside)
         try:
             if config is not None:
                 await child.say(Configure(config))

@@ -105,6 +105,15 @@ def test_another_region_than_the_roster_says(folder: Folder, region: str, said: 
     assert said in problem
 
 
+def test_prefixes_are_those_of_the_roster_at_hand_until_there_is_a_newer_one(folder: Folder) -> None:
+    peer = '[[bgp.peer]]\naddress = "192.0.2.1"\nasn = 65101\nlocal_address = "192.0.2.2"\n'
+    folder.write(f'[bgp]\nasn = 65200\nprefixes = ["127.0.0.1/32"]\n{peer}')
+    (problem,) = folder.problems()
+    assert "127.0.0.1/32 is not announced: the roster does not have it" in problem
+    (folder.folder / "state" / "records" / "roster" / "demo").mkdir(parents=True)
+    assert folder.problems() == []
+
+
 def test_a_roster_that_is_none_or_not_there(folder: Folder) -> None:
     (folder.folder / "roster.bin").write_bytes(b"roster")
     assert folder.problems()[0].startswith(f"{folder.file}:6: `fleet.roster`")
