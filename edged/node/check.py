@@ -141,8 +141,8 @@ def _check_bgp(config: NodeConfig) -> Iterator[Problem]:
         if peer.password_file is not None:
             key = f"bgp.peer[{index}].password_file"
             yield from _attempt(config, key, partial(_check_password, peer.password_file))
-    # Once in the fleet, what counts is the fleet's newest roster, and this file is likely older. A node that has started
-    # before starts: what it does not announce is an alarm, and everything else is served.
+    # Once in the fleet, what counts is the fleet's newest roster, and this file is likely older. What a node that has
+    # started before cannot announce is an alarm: it starts, and serves everything else.
     if config.fleet.roster is not None and not has_joined(config):
         try:
             roster = Roster.open(read_file(config.fleet.roster, RECORD_BYTES_MAX))
