@@ -12,7 +12,7 @@ import socket
 from collections.abc import Iterable
 
 from bgp.errors import NetworkSettingFailed
-from bgp.ip import ip
+from bgp.ip import ip, ip_json
 from bgp.prefix import Address
 
 _DISCARD_PORT = 9
@@ -68,18 +68,21 @@ class OwnedAddresses:
         May be called as often as one likes: what is there is left alone, even on another interface.
 
         Returns:
-            Those that were missing.
+            Those that were put there. One that is on `lo` already is never ours, even where it looks absent: the
+            kernel takes a moment with one of IPv6, and rules for routing may hide any.
 
         Raises:
             NetworkSettingForbidden: this takes CAP_NET_ADMIN.
             NetworkSettingFailed
         """
         missing = absent(addresses)
-        for address in missing:
-            await ip("address", "replace", _whole(address), "dev", "lo")
+        there = await _on_lo() if missing else frozenset()
+        added = tuple(address for address in missing if str(address) not in there)
+        for address in added:
+            await ip("address", "add", _whole(address), "dev", "lo")
             if address not in self._added:
                 self._added.append(address)
-        return missing
+        return added
 
     async def release(self) -> tuple[Address, ...]:
         """Take away what `own` put there, and nothing else. Only once no prefix with them is announced any more.
@@ -98,6 +101,11 @@ class OwnedAddresses:
                 await ip("address", "del", _whole(address), "dev", "lo")
             released.append(self._added.pop())
         return tuple(released)
+
+
+async def _on_lo() -> frozenset[str]:
+    shown = await ip_json("address", "show", "dev", "lo")
+    return frozenset(str(each.get("local")) for entry in shown for each in entry.get("addr_info", ()))
 
 
 def _whole(address: Address) -> str:

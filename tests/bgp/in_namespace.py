@@ -45,6 +45,12 @@ async def own_and_release(*addresses: str) -> list[str]:
     return [str(address) for address in released]
 
 
+async def own_and_release_once(*addresses: str) -> list[str]:
+    owned = OwnedAddresses()
+    await owned.own([ip_address(address) for address in addresses])
+    return [str(address) for address in await owned.release()]
+
+
 async def check(*routes: str) -> list[list[str]]:
     return [[problem.message, problem.remedy] for problem in await static_route.check(_routes(routes))]
 
@@ -65,7 +71,8 @@ def _routes(texts: tuple[str, ...]) -> list[StaticRoute]:
 
 
 _WHAT: dict[str, Callable[..., Awaitable[object]]] = {
-    each.__name__: each for each in (present, present_without_descriptors, own, own_and_release, check, own_routes)
+    each.__name__: each
+    for each in (present, present_without_descriptors, own, own_and_release, own_and_release_once, check, own_routes)
 }
 
 

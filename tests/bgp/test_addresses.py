@@ -74,6 +74,19 @@ def test_own_adds_what_is_missing_and_release_takes_only_that_away(here: Machine
 
 
 @needs_root
+def test_what_somebody_else_put_on_lo_stays_although_it_looks_absent(here: Machine) -> None:
+    """A rule for all that is sent makes the kernel talk to an address of its own as to a stranger's."""
+    here.run("ip", "address", "add", f"{V4}/32", "dev", "lo")
+    here.run("ip", "rule", "add", "pref", "1", "to", f"{V4}/32", "lookup", "77")
+    here.run("ip", "rule", "add", "pref", "100", "lookup", "local")
+    here.run("ip", "rule", "del", "pref", "0")
+    here.run("ip", "route", "add", "unreachable", f"{V4}/32", "table", "77")
+    assert here.ask("present", V4) == [False]
+    assert here.ask("own_and_release_once", V4) == []
+    assert f"{V4}/32" in here.run("ip", "-brief", "address", "show", "dev", "lo")
+
+
+@needs_root
 def test_without_the_capability(here: Machine) -> None:
     user = ("setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin")
     error = here.ask("own", V4, user=user)
