@@ -140,15 +140,21 @@ class Drain:
                 await self._linger()
         finally:
             # Also if it is cancelled: whatever ends a drain leaves the prefix withdrawn, or warming.
-            if self._undrained:
-                self._undo()
-            else:
-                node.withdraw()
-                hurried = self._hurry.is_set() or self._report.step != "lingering"
-                self._report = replace(self._report, connections_left=node.connections())
-                self._step("cut short" if hurried else "drained")
-            self._ended.set()
+            try:
+                if self._undrained:
+                    self._undo()
+                else:
+                    self._leave_withdrawn()
+            finally:
+                self._ended.set()
         return self._report
+
+    def _leave_withdrawn(self) -> None:
+        assert self._report is not None, "the end of no drain"
+        self._node.withdraw()
+        hurried = self._hurry.is_set() or self._report.step != "lingering"
+        self._report = replace(self._report, connections_left=self._node.connections())
+        self._step("cut short" if hurried else "drained")
 
     def _undo(self) -> None:
         self._node.undrain()

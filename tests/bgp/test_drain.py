@@ -214,3 +214,18 @@ async def test_cancelled(autojump_clock: trio.testing.MockClock, node: Node) -> 
     assert node.steps()[-1] == "cut short"
     node.drain.undrain()
     assert node.steps()[-1] == "undrained"
+
+
+async def test_one_that_fails_keeps_no_other_waiting(autojump_clock: trio.testing.MockClock, node: Node) -> None:
+    """Whatever goes wrong in a drain, the SIGTERM that follows is not to wait for its end for ever."""
+
+    def broken() -> int:
+        raise OSError("nobody counts")
+
+    node.open = broken
+    with pytest.raises(OSError, match="nobody counts"):
+        await node.drain.run("an operator asked")
+    node.open = lambda: 0
+    with trio.fail_after(60):
+        await node.drain.run("SIGTERM", leave=True)
+    assert node.told[-1][1] == "cease"
