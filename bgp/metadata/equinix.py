@@ -15,6 +15,7 @@ address's gateway, several hops away.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bgp.errors import MetadataInvalid
@@ -40,12 +41,14 @@ def parse(document: dict[str, Any]) -> ProviderSessions:
     neighbors = field(document, "bgp_neighbors", list, "the metadata")
     if not neighbors:
         raise MetadataInvalid("bgp_neighbors is empty: this machine has no BGP session at its provider")
-    numbers, peers, routes = set(), [], []
+    numbers: set[int] = set()
+    peers: list[Peer] = []
+    routes = []
     for index, each in enumerate(neighbors[: PEER_COUNT_MAX + 1]):
         where = f"bgp_neighbors[{index}]"
         neighbor = typed(each, dict, where)
         numbers.add(asn(neighbor.get("customer_as"), f"{where}.customer_as"))
-        for peer in _peers(neighbor, where):
+        for peer in _peers(neighbor, where, peers):
             peers.append(peer)
             gateway = _gateway(document, peer.local_address) if peer.multihop > 1 else None
             if gateway is not None:
@@ -59,7 +62,7 @@ def parse(document: dict[str, Any]) -> ProviderSessions:
     return ProviderSessions(numbers.pop(), tuple(peers), tuple(routes))
 
 
-def _peers(neighbor: dict[str, Any], where: str) -> list[Peer]:
+def _peers(neighbor: dict[str, Any], where: str, before: Sequence[Peer]) -> list[Peer]:
     version = field(neighbor, "address_family", int, where)
     if version not in (4, 6):
         raise MetadataInvalid(f"{where}.address_family is neither 4 nor 6")
@@ -72,16 +75,17 @@ def _peers(neighbor: dict[str, Any], where: str) -> list[Peer]:
         secret = password(neighbor.get("md5_password"), f"{where}.md5_password")
         if not secret:
             raise MetadataInvalid(f"{where}.md5_password is empty, although md5_enabled says that there is one")
+    first = 1 + sum(peer.address.version == version for peer in before)
     return [
         Peer(
             name=f"equinix-v{version}-{number}",
-            address=address(router, version, f"{where}.peer_ips[{number - 1}]"),
+            address=address(router, version, f"{where}.peer_ips[{number - first}]"),
             asn=asn(neighbor.get("peer_as"), f"{where}.peer_as"),
             local_address=address(neighbor.get("customer_ip"), version, f"{where}.customer_ip"),
             password=secret,
             multihop=hops,
         )
-        for number, router in enumerate(routers[: PEER_COUNT_MAX + 1], start=1)
+        for number, router in enumerate(routers[: PEER_COUNT_MAX + 1], start=first)
     ]
 
 

@@ -51,7 +51,8 @@ def asn(value: object, where: str) -> int:
 def address(value: object, version: int, where: str) -> Address:
     """
     Raises:
-        MetadataInvalid: no address, or of the other family; or with a zone, which a document cannot know.
+        MetadataInvalid: no address of a router or of this machine, or of the other family; or with a zone, which a
+            document cannot know.
     """
     try:
         parsed = (IPv4Address if version == 4 else IPv6Address)(typed(value, str, where))
@@ -59,6 +60,11 @@ def address(value: object, version: int, where: str) -> Address:
         raise MetadataInvalid(f"{where} is no IPv{version} address") from None
     if "%" in str(parsed):
         raise MetadataInvalid(f"{where} is an address with a zone")
+    # Routes are set to what this says. 240/4, with the broadcast address, is reserved; parts of IPv6 that are in use
+    # count as reserved, too.
+    special = parsed.is_unspecified or parsed.is_multicast or parsed.is_loopback
+    if special or (parsed.is_reserved if isinstance(parsed, IPv4Address) else parsed.ipv4_mapped is not None):
+        raise MetadataInvalid(f"{where} is the address of no machine")
     return parsed
 
 

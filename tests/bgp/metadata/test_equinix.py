@@ -88,6 +88,11 @@ def test_the_password_is_not_shown() -> None:
         ((*NEIGHBOR, "peer_ips"), [], "peer_ips is empty"),
         ((*NEIGHBOR, "peer_ips"), ["169.254.255.1", "169.254.255.1"], "a router twice"),
         (("bgp_neighbors", 1, "peer_ips"), ["fe80::1%eth0"], "with a zone"),
+        (("bgp_neighbors", 1, "peer_ips"), ["::ffff:192.0.2.1"], "of no machine"),
+        ((*NEIGHBOR, "peer_ips"), ["0.0.0.0"], "of no machine"),
+        ((*NEIGHBOR, "peer_ips"), ["224.0.0.5"], "of no machine"),
+        ((*NEIGHBOR, "peer_ips"), ["127.0.0.1"], "of no machine"),
+        (("network", "addresses", 2, "gateway"), "255.255.255.255", "of no machine"),
         ((*NEIGHBOR, "multihop"), "true", "is no true or false"),
         ((*NEIGHBOR, "md5_password"), None, "is no string"),
         ((*NEIGHBOR, "md5_password"), "", "is empty"),
@@ -118,3 +123,11 @@ def test_as_many_routers_as_there_may_be() -> None:
 def test_a_password_of_all_the_kernel_takes() -> None:
     longest = "x" * PASSWORD_CHARS_MAX
     assert parse(changed("equinix", (*NEIGHBOR, "md5_password"), longest)).peers[0].password == longest
+
+
+def test_neighbors_of_one_family_have_names_of_their_own() -> None:
+    whole = document("equinix")
+    other = {**whole["bgp_neighbors"][0], "peer_ips": ["169.254.255.3", "169.254.255.4"]}
+    whole["bgp_neighbors"].append(other)
+    names = [peer.name for peer in parse(whole).peers if peer.address.version == 4]
+    assert names == [f"equinix-v4-{number}" for number in (1, 2, 3, 4)]
