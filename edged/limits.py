@@ -322,6 +322,9 @@ ANYCAST_LAG_S_MAX = 1.0  # a loop that comes this late has answered nobody in th
 ANYCAST_APPLIED_S_MAX = 30.0  # an app that will not load keeps no node from announcing what it serves for longer
 ANYCAST_DISK_LOOK_S = 1.0  # between looks at the disk: a full one harms slowly
 ANYCAST_DISK_FREE_BYTES_MIN = 64 * MiB  # below, apps cannot write; the node serves, as the last resort
+ANYCAST_DRAINED_WRITE_S_MAX = (
+    2.0  # for a line on disk that says a node is drained; one that hangs keeps no drain waiting
+)
 DRAIN_WATCH_S = 0.2  # between two looks at how many connections are left, for whoever watches a node leave
 DRAIN_EXTEND_S = 15.0  # that systemd is asked for more, three times as often as that, while a node leaves
 ANYCAST_METADATA_RETRY_S = 10.0  # a provider's service that is away at boot is back within minutes

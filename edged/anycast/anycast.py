@@ -45,6 +45,7 @@ from edged.limits import (
     ANYCAST_APPLIED_S_MAX,
     ANYCAST_DISK_FREE_BYTES_MIN,
     ANYCAST_DISK_LOOK_S,
+    ANYCAST_DRAINED_WRITE_S_MAX,
     ANYCAST_ROSTER_SPREAD_S,
     MiB,
 )
@@ -126,7 +127,8 @@ class Anycast:
         times = DrainTimes(shift_s=table.drain.shift_s, linger_s=table.drain.linger_s)
         leaving = _Leaving(around, self._gates, self._announce, self._speaking)
         self._drain = Drain(leaving, times, wall_clock=time.time, changed=self._drain_changed)
-        self._is_drained = False
+        self._is_drained = self._is_leaving = False
+        self._steering = trio.Lock()
         self._started_at = trio.current_time()
         self._announced_until = -math.inf
         self._roster_news = trio.Event()
@@ -167,7 +169,11 @@ class Anycast:
         return tuple(dict.fromkeys(found))
 
     async def leave(self, reason: str) -> None:
-        """Drain for good: sessions end, too. The node is not drained at its next start, unless it was already."""
+        """Drain for good: sessions end, too. The node is not drained at its next start, unless it was already.
+
+        Nothing comes back from then on, whoever asks: the workers end next.
+        """
+        self._is_leaving = True
         if not self._is_announced() and trio.current_time() >= self._announced_until + DRAIN_LINGER_S_LEAST:
             await self._speaking.stop()  # routers lead nobody here, and nothing is waited for
         else:
@@ -175,15 +181,18 @@ class Anycast:
 
     async def drain(self, reason: str) -> DrainReport:
         """Leave, and stay away until `undrain`, over restarts."""
-        self._is_drained = True
-        await self._save(lambda: self._drained.set(reason))
+        async with self._steering:
+            self._is_drained = True
+            await self._save(lambda: self._drained.set(reason))
         return await self._drain.run(reason)
 
     async def undrain(self) -> None:
-        """Come back, through warming."""
-        self._is_drained = False
-        await self._save(self._drained.clear)
-        self._drain.undrain()
+        """Come back, through warming. A node that stops comes back at its next start."""
+        async with self._steering:
+            self._is_drained = False
+            await self._save(self._drained.clear)
+        if not self._is_leaving:
+            self._drain.undrain()
 
     def cut_short(self) -> None:
         """Wait for nothing more of a drain."""
@@ -283,11 +292,14 @@ class Anycast:
             await self._roster_news.wait()
             self._roster_news = trio.Event()
             allowed = await self._read_allowed()
-            if allowed is not None and self._configure(allowed, new_too=False):
-                # All nodes hear of a roster within seconds, and for a new prefix each begins its sessions anew.
-                await trio.sleep(self._rng.uniform(0, ANYCAST_ROSTER_SPREAD_S))
-                self._speaking.restart()
-                self._configure(allowed, new_too=True)
+            if allowed is None or not self._configure(allowed, new_too=False):
+                continue
+            # All nodes hear of a roster within seconds, and for a new prefix each begins its sessions anew.
+            with trio.move_on_after(self._rng.uniform(0, ANYCAST_ROSTER_SPREAD_S)):
+                await self._roster_news.wait()
+                continue  # this one is of the past, and what the next takes away goes at once
+            self._speaking.restart()
+            self._configure(allowed, new_too=True)
 
     async def _read_allowed(self) -> Allowed | None:
         """None where the rosters on disk cannot be read: then all stays as it is."""
@@ -314,9 +326,11 @@ class Anycast:
             self._announcer.configure(prefixes, allowed=allowed.allow_list, removal_allowed=len(held))
         except BgpError:
             return False  # an alarm of the announcer's by now; all stays as it was
-        self._gates.configure(self._announcer.prefixes, trio.current_time(), drained=self._is_drained)
+        away = self._is_drained or self._is_leaving
+        self._gates.configure(self._announcer.prefixes, trio.current_time(), drained=away)
         self._announce()
-        self._probing.cancel()
+        if self._announcer.prefixes != held:
+            self._probing.cancel()
         return prefixes != wanted.prefixes
 
     def _announce(self) -> None:
@@ -349,12 +363,15 @@ class Anycast:
             self._alarms.pop(subject, None)
 
     async def _save(self, write: Callable[[], None]) -> None:
-        try:
-            await trio.to_thread.run_sync(write)
-        except EdgedError as error:  # a full disk keeps nobody from leaving
-            self._alarm("drained", f"{error.message}: the node forgets at its next start whether it is drained")
-        else:
-            self._alarm("drained")
+        """A disk that is full, or answers nothing, keeps nobody from leaving."""
+        why = f"{self._around.state_dir} takes too long"
+        with trio.move_on_after(ANYCAST_DRAINED_WRITE_S_MAX):
+            try:
+                await trio.to_thread.run_sync(write, abandon_on_cancel=True)
+                why = ""
+            except EdgedError as error:
+                why = error.message
+        self._alarm("drained", f"{why}: the node forgets at its next start whether it is drained" if why else "")
 
     def _drain_changed(self, report: DrainReport) -> None:
         log.info(

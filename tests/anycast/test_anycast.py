@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,15 +13,18 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from bgp.limits import DRAIN_CLOSE_S
 from bgp.metadata.provider_sessions import ProviderSessions
 from bgp.peer import Peer
 from bgp.wire import NotificationSeen
 from edged.anycast.anycast import Anycast
 from edged.anycast.config import MetadataTable
+from edged.anycast.probe import Round
 from edged.limits import (
     ANYCAST_APPLIED_S_MAX,
     ANYCAST_DISK_FREE_BYTES_MIN,
     ANYCAST_DISK_LOOK_S,
+    ANYCAST_DRAINED_WRITE_S_MAX,
     ANYCAST_METADATA_RETRY_S,
     ANYCAST_PREPEND_COUNT,
     ANYCAST_REACH_INTERVAL_S,
@@ -32,6 +36,7 @@ from tests.fleet.fakes import settle
 
 PLAIN, SHUNNED = {str(PREFIX): 0}, {str(PREFIX): ANYCAST_PREPEND_COUNT}
 GOOD = answers(True, True)
+GOOD_ON_BOTH = answers(True, True, addresses=(ADDRESS, OTHER.network_address))
 
 
 @asynccontextmanager
@@ -72,10 +77,10 @@ async def during(anycast: Anycast, work: Callable[[], Awaitable[object]], second
         raise AssertionError(f"not done in {seconds} s")
 
 
-async def warm(anycast: Anycast, seconds: float = 3.0) -> None:
+async def warm(anycast: Anycast, seconds: float = 3.0, round_: Round = GOOD) -> None:
     """Good answers for a while."""
     for _ in range(int(seconds / 0.5)):
-        anycast.observe(GOOD)
+        anycast.observe(round_)
         await pass_s(0.5)
 
 
@@ -240,7 +245,7 @@ async def test_drain_and_undrain(mock_clock: MockClock, world: World) -> None:
         world.connections = 1
         async with trio.open_nursery() as nursery:
             nursery.start_soon(anycast.drain, "a test")
-            await warm(anycast, 1)
+            await warm(anycast, DRAIN_CLOSE_S + 1)
             assert (world.announced, world.closing) == (SHUNNED, [True])
             assert (world.folder / "drained").read_text() == "a test\n"
             await warm(anycast, 8)
@@ -349,3 +354,81 @@ async def test_a_child_that_does_not_run_is_no_fault_of_routers(mock_clock: Mock
         world.speaker.state, world.speaker.own_state, world.speaker.error = "idle", "fault", "its child ended"
         await warm(anycast, 3 * ANYCAST_REACH_LOOK_S)
         assert (anycast.status().peers[0].error, world.investigated) == ("its child ended", [])
+
+
+async def test_a_node_that_stops_comes_back_for_nobody(mock_clock: MockClock, world: World) -> None:
+    """An undrain that is late would announce a node whose workers end."""
+    async with running(world) as anycast:
+        await warm(anycast)
+        world.connections = 1
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(anycast.leave, "the node stops")
+            await warm(anycast, 1)
+            await anycast.undrain()
+            await warm(anycast, 10)
+            assert world.announced == {}
+            world.connections = 0
+            await warm(anycast, 1)
+        assert world.speaker.is_stopped.is_set()
+        await anycast.undrain()
+        await warm(anycast, 10)
+        assert world.announced == {}
+        assert False not in world.closing
+
+
+async def test_a_prefix_that_is_new_to_a_node_that_stops_is_not_announced(mock_clock: MockClock, world: World) -> None:
+    async with running(world) as anycast:
+        await warm(anycast)
+        world.connections = 1
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(anycast.leave, "the node stops")
+            await warm(anycast, 1)
+            world.prefixes = (PREFIX, OTHER)
+            anycast.roster_changed()
+            await warm(anycast, ANYCAST_ROSTER_SPREAD_S + 5, GOOD_ON_BOTH)
+            assert not any(str(OTHER) in each for each in world.speaker.sets)
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_new_prefix_holds_up_no_other_roster(mock_clock: MockClock, world: World) -> None:
+    """What is withdrawn by a roster is withdrawn at once, and not once sessions began anew for the one before."""
+    async with running(world) as anycast:
+        await warm(anycast)
+        world.prefixes = (PREFIX, OTHER)
+        anycast.roster_changed()
+        await settle()
+        world.prefixes = (OTHER,)
+        anycast.roster_changed()
+        await settle()
+        assert world.announced == {}
+        await warm(anycast, ANYCAST_ROSTER_SPREAD_S + 5, GOOD_ON_BOTH)
+        assert world.announced == {str(OTHER): 0}
+        assert world.speaker.restarts == 1
+
+
+async def test_a_roster_with_the_same_prefixes_disturbs_no_round(mock_clock: MockClock, world: World) -> None:
+    async with running(world) as anycast:
+        await warm(anycast)
+        with trio.CancelScope() as anycast._probing:
+            anycast.roster_changed()
+            await settle()
+            await trio.lowlevel.checkpoint()
+        assert not anycast._probing.cancelled_caught
+
+
+async def test_a_disk_that_hangs_keeps_nobody_from_leaving(mock_clock: MockClock, world: World) -> None:
+    goes_on = threading.Event()
+    async with running(world) as anycast:
+        await warm(anycast)
+        anycast._drained.set = lambda _reason: goes_on.wait()  # type: ignore[method-assign,assignment]
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(anycast.drain, "a test")
+                await trio.testing.wait_all_tasks_blocked()
+                mock_clock.jump(ANYCAST_DRAINED_WRITE_S_MAX)
+                await trio.testing.wait_all_tasks_blocked()
+                assert world.closing == [True]
+                nursery.cancel_scope.cancel()
+        finally:
+            goes_on.set()
+        assert any("takes too long" in alarm for alarm in anycast.status().alarms)
