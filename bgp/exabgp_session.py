@@ -29,6 +29,7 @@ from bgp.prefix import Network
 from bgp.wire import Kind
 
 CEASE, SHUTDOWN, RESET = 6, 2, 4  # RFC 4486
+_SEND_HOLD_TIMER = 8  # RFC 9687
 _OPEN_ERROR, _UNACCEPTABLE_HOLD_TIME = 2, 6  # RFC 4271 6.2
 _KIND_AT, _HEADER_BYTES = 18, 19  # RFC 4271 4.1
 
@@ -72,7 +73,7 @@ class _Protocol(Protocol):  # type: ignore[misc]
         for prefix, kind in changes:
             if kind == "announce":
                 self._check(prefix)
-        yield from super().send(raw)
+        yield from self._in_time(super().send(raw))
         if self.connection is not None and self.connection.io is not None:
             self._told().sent(self.neighbor, changes)
 
@@ -90,8 +91,20 @@ class _Protocol(Protocol):  # type: ignore[misc]
             self._told().refuse(error)
             raise Notify(CEASE, SHUTDOWN) from None
 
+    def _in_time(self, written: Iterator[bool]) -> Iterator[bool]:
+        """RFC 9687: a router that lives and reads nothing would keep a route for ever. It has heard nothing of us for
+        the hold time, so it should have ended the session itself."""
+        late = time.monotonic() + int(self.negotiated.holdtime)
+        for done in written:
+            if not done and time.monotonic() >= late:
+                raise Notify(_SEND_HOLD_TIMER, 0, "what was sent was not taken")
+            yield done
+
     def write(self, message: Any, negotiated: Any = None) -> Iterator[bool]:
-        yield from super().write(message, negotiated)
+        for done in super().write(message, negotiated):
+            if message.ID == Message.CODE.NOTIFICATION and not done:
+                return  # a router that reads nothing is not waited for
+            yield done
         if message.ID == Message.CODE.NOTIFICATION:
             self._told().notified(self.neighbor, False, message)
 

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import struct
 from collections.abc import Iterator
+from ipaddress import ip_address
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import trio
 
-from bgp.limits import CEASE_READ_BYTES_MAX
-from bgp.wire import NotificationSeen, PeerChanged, Query, Rib, Sent, SetAnnouncements
+from bgp.announcement import Community, LargeCommunity
+from bgp.limits import CEASE_READ_BYTES_MAX, COMMUNITY_COUNT_MAX
+from bgp.peer import Peer
+from bgp.wire import Applied, NotificationSeen, PeerChanged, Query, Rib, Sent, SetAnnouncements
 from tests.bgp import sink
 from tests.bgp.parent import announcement, config_of, peer_of, speaking
 from tests.bgp.sink import Keepalive, Other, Session, Update
 
 V4 = "203.0.113.0/24"
+LONG = {  # an UPDATE of 600 bytes
+    "communities": tuple(Community(65200, number) for number in range(COMMUNITY_COUNT_MAX)),
+    "large_communities": tuple(LargeCommunity(65200, number, 0) for number in range(COMMUNITY_COUNT_MAX)),
+}
 REFRESH = sink.message(sink.ROUTE_REFRESH, bytes((0, 1, 0, 1)))  # RFC 2918 3: of IPv4, unicast
 _STEPPED = ("-m", "tests.bgp.stepped_child")
 
@@ -84,6 +94,46 @@ async def test_the_last_of_many_refreshes_is_answered_too() -> None:
             after = len(session.got)
             await session.send(REFRESH)
             await session.update(announces=V4, after=after)
+
+
+async def test_a_router_that_takes_nothing_is_left_and_others_are_not() -> None:
+    """RFC 9687: it says that it lives, and reads nothing, so no withdrawal would ever reach it."""
+    listener = trio.socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # the least that there is
+    await listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    address, port = listener.getsockname()
+    deaf_peer = Peer("deaf", ip_address(address), 65102, ip_address("127.0.0.3"), port=port, hold_s=3)
+    async with sink.listening() as router, speaking(config_of(deaf_peer, peer_of(router)), beats=True) as child:
+        deaf, _ = await listener.accept()
+        await deaf.send(sink.open_message(65102, 3, "192.0.2.2", ("ipv4",)) + sink.message(sink.KEEPALIVE))
+        session = await router.session()
+        await child.event(PeerChanged, lambda event: event.name == "deaf" and event.state == "established")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_live, deaf)
+            before, number = len(child.got), 0
+            while not [event for event in child.got[before:] if isinstance(event, PeerChanged)]:
+                number += 1
+                after = len(child.got)
+                await child.say(SetAnnouncements(number, (announcement(V4, med=number, **LONG),)))
+                await child.event(Applied, after=after)
+            nursery.cancel_scope.cancel()
+        down = await child.event(PeerChanged, after=before)
+        assert (down.name, down.state) == ("deaf", "idle")
+        assert "what was sent was not taken" in down.error
+        await child.say(SetAnnouncements(99, ()))
+        await session.update(withdraws=V4)
+        assert not session.over
+        deaf.close()
+    listener.close()
+
+
+async def _live(connection: trio.socket.SocketType) -> None:
+    """Say so, once a second at a hold time of 3 s."""
+    while True:
+        with contextlib.suppress(OSError):
+            await connection.send(sink.message(sink.KEEPALIVE))
+        await trio.sleep(1)
 
 
 @pytest.mark.parametrize("step", [signal.SIGWINCH, signal.SIGURG], ids=["forward", "back"])
