@@ -57,6 +57,7 @@ class Connection:
         "_connections",
         "_ended",
         "_expired",
+        "_leave_at",
         "_leaving",
         "_reading",
         "_scope",
@@ -94,6 +95,7 @@ class Connection:
         self._ended = False  # the client sent its last byte
         self._expired = False
         self._leaving = False
+        self._leave_at = math.inf  # a kept connection is closed, once clients are to go elsewhere
         self._reading = False
         self._watch_scope: trio.CancelScope | None = None
         self._watch_done = trio.Event()
@@ -130,13 +132,18 @@ class Connection:
         self._scope.cancel()
 
     def leave(self) -> bool:
-        """Close a kept connection, or have the answer that is under way say that it is the last. A client that sends
-        its next request at this moment sees the end before a reset; one that has only just connected is waited for.
+        """Close a kept connection, or have the answer that is under way say that it is the last. Who asks again at once
+        is told by the answer, and who has only just connected is waited for. A client that sends its next request at
+        the moment of the end sees that before a reset.
         """
         if not self.idle or self._leaving:
             return False
+        now = trio.current_time()
         if not self.request_count:
-            self.deadline = min(self.deadline, trio.current_time() + CLOSING_IDLE_S)
+            self.deadline = min(self.deadline, now + CLOSING_IDLE_S)
+            return False
+        self._leave_at = min(self._leave_at, now + CLOSING_IDLE_S)
+        if now < self._leave_at:
             return False
         self._leaving = True
         self._scope.cancel()

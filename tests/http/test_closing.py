@@ -80,14 +80,26 @@ async def test_a_kept_connection_is_closed_gently(autojump_clock: trio.testing.M
         await client.answer()
         client.connections.closing = True
         began = trio.current_time()
-        await trio.sleep(_A_SWEEP_S)
+        await trio.sleep(CLOSING_IDLE_S + 2 * _A_SWEEP_S)
         await client.send(GET)  # a reset connection would not take it
         assert await client.closed()
-        assert trio.current_time() - began < 2 * _A_SWEEP_S
+        assert trio.current_time() - began < CLOSING_IDLE_S + 3 * _A_SWEEP_S
         await trio.sleep(LINGER_TIMEOUT_S)
         assert client.transport.cuts == []
         assert not client.transport.is_open
         assert len(client.connections) == 0
+
+
+async def test_a_kept_connection_has_time_for_the_request_that_tells_it(autojump_clock: trio.testing.MockClock) -> None:
+    """A client that asks again within a second loses nothing, however its request crosses."""
+    async with connected1(hello) as client:
+        await client.send(GET)
+        await client.answer()
+        client.connections.closing = True
+        await trio.sleep(CLOSING_IDLE_S - _A_SWEEP_S)
+        await client.send(GET)
+        assert (await client.answer()).header("connection") == "close"
+        assert await client.closed()
 
 
 async def test_who_has_only_just_connected_is_waited_for(autojump_clock: trio.testing.MockClock) -> None:
