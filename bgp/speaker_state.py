@@ -5,7 +5,8 @@ says what it sent. Nothing that it says is believed alone:
 
     an answer that does not come in ACK_S_MAX          the child is killed
     what it cannot say, or a prefix it was never told  the child is killed
-    an adj-rib-out that differs from what it was told  the set is told again; if it still differs, the child is killed
+    an adj-rib-out that differs from what it was told  the set is told again; then its session is begun anew, if others
+                                                       are as they should be; if it still differs, the child is killed
     a session that stays down                          is tried anew, by another child if no session is lost by that
 
 A child that ends is started again after a pause (`bgp.backoff`), and told everything again. A set that it refuses is
@@ -292,10 +293,14 @@ class SpeakerState:
             return
         self._different += 1
         self._notes.append(Note("warning", "bgp.rib-different", peers=different))
-        if self._different >= RIB_DIFFERENT_MAX:
-            self._kill("what it announces is not what it was told", now)
-        else:
+        same = any(session.up and session.peer.name not in different for session in self.sessions.values())
+        if self._different < RIB_DIFFERENT_MAX:
             self._tell(self._told.latest, now)
+        elif self._different == RIB_DIFFERENT_MAX and same:
+            for name in different:
+                self._restart(self.sessions[name], now)
+        else:
+            self._kill("what it announces is not what it was told", now)
 
     def _differs(self, session: Session, rib: Rib) -> bool:
         if not session.up or session.since > self._queried_at:
@@ -367,8 +372,7 @@ class SpeakerState:
             return
         self._notes.append(Note("debug", "bgp.session-retried", peer=session.peer.name))
         if any(other.up for other in self.sessions.values()):
-            session.tried(now)
-            self._put(("restart", session.peer.name), RestartPeer(session.peer.name))
+            self._restart(session, now)
         else:
             self._leave(now)
 
@@ -441,6 +445,10 @@ class SpeakerState:
         if self._begun_at is not None and self._ending_due is None:
             self._put("cease", Cease())
             self._ending_due = now + STOP_S_MAX
+
+    def _restart(self, session: Session, now: float) -> None:
+        session.tried(now)
+        self._put(("restart", session.peer.name), RestartPeer(session.peer.name))
 
     def _kill(self, reason: str, now: float) -> None:
         if self._begun_at is None or self.kill:

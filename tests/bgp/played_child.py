@@ -52,6 +52,7 @@ class PlayedChild:
         events: what it said, to be taken.
         left: it was asked to leave, and did.
         tried: peers that it was asked to try anew.
+        stuck: peers that it cannot tell anything: their adj-rib-out stays empty.
     """
 
     def __init__(self) -> None:
@@ -62,6 +63,7 @@ class PlayedChild:
         self.requests: list[Request] = []
         self.left = False
         self.tried: list[str] = []
+        self.stuck: set[str] = set()
 
     def take(self, request: Request) -> None:
         self.requests.append(request)
@@ -72,7 +74,8 @@ class PlayedChild:
             case SetAnnouncements():
                 self._set(request)
             case Query(number):
-                peers = {name: tuple(map(canonical, self.announced.values())) for name in self.up}
+                whole = tuple(map(canonical, self.announced.values()))
+                peers = {name: () if name in self.stuck else whole for name in self.up}
                 self.events.append(Rib(number, peers))
             case RestartPeer(name):
                 self.tried.append(name)

@@ -347,6 +347,32 @@ def test_what_goes_on_to_differ_is_another_childs_work(world: World) -> None:
     assert world.living().announced == {V4: PLAIN[V4]}
 
 
+def test_one_session_that_differs_is_begun_anew_and_the_others_are_left_alone(world: World) -> None:
+    """One router that reads nothing must not cost the sessions with all others."""
+    world.announce(PLAIN[V4])
+    world.run(QUERY_S)
+    child = world.living()
+    child.stuck = {"a"}
+    world.run(QUERY_S)
+    assert child.tried == []
+    world.run(QUERY_S)
+    assert child.tried == ["a"]
+    child.session_down("a")
+    child.stuck = set()
+    world.run(10 * QUERY_S)
+    assert child.tried == ["a"]
+    assert len(world.children) == 1
+
+
+def test_one_session_that_differs_although_it_was_begun_anew_is_another_childs_work(world: World) -> None:
+    world.announce(PLAIN[V4])
+    world.run(QUERY_S)
+    world.living().stuck = {"a"}
+    world.run(3 * QUERY_S + RESPAWN_S_MIN)
+    assert len(world.children) == 2
+    assert world.children[0].tried == ["a"]
+
+
 def test_an_answer_of_before_a_set_does_not_differ(world: World) -> None:
     world.run(QUERY_S / 2)
     world.now += QUERY_S / 2
