@@ -98,9 +98,11 @@ class NodeReport:
     anycast: AnycastStatus | None = None
 
     def encode(self) -> dict[str, Any]:
-        """As it stands in a message."""
-        anycast = [] if self.anycast is None else [encode_anycast(self.anycast)]
-        shape = asdict(replace(self, anycast=None)) | {"alarms": list(self.alarms), "anycast": anycast}
+        """As it stands in a message. A version that knows no `anycast` understands nodes that have none."""
+        shape = asdict(replace(self, anycast=None)) | {"alarms": list(self.alarms)}
+        del shape["anycast"]
+        if self.anycast is not None:
+            shape["anycast"] = [encode_anycast(self.anycast)]
         return {key: _UNKNOWN if value is None else value for key, value in shape.items()}
 
     @staticmethod
@@ -110,7 +112,7 @@ class NodeReport:
             RequestInvalid: not a report, or one over the limits.
         """
         try:
-            return _parse(Reader(value, "report"))
+            return _parse(Reader({"anycast": [], **value} if isinstance(value, dict) else value, "report"))
         except Malformed as error:
             raise RequestInvalid(error.message) from None
 

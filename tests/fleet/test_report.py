@@ -58,6 +58,13 @@ def test_over_the_wire() -> None:
     assert parse_reports(message["reports"]) == [FULL]
 
 
+def test_nodes_of_before_there_was_announcing_are_heard_and_hear_of_us() -> None:
+    assert "anycast" not in FULL.encode()
+    assert NodeReport.parse(FULL.encode() | {"anycast": []}) == FULL
+    with pytest.raises(RequestInvalid):
+        NodeReport.parse(FULL.encode() | {"anycast": None})
+
+
 @pytest.mark.parametrize(
     "change",
     [
