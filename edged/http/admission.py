@@ -16,8 +16,8 @@ class Admission:
     Args:
         count_max: connections in all.
         per_network_max: connections of one IPv4 address or one IPv6 /64.
-        own_count: beyond `count_max`, for clients on this machine. A node that is full of clients, and asks itself
-            whether it answers, would else withdraw and send the flood to the next.
+        own_count: beyond both, for clients on this machine. A node that is full of clients, or has neighbours in the
+            network of its address, and asks itself whether it answers, would else withdraw and send them to the next.
 
     Attributes:
         open: connections now.
@@ -35,17 +35,16 @@ class Admission:
     def enter(self, host: str) -> bool:
         """Count a connection of this address, if there is room."""
         network = _network(host)
-        if not self._has_room(host) or self._by_network[network] >= self._per_network_max:
+        if not self._has_room(host, network):
             self.refused += 1
             return False
         self.open += 1
         self._by_network[network] += 1
         return True
 
-    def _has_room(self, host: str) -> bool:
-        if self.open < self._count_max:
-            return True
-        return self.open < self._count_max + self._own_count and is_here(host)
+    def _has_room(self, host: str, network: bytes) -> bool:
+        excess = max(self.open - self._count_max, self._by_network.get(network, 0) - self._per_network_max)
+        return excess < 0 or (excess < self._own_count and is_here(host))
 
     def leave(self, host: str) -> None:
         """A connection that entered is closed."""

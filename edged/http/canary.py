@@ -6,9 +6,10 @@ can be deployed to one by mistake. A worker that is asked for another's answers 
 
 from __future__ import annotations
 
-import socket
 from ipaddress import ip_address
 
+from bgp.addresses import is_present
+from bgp.errors import NetworkSettingFailed
 from edged.http.hosts import host_of
 
 CANARY_BODY = b"ok"
@@ -29,16 +30,8 @@ def is_canary(authority: str) -> bool:
 
 
 def is_here(host: str) -> bool:
-    """Whether this machine has the address: whether a client of it is one of our own.
-
-    Where the kernel lets anybody bind to what it does not have (`ip_nonlocal_bind`), every address passes.
-    """
-    address = ip_address(host)
-    if address.is_loopback:
-        return True
-    with socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-        try:
-            sock.bind((host, 0))
-        except OSError:
-            return False
-    return True
+    """Whether this machine has the address: whether a client of it is one of our own. Not where it cannot be told."""
+    try:
+        return is_present(ip_address(host))
+    except NetworkSettingFailed:
+        return False

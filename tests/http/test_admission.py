@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from edged.http import admission as admission_module
 from edged.http.admission import Admission, client_address
 
 
@@ -21,6 +22,13 @@ def test_room_for_clients_on_this_machine() -> None:
     hosts = ("203.0.113.1", "203.0.113.2", "127.0.0.1", "127.0.0.1")
     assert [admission.enter(host) for host in hosts] == [True, False, True, False]
     assert not Admission(0, 10).enter("127.0.0.1"), "only where it is asked for"
+
+
+def test_neighbours_in_the_network_of_an_address_leave_room_for_its_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission_module, "is_here", lambda host: host == "2001:db8::10")
+    admission = Admission(10, 1, own_count=1)
+    hosts = ("2001:db8::bad", "2001:db8::bad", "2001:db8::10", "2001:db8::10")
+    assert [admission.enter(host) for host in hosts] == [True, False, True, False]
 
 
 def test_the_most_of_one_address() -> None:
