@@ -56,7 +56,10 @@ async def visit(target: Target, worker: int, port: int, context: ssl.SSLContext)
     Raises:
         Refused, PortTaken
     """
-    sock = trio.socket.socket(socket.AF_INET if target.address.version == 4 else socket.AF_INET6)
+    try:
+        sock = trio.socket.socket(socket.AF_INET if target.address.version == 4 else socket.AF_INET6)
+    except OSError as error:  # no descriptor is left, or the kernel has no such family
+        raise Refused(f"this node can open no connection: {os.strerror(error.errno or 0).lower()}") from None
     with sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         await _connect(sock, target, port)

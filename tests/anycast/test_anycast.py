@@ -382,7 +382,7 @@ async def test_a_prefix_that_is_new_to_a_node_that_stops_is_not_announced(mock_c
         world.connections = 1
         async with trio.open_nursery() as nursery:
             nursery.start_soon(anycast.leave, "the node stops")
-            await warm(anycast, 1)
+            await warm(anycast, 6)
             world.prefixes = (PREFIX, OTHER)
             anycast.roster_changed()
             await warm(anycast, ANYCAST_ROSTER_SPREAD_S + 5, GOOD_ON_BOTH)
