@@ -113,8 +113,10 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The set is in the adj-rib-out of every session but those that take nothing at the moment, which `Rib` shows. That it
-    was sent is said by `Sent`."""
+    """The set is in the adj-rib-out of every session but those that take nothing at the moment, which `Rib` shows.
+
+    That it was sent is said by `Sent`.
+    """
 
     id: int
 
