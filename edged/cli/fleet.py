@@ -131,6 +131,8 @@ def sign(
     draft = found.draft(read_file(path, RECORD_BYTES_MAX) for path in admissions)
     if not as_json:
         _show_changes(draft)
+    if draft.changes and draft.prefixes_refused:
+        click.secho(f"Nodes will not follow in this: {readable(draft.prefixes_refused)}.", fg="yellow", err=True)
     if not draft.changes:
         if as_json:
             print_json({"event": "unchanged", "version": draft.roster.version - 1})

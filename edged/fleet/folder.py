@@ -38,6 +38,7 @@ from edged.fleet.files import read_file, write_file
 from edged.fleet.fleet_toml import Source, read_source
 from edged.fleet.record import check_signed, open_envelope
 from edged.fleet.roster import Key, Node, Region, Roster
+from edged.fleet.roster_prefixes import refused_prefixes
 from edged.fleet.view import View
 from edged.fleet.voucher import Admission, Seed, Voucher
 from edged.limits import PASSPHRASE_BYTES_MAX, RECORD_BYTES_MAX, VOUCHER_S_MAX
@@ -67,12 +68,14 @@ class Draft:
     Attributes:
         former: what is signed; None for the first.
         removed: names of nodes and keys whose key counts no more with it.
+        prefixes_refused: why nodes would go on to announce what it takes away, a sentence; "" if they would not.
     """
 
     roster: Roster
     former: Roster | None
     changes: tuple[Change, ...]
     removed: tuple[str, ...]
+    prefixes_refused: str = ""
 
 
 class FleetFolder:
@@ -166,7 +169,8 @@ class FleetFolder:
         revoked |= (former.revoked if former else frozenset()) - held
         drafted = replace(drafted, revoked=revoked)
         Roster.parse(drafted.encode())
-        return Draft(drafted, former, tuple(_changes(former, drafted)), tuple(party.name for party in gone))
+        refused = refused_prefixes([data for _, data in self.signed_after(0)], drafted)
+        return Draft(drafted, former, tuple(_changes(former, drafted)), tuple(party.name for party in gone), refused)
 
     def root_keys(self, paths: Sequence[Path], passphrase: bytes | None) -> list[SigningKey]:
         """The keys to sign with; `root.key` where none are named.

@@ -16,7 +16,7 @@ from bgp.errors import BgpError
 from bgp.prefix import AllowList, Network, parse_prefix
 from edged.errors import RecordInvalid, RecordsUnusable
 from edged.fleet.record import Key, check_signed, open_envelope, refusing
-from edged.fleet.roster import PAYLOAD_TYPE
+from edged.fleet.roster import PAYLOAD_TYPE, Roster
 from edged.fleet.store import RecordStore
 from edged.limits import PREFIX_COUNT_MAX, RECORD_BYTES_MAX, ROOT_KEY_COUNT_MAX
 from registry import strict
@@ -68,6 +68,19 @@ def allowed_prefixes(rosters: Iterable[tuple[frozenset[Network], int]]) -> Allow
     return AllowedPrefixes(AllowList(held or ()), refused)
 
 
+def refused_prefixes(signed: Iterable[bytes], drafted: Roster) -> str:
+    """Why nodes would refuse what a roster takes away, before it is signed; "" if they would not.
+
+    Args:
+        signed: records of the rosters before it, oldest first.
+
+    Raises:
+        RecordInvalid: one of them is none.
+    """
+    before = [(one.prefixes, one.allow_removal) for one in map(_parse, signed)]
+    return allowed_prefixes([*before, (_prefixes(drafted.prefixes), drafted.allow_removal)]).refused
+
+
 def read_allowed(state_dir: Path) -> AllowedPrefixes:
     """From the rosters that a node keeps, each signed as the one before demands. Blocks.
 
@@ -111,8 +124,11 @@ def _parse(data: bytes) -> RosterPrefixes:
         is_there = isinstance(fields, dict) and "allow_removal" in fields
         removal = reader.integer("allow_removal", 1, PREFIX_COUNT_MAX) if is_there else 0
         publics = tuple(PublicKey(key) for key in keys if isinstance(key, bytes))
-    prefixes = frozenset(found for found in map(_prefix, texts) if found is not None)
-    return RosterPrefixes(envelope, publics, threshold, prefixes, removal)
+    return RosterPrefixes(envelope, publics, threshold, _prefixes(texts), removal)
+
+
+def _prefixes(texts: Iterable[str]) -> frozenset[Network]:
+    return frozenset(found for found in map(_prefix, texts) if found is not None)
 
 
 def _prefix(text: str) -> Network | None:

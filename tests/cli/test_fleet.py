@@ -187,6 +187,31 @@ def test_removals_are_counted(shell: Shell) -> None:
     assert len(signed().revoked) == 3
 
 
+def with_prefixes(shell: Shell, prefixes: list[str], more: str = "") -> Typed:
+    """Sign fleet.toml with these and no others."""
+    file = Path("demo/fleet.toml")
+    kept = [line for line in file.read_text().splitlines() if not line.startswith(("prefixes", "allow_removal"))]
+    file.write_text("\n".join([f"prefixes = {json.dumps(prefixes)}", more, *kept]) + "\n")
+    dry = shell.ok("fleet", "sign", "--dry-run", "-C", "demo")
+    done = shell.ok("fleet", "sign", "--yes", "-C", "demo")
+    assert done.err == dry.err
+    return done
+
+
+def test_prefixes_that_nodes_would_keep_are_warned_of_before_they_are_signed(shell: Shell) -> None:
+    one, two, three = "203.0.113.10/32", "203.0.113.11/32", "203.0.113.12/32"
+    warning = "Nodes will not follow in this: the roster would take away {} prefixes, and says that {} may go"
+    assert with_prefixes(shell, [one, two, three]).err == ""
+    assert with_prefixes(shell, [one, two]).err == ""
+    assert warning.format(2, 0) in with_prefixes(shell, []).err
+    # Nodes have not followed, so that two are still to go, whatever was signed since.
+    assert warning.format(2, 1) in with_prefixes(shell, [], "allow_removal = 1").err
+    assert with_prefixes(shell, [], "allow_removal = 2").err == ""
+    assert with_prefixes(shell, [one]).err == ""
+    assert with_prefixes(shell, [three]).err == ""
+    assert warning.format(1, 0) in with_prefixes(shell, []).err
+
+
 def test_a_node_that_was_removed_may_come_back(shell: Shell) -> None:
     with_nodes(shell, "n1")
     text = Path("demo/fleet.toml").read_text()
