@@ -28,6 +28,7 @@ from bgp.announcer import Announcer
 from bgp.drain import Drain, DrainTimes
 from bgp.errors import BgpError
 from bgp.gate import GateTimes
+from bgp.kernel_settings import SettingProblem, check_settings
 from bgp.limits import DRAIN_LINGER_S_LEAST
 from bgp.prefix import Address, AllowList, Network
 from bgp.speaker_process import Command
@@ -86,6 +87,7 @@ class Surroundings:
         allowed: what may be announced; blocks.
         free_bytes: of a folder's disk; blocks; raises OSError.
         is_present: whether this machine has an address; raises BgpError.
+        settings: of the kernel that do harm to anycast; blocks.
         command: of the speaker's child, given the descriptor that it inherits.
     """
 
@@ -99,6 +101,7 @@ class Surroundings:
     command: Command
     free_bytes: Callable[[Path], int] = lambda folder: os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
     is_present: Callable[[Address], bool] = is_present
+    settings: Callable[[], Sequence[SettingProblem]] = check_settings
     outside: Outside = OUTSIDE
 
 
@@ -146,6 +149,8 @@ class Anycast:
         allowed = await self._read_allowed()
         if allowed is not None:
             self._configure(allowed, new_too=True)
+        for problem in await trio.to_thread.run_sync(self._around.settings):  # told, since only the operator knows
+            log.warning("anycast.setting", message=str(problem), remedy=problem.remedy)
         await self._look()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._speaking.run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -13,6 +13,7 @@ import trio
 
 from bgp.announcement import Announcement
 from bgp.errors import MetadataUnavailable
+from bgp.kernel_settings import SettingProblem
 from bgp.metadata.provider_sessions import ProviderSessions
 from bgp.peer import Peer, SpeakerConfig
 from bgp.prefix import Address, AllowList, Network
@@ -112,6 +113,7 @@ class World:
     disk_fails: bool = False
     absent: set[Address] = field(default_factory=set)
     connections: int = 0
+    settings: Sequence[SettingProblem] = ()
     metadata: ProviderSessions | None = None
     metadata_asked: int = 0
     investigated: list[NotificationSeen | None] = field(default_factory=list)
@@ -139,6 +141,7 @@ class World:
             command=lambda fd: ["speaker", str(fd)],
             free_bytes=self._free_bytes,
             is_present=lambda address: address not in self.absent,
+            settings=lambda: self.settings,
             outside=Outside(self._fetch, self._speaker, self._investigate),
         )
         return Anycast(self.table, around, rng=random.Random(1))

@@ -13,6 +13,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from bgp.kernel_settings import SettingProblem
 from bgp.limits import DRAIN_CLOSE_S
 from bgp.metadata.provider_sessions import ProviderSessions
 from bgp.peer import Peer
@@ -432,3 +433,13 @@ async def test_a_disk_that_hangs_keeps_nobody_from_leaving(mock_clock: MockClock
         finally:
             goes_on.set()
         assert any("takes too long" in alarm for alarm in anycast.status().alarms)
+
+
+async def test_settings_of_the_kernel_that_do_harm_are_told_and_change_nothing(
+    mock_clock: MockClock, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.settings = (SettingProblem("net.ipv4.conf.all.rp_filter", 1, "packets are dropped", "Set it to 2."),)
+    async with running(world) as anycast:
+        await warm(anycast)
+        assert (world.announced, anycast.status().alarms) == (PLAIN, ())
+    assert "net.ipv4.conf.all.rp_filter is 1: packets are dropped" in capsys.readouterr().out
