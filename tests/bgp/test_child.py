@@ -233,6 +233,10 @@ async def test_the_rib_is_told_as_it_was_said() -> None:
         await announced(child, 1, announcement(V6), first)
         await child.say(Query(7))
         assert await child.event(Rib) == Rib(7, {"up": (first, announcement(V6))})
+        # A session that is still being sent a set is told the next one after that.
+        await (await router.session()).table(lambda table: set(table) == {V4, V6})
+        await child.event(Sent, lambda event: str(event.prefix) == V4)
+        await child.event(Sent, lambda event: str(event.prefix) == V6)
         await announced(child, 2)
         await child.say(Query(8))
         assert await child.event(Rib, lambda event: event.number == 8) == Rib(8, {"up": ()})
