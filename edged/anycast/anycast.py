@@ -11,27 +11,21 @@ wrong changes nothing either, and is an alarm.
 from __future__ import annotations
 
 import math
-import os
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Callable
 
 import structlog
 import trio
 
-from bgp.addresses import OwnedAddresses, is_present
+from bgp.addresses import OwnedAddresses
 from bgp.announcement import Announcement
 from bgp.announcer import Announcer
 from bgp.drain import Drain, DrainTimes
 from bgp.errors import BgpError
 from bgp.gate import GateTimes
-from bgp.kernel_settings import SettingProblem, check_settings
 from bgp.limits import DRAIN_LINGER_S_LEAST
 from bgp.prefix import Address, AllowList, Network
-from bgp.speaker_process import Command
 from bgp.status import AnycastStatus, DrainReport, GateState, Level
 from edged.anycast.config import BgpTable
 from edged.anycast.drained import Drained
@@ -39,8 +33,9 @@ from edged.anycast.evidence import Facts
 from edged.anycast.gates import Gates
 from edged.anycast.probe import Round
 from edged.anycast.prober import Prober
-from edged.anycast.speaking import OUTSIDE, Outside, Speaking
-from edged.anycast.targets import Listening, targets_of, wanted_prefixes
+from edged.anycast.speaking import Speaking
+from edged.anycast.surroundings import Allowed, Surroundings
+from edged.anycast.targets import targets_of, wanted_prefixes
 from edged.errors import EdgedError
 from edged.limits import (
     ANYCAST_APPLIED_S_MAX,
@@ -52,57 +47,6 @@ from edged.limits import (
 )
 
 log = structlog.get_logger()
-
-
-class Allowed(Protocol):
-    """What the rosters let nodes announce, as `edged.fleet.roster_prefixes` has it."""
-
-    @property
-    def allow_list(self) -> AllowList: ...
-
-    @property
-    def refused(self) -> str: ...
-
-
-class Workers(Protocol):
-    """What this needs of `edged.node.workers.WorkerPool`."""
-
-    def listening(self) -> Mapping[int, int]: ...
-
-    def cut(self, worker: int) -> None: ...
-
-    def set_closing(self, closing: bool) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """The node around it.
-
-    Attributes:
-        workers: asked, told to close connections, and cut off where one hangs.
-        worker_count: of them.
-        listening: where they listen.
-        connections: that are open.
-        applied: every app that the fleet places here runs, or has failed.
-        allowed: what may be announced; blocks.
-        free_bytes: of a folder's disk; blocks; raises OSError.
-        is_present: whether this machine has an address; raises BgpError.
-        settings: of the kernel that do harm to anycast; blocks.
-        command: of the speaker's child, given the descriptor that it inherits.
-    """
-
-    workers: Workers
-    worker_count: int
-    listening: Sequence[Listening]
-    connections: Callable[[], int]
-    applied: Callable[[], bool]
-    allowed: Callable[[], Allowed]
-    state_dir: Path
-    command: Command
-    free_bytes: Callable[[Path], int] = lambda folder: os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
-    is_present: Callable[[Address], bool] = is_present
-    settings: Callable[[], Sequence[SettingProblem]] = check_settings
-    outside: Outside = OUTSIDE
 
 
 class Anycast:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from edged import child
-from edged.anycast.anycast import Anycast, Surroundings
+from edged.anycast.anycast import Anycast
+from edged.anycast.surroundings import Surroundings
 from edged.anycast.targets import Listening
 from edged.fleet.report import AppReport, Stage
 from edged.fleet.roster_prefixes import read_allowed

@@ -21,10 +21,11 @@ from bgp.reach_rules import Finding, SessionFacts
 from bgp.speaker import Speaker
 from bgp.status import PeerStatus, SpeakerStatus
 from bgp.wire import NotificationSeen
-from edged.anycast.anycast import Anycast, Surroundings
+from edged.anycast.anycast import Anycast
 from edged.anycast.config import BgpTable, DrainTable, MetadataTable, PeerTable
 from edged.anycast.probe import Probe, Round, Target
 from edged.anycast.speaking import Outside
+from edged.anycast.surroundings import Surroundings
 from edged.anycast.targets import Listening
 from edged.errors import RecordsUnusable
 

@@ -1,0 +1,67 @@
+"""What a node hands to its `Anycast`: its workers, rosters, disk, kernel, and what is outside of the machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bgp.addresses import is_present
+from bgp.kernel_settings import SettingProblem, check_settings
+from bgp.prefix import Address, AllowList
+from bgp.speaker_process import Command
+from edged.anycast.speaking import OUTSIDE, Outside
+from edged.anycast.targets import Listening
+
+
+class Allowed(Protocol):
+    """What the rosters let nodes announce, as `edged.fleet.roster_prefixes` has it."""
+
+    @property
+    def allow_list(self) -> AllowList: ...
+
+    @property
+    def refused(self) -> str: ...
+
+
+class Workers(Protocol):
+    """What this needs of `edged.node.workers.WorkerPool`."""
+
+    def listening(self) -> Mapping[int, int]: ...
+
+    def cut(self, worker: int) -> None: ...
+
+    def set_closing(self, closing: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The node around it.
+
+    Attributes:
+        workers: asked, told to close connections, and cut off where one hangs.
+        worker_count: of them.
+        listening: where they listen.
+        connections: that are open.
+        applied: every app that the fleet places here runs, or has failed.
+        allowed: what may be announced; blocks.
+        free_bytes: of a folder's disk; blocks; raises OSError.
+        is_present: whether this machine has an address; raises BgpError.
+        settings: of the kernel that do harm to anycast; blocks.
+        command: of the speaker's child, given the descriptor that it inherits.
+    """
+
+    workers: Workers
+    worker_count: int
+    listening: Sequence[Listening]
+    connections: Callable[[], int]
+    applied: Callable[[], bool]
+    allowed: Callable[[], Allowed]
+    state_dir: Path
+    command: Command
+    free_bytes: Callable[[Path], int] = lambda folder: os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
+    is_present: Callable[[Address], bool] = is_present
+    settings: Callable[[], Sequence[SettingProblem]] = check_settings
+    outside: Outside = OUTSIDE
