@@ -81,5 +81,5 @@ def _step(event: Steered) -> str:
     if event.step == "lingering":
         return f"{text}: {plural(event.connections, 'connection')}"
     if event.step in ("drained", "cut short"):
-        return f"{text}, {'told to' if event.withdrawal_proven else 'not proven to'} every router"
+        return f"{text}, {'told to' if event.withdrawal_proven else 'not proven to have reached'} every router"
     return text
