@@ -14,6 +14,9 @@ from contextlib import ExitStack
 from edged.errors import ListenError, UsageError
 from edged.limits import LISTEN_BACKLOG, LISTEN_PORT_TRIES_MAX
 
+_IP_FREEBIND = 15
+"""Of ip(7); the module `socket` of Python 3.11 does not name it."""
+
 
 def parse_address(text: str) -> tuple[str, int]:
     """Parse `host:port`, `[v6]:port` or `:port` (all interfaces).
@@ -32,7 +35,13 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def bind(
-    host: str, port: int, *, find_free_port: bool = False, reuse_port: bool = False, listen: bool = True
+    host: str,
+    port: int,
+    *,
+    find_free_port: bool = False,
+    reuse_port: bool = False,
+    listen: bool = True,
+    may_be_absent: bool = False,
 ) -> list[socket.socket]:
     """Bind and listen on TCP, on every address of `host`, non-blocking.
 
@@ -42,6 +51,7 @@ def bind(
         reuse_port: share the port with other processes of the same user.
         listen: False only to bind: clients are refused, or get to those who share the port, until somebody calls
             `listen` on the sockets.
+        may_be_absent: also an address that this machine does not have yet.
 
     Raises:
         ListenError: the address is taken, not ours, not allowed or not known.
@@ -54,7 +64,14 @@ def bind(
         candidates = [port]
     for candidate in candidates:
         try:
-            return _bind_all(host, candidate, socket.SOCK_STREAM, reuse_port=reuse_port, listen=listen)
+            return _bind_all(
+                host,
+                candidate,
+                socket.SOCK_STREAM,
+                reuse_port=reuse_port,
+                listen=listen,
+                may_be_absent=may_be_absent,
+            )
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise _listen_error(host, candidate, error) from None
@@ -62,7 +79,9 @@ def bind(
     raise ListenError(f"{tried} on {host} is taken")
 
 
-def bind_udp(addresses: list[tuple[str, int]], *, reuse_port: bool = False) -> list[socket.socket]:
+def bind_udp(
+    addresses: list[tuple[str, int]], *, reuse_port: bool = False, may_be_absent: bool = False
+) -> list[socket.socket]:
     """Bind UDP on the addresses that TCP already listens on, for HTTP/3.
 
     Raises:
@@ -72,7 +91,9 @@ def bind_udp(addresses: list[tuple[str, int]], *, reuse_port: bool = False) -> l
         sockets = []
         for host, port in addresses:
             try:
-                bound = _bind_all(host, port, socket.SOCK_DGRAM, reuse_port=reuse_port, listen=False)
+                bound = _bind_all(
+                    host, port, socket.SOCK_DGRAM, reuse_port=reuse_port, listen=False, may_be_absent=may_be_absent
+                )
             except OSError as error:
                 raise _listen_error(host, port, error) from None
             for sock in bound:
@@ -82,7 +103,9 @@ def bind_udp(addresses: list[tuple[str, int]], *, reuse_port: bool = False) -> l
         return sockets
 
 
-def _bind_all(host: str, port: int, kind: socket.SocketKind, *, reuse_port: bool, listen: bool) -> list[socket.socket]:
+def _bind_all(
+    host: str, port: int, kind: socket.SocketKind, *, reuse_port: bool, listen: bool, may_be_absent: bool
+) -> list[socket.socket]:
     """One socket per address of the name; all or none."""
     if host == "::" and not socket.has_dualstack_ipv6():
         host = "0.0.0.0"  # noqa: S104 - all interfaces were asked for
@@ -100,6 +123,8 @@ def _bind_all(host: str, port: int, kind: socket.SocketKind, *, reuse_port: bool
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
             if reuse_port:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if may_be_absent:
+                sock.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)  # the kernel heeds it for IPv6, too
             if family == socket.AF_INET6:
                 # `::` is everything; any other IPv6 address is itself, and leaves IPv4 to its own socket.
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address[0] != "::"))

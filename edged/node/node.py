@@ -164,7 +164,12 @@ class Node:
         self.pool = WorkerPool(
             _settings(config, stores),
             config.node.workers or len(os.sched_getaffinity(0)),
-            Addresses(_pairs(config.http.listen), _pairs(config.https.listen), http3=config.https.http3),
+            Addresses(
+                _pairs(config.http.listen),
+                _pairs(config.https.listen),
+                http3=config.https.http3,
+                may_be_absent=config.bgp is not None and config.bgp.own_addresses,  # it puts them there later
+            ),
             tail,
             emit=self._emit,
         )

@@ -21,11 +21,13 @@ class Addresses:
     Attributes:
         plain, tls: host and port, for HTTP and HTTPS; port 0 for any free one, the same for all workers.
         http3: also on the UDP ports of the numbers of `tls`.
+        may_be_absent: addresses may come only later, and go.
     """
 
     plain: Sequence[tuple[str, int]] = ()
     tls: Sequence[tuple[str, int]] = ()
     http3: bool = False
+    may_be_absent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Sockets:
     def __init__(self, addresses: Addresses) -> None:
         self._http3 = addresses.http3
         # Held for good: its ports are ours while no worker lives, also those that the kernel chose.
-        self._held = _open(addresses.plain, addresses.tls, http3=False)
+        self._held = _open(addresses.plain, addresses.tls, http3=False, may_be_absent=addresses.may_be_absent)
         self.plain: list[tuple[str, int]] = [sock.getsockname()[:2] for sock in self._held.plain]
         self.tls: list[tuple[str, int]] = [sock.getsockname()[:2] for sock in self._held.tls]
 
@@ -77,21 +79,24 @@ class Sockets:
         Raises:
             ListenError
         """
-        return _open(self.plain, self.tls, http3=self._http3)
+        # An address that was there at the start may be away while a worker gets its successor.
+        return _open(self.plain, self.tls, http3=self._http3, may_be_absent=True)
 
     def close(self) -> None:
         self._held.close()
 
 
-def _open(plain: Sequence[tuple[str, int]], tls: Sequence[tuple[str, int]], *, http3: bool) -> WorkerSockets:
+def _open(
+    plain: Sequence[tuple[str, int]], tls: Sequence[tuple[str, int]], *, http3: bool, may_be_absent: bool
+) -> WorkerSockets:
     with ExitStack() as opened:
         sockets = WorkerSockets()
         opened.callback(sockets.close)
         for host, port in plain:
-            sockets.plain.extend(bind(host, port, reuse_port=True, listen=False))
+            sockets.plain.extend(bind(host, port, reuse_port=True, listen=False, may_be_absent=may_be_absent))
         for host, port in tls:
-            sockets.tls.extend(bind(host, port, reuse_port=True, listen=False))
+            sockets.tls.extend(bind(host, port, reuse_port=True, listen=False, may_be_absent=may_be_absent))
         if http3:
-            sockets.udp.extend(bind_udp(list(tls), reuse_port=True))
+            sockets.udp.extend(bind_udp(list(tls), reuse_port=True, may_be_absent=may_be_absent))
         opened.pop_all()
         return sockets

@@ -24,6 +24,18 @@ def test_each_worker_has_its_own_at_the_same_address() -> None:
         each.close()
 
 
+@pytest.mark.parametrize("absent", ["192.0.2.1", "2001:db8::1"])
+def test_an_address_that_is_not_there_yet(absent: str) -> None:
+    with pytest.raises(ListenError):
+        Sockets(Addresses(plain=[(absent, 0)]))
+    sockets = Sockets(Addresses(plain=[(absent, 0)], tls=[(absent, 0)], http3=True, may_be_absent=True))
+    successor = sockets.open()
+    assert [sock.getsockname()[:2] for sock in successor.plain] == sockets.plain
+    assert [sock.getsockname()[:2] for sock in successor.udp] == sockets.tls
+    successor.close()
+    sockets.close()
+
+
 def test_those_that_do_not_listen_take_no_share() -> None:
     sockets = Sockets(Addresses(plain=[HERE]))
     first, second = sockets.open(), sockets.open()
