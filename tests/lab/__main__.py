@@ -95,7 +95,7 @@ def _what_to_try(net: AnycastNet) -> str:
         f"  edged status --watch\n"
         f"  edged drain {node}           and  edged undrain {node}\n"
         f"  birdc-at ROUTER show route   vtysh-at ROUTER -c 'show bgp summary'\n\n"
-        f"Logs: {net.folder}/fleet/NODE/log and {net.folder}/routers/ROUTER.log. Leave the shell to end the lab.\n"
+        f"Logs: {net.folder}/fleet/NODE/log and {net.folder}/routers/ROUTER.log. Leave this shell to\nend the lab.\n"
     )
 
 
@@ -103,8 +103,11 @@ def _tmux(net: AnycastNet, environment: dict[str, str]) -> int:
     """A session of our own server: a window for the fleet, and one for each client."""
     tmux = ["tmux", "-L", f"edged-lab-{os.getpid()}", "-f", "/dev/null"]
     guide = net.folder / "try"
-    guide.write_text(_what_to_try(net))
-    shell = f"cat {shlex.quote(str(guide))}; exec bash --noprofile --norc"
+    guide.write_text(_what_to_try(net) + "Ctrl-b and a number leads to a client's window; 0 is this one.\n")
+    # What tmux starts it by is a shell as well, which takes PS1 out of the environment.
+    shell = (
+        f"cat {shlex.quote(str(guide))}; PS1='lab$ ' bash --noprofile --norc; {shlex.join(tmux)} kill-session -t lab"
+    )
     windows = [["-n", "fleet", "-c", str(_HERE), shell]]
     for place in net.internet.clients:
         inside = shlex.join(["ip", "netns", "exec", net.lab.namespace(place), "bash", "--noprofile", "--norc"])
