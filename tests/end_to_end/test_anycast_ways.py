@@ -1,10 +1,11 @@
-"""Ways of announcing that a node.toml may choose, each with a real node between real routers: who puts addresses on `lo`,
-where sessions come from, over which family they are spoken, what BFD sees, and what is left when a router dies.
+"""Ways of announcing that a node.toml may choose, each with a real node between real routers: who puts addresses on
+`lo`, where sessions come from, over which family they are spoken, what BFD sees, and what is left when a router dies.
 """
 
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -209,12 +210,9 @@ def test_a_session_over_ipv6(net: AnycastNet, configured: Callable[[str], None])
 def test_a_node_of_https_alone(net: AnycastNet, configured: Callable[[str], None], tmp_path: Path) -> None:
     """Its workers are asked by TLS, whatever their certificate says."""
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-        + ["-subj", "/CN=elsewhere.example", "-keyout", str(key), "-out", str(certificate)],
-        check=True,
-        capture_output=True,
-    )
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-days", "2", "-subj", "/CN=elsewhere.example", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
     key.chmod(0o600)
     entry = f'[[certificate]]\nhosts = ["{net.host}"]\ncertificate = "{certificate}"\nkey = "{key}"\n'
     usual = net.fleet[NODE].config.read_text()
@@ -237,6 +235,27 @@ def test_a_node_of_https_alone(net: AnycastNet, configured: Callable[[str], None
         ],
     )
     assert answer == "ams"
+
+
+def test_ctrl_c_ends_the_command_and_not_the_drain(net: AnycastNet, configured: Callable[[str], None]) -> None:
+    """As somebody sees it who types it: each step a line. A drain is as long as the node.toml says."""
+    usual = net.fleet[NODE].config.read_text()
+    configured(usual.replace("shift_s = 0.3", "shift_s = 60"))
+    net.wait_announced()
+    command = net.fleet.popen("drain", NODE)
+    assert command.stdout is not None
+    lines = iter(command.stdout.readline, "")
+    assert any(line == f"{NODE}  any other way is preferred\n" for line in lines)
+    command.send_signal(signal.SIGINT)
+    stdout, stderr = command.communicate(timeout=WAIT_S)
+    assert command.returncode == 130
+    assert "Traceback" not in stdout + stderr
+    wait_node(net, lambda anycast: anycast["drain"]["step"] == "shifting")
+    for prefix in PREFIXES:
+        seen = net.lab.wait_announced(FRR, NODE, prefix, lambda seen: seen is not None and len(seen.as_path) > 1)
+        assert seen is not None
+    net.fleet.run("undrain", NODE)
+    net.lab.wait_announced(FRR, NODE, V4, lambda seen: seen is not None and seen.as_path == (65200,))
 
 
 def equinix(router: Mapping[int, str], local: Mapping[int, str], gateway: str) -> dict[str, Any]:
