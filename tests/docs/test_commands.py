@@ -18,7 +18,8 @@ OF_ALL = {"--fleet", "--json"}
 COMMANDS = {
     name: getattr(import_module(_COMMANDS[name]), name)
     for name in (
-        "login", "push", "apps", "status", "releases", "rollback", "logs", "variables", "remove", "drain", "undrain", "completion", "bench"
+        "login", "push", "apps", "status", "releases", "rollback", "logs", "variables", "remove",
+        "drain", "undrain", "completion", "bench",
     )
 }  # fmt: skip
 
