@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -209,6 +209,8 @@ def _address(node: Node) -> Address:
         raise node.invalid(f"= {shown(text)} is no address: write 192.0.2.1 or 2001:db8::1") from None
     if address.is_unspecified or address.is_multicast or getattr(address, "scope_id", None):
         raise node.invalid(f"= {shown(text)} is the address of no machine")
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        raise node.invalid(f"= {shown(text)} is an IPv4 address in the form of IPv6: write {address.ipv4_mapped}")
     return address
 
 

@@ -123,6 +123,7 @@ BGP = "[bgp]\nasn = 65200\n"
         (f'{BGP}prefixes = ["1.0.0.1/32"]\naddresses = ["1.0.0.2"]\n{PEER}', 10, "in none of `bgp.prefixes`"),
         (f'{BGP}addresses = ["0.0.0.0"]\n{PEER}', 9, "address of no machine"),
         (f'{BGP}addresses = ["fe80::1%eth0"]\n{PEER}', 9, "address of no machine"),
+        (f'{BGP}addresses = ["::ffff:1.0.0.1"]\n{PEER}', 9, "write 1.0.0.1"),
         (f'{BGP}router_id = "2001:db8::1"\n{PEER}', 9, "IPv4"),
         (f"{BGP}hold_s = 2\n{PEER}", 9, "between 3 and 240"),
         (f"{BGP}hold_s = 241\n{PEER}", 9, "between 3 and 240"),
