@@ -135,6 +135,11 @@ def _all(*conditions: Callable[[Facts], bool]) -> Callable[[Facts], bool]:
     return lambda facts: all(condition(facts) for condition in conditions)
 
 
+def _hold_timer_expired_here(facts: Facts) -> bool:
+    seen = facts.session.notification
+    return seen is not None and (seen.direction, seen.code) == ("sent", 4)
+
+
 def _has_password(facts: Facts) -> bool:
     return bool(facts.peer.password)
 
@@ -259,6 +264,15 @@ RULES: tuple[Rule, ...] = (
         _wrong_asn("sent"),
         "wrong AS number: {address} is not AS{asn}, which this node expects; {said}",
         "Correct the peer's asn, or its address.",
+    ),
+    # BIRD keeps a connection on which it hears nothing for its initial hold time of 240 s, and turns all others away:
+    # until then no try can tell whether another TTL arrives.
+    Rule(
+        _all(_greets("closed"), _hold_timer_expired_here),
+        "{said}; {router} closes new connections without a word: it may still hold one on which nothing of ours"
+        " arrives, since a filter drops it, or the router demands another TTL",
+        "Compare ttl_security and multihop of the peer with the router's, and look for filters on the way and at the"
+        " router's log.",
     ),
     Rule(_notified(1, 2, 3, 4, 5, 6, 7, 8), "{said}", "{to_do}"),
     Rule(_greets("notification"), "{greeting}", "{greeting_to_do}"),

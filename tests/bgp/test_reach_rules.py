@@ -61,6 +61,8 @@ ROWS: list[tuple[Facts, str]] = [
     (facts(seen=("received", 2, 2)), "192.0.2.1 does not expect AS65200, which this node is"),
     (facts(seen=("sent", 2, 2), greeting=Greeting("closed")), "192.0.2.1 is not AS65101"),
     (facts(seen=HOLD, greeting=Greeting("open", asn=65101)), "we ended the session: the hold timer expired"),
+    (facts(seen=HOLD, greeting=Greeting("closed")), "or the router demands another TTL"),
+    (facts(seen=("received", 4, 0), greeting=Greeting("closed")), "the hold timer expired"),
     (facts(seen=("received", 6, 1)), "more prefixes than it takes"),
     (facts(greeting=Greeting("notification", code=6, subcode=5)), "Cease: connection rejected (6/5)"),
     (facts(greeting=Greeting("closed")), "closes it without a word"),
