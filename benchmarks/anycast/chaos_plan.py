@@ -19,6 +19,8 @@ Action = Literal[
     "cut the link",
     "pull the cable",
     "end the session at the router",
+    "reset the router's sessions",
+    "cut a line between networks",
     "drain",
 ]
 LASTS_S: dict[Action, tuple[float, float]] = {
@@ -33,6 +35,8 @@ LASTS_S: dict[Action, tuple[float, float]] = {
     "cut the link": (0.2, 12),
     "pull the cable": (0.2, 12),
     "end the session at the router": (0.5, 8),
+    "reset the router's sessions": (0, 0),
+    "cut a line between networks": (0.2, 12),
     "drain": (2, 12),
 }
 """From the shortest to the longest, in seconds; what is killed comes back by itself."""
@@ -43,7 +47,7 @@ class Strike:
     """Attributes:
     at_s: since the begin.
     until_s: when it is mended.
-    pick: chooses among several workers, 0 to 1.
+    pick: chooses among several workers, or lines, 0 to 1.
     """
 
     at_s: float
