@@ -45,10 +45,11 @@ lab: venv
 	@.ci/need servers
 	@exec $(BIN)/python -m tests.lab $(ARGS)
 
+# Two at a time, each file by one: those of the lab wait for timers of BGP, while others compute.
 test: venv
 	@.ci/need servers
 	$(BIN)/python -m tests.guests.build
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: venv
 	$(BIN)/ruff check
