@@ -19,7 +19,7 @@ def test_there_are_39_cases() -> None:
     assert not CASES_WITHOUT_PAYLOAD & CASES_WITH_PAYLOAD
 
 
-@pytest.mark.parametrize("code", sorted(CODES))
+@pytest.mark.parametrize("code", sorted(CODES, key=str))
 def test_every_case_can_be_a_streams_error(code) -> None:
     error = HttpFailure(code)
     assert HttpTypes(GuestLimits()).http_error_code(invocation(), error) == code
