@@ -1,4 +1,4 @@
-"""Where everything is on a machine that was provisioned. Units, scripts, `edged doctor` and `edged upgrade` agree here."""
+"""Where everything is on a provisioned machine: units, scripts, `edged doctor` and `edged upgrade` agree here."""
 
 from __future__ import annotations
 
