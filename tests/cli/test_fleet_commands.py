@@ -200,8 +200,17 @@ def test_status(user: Commands) -> None:
     assert "✓ all well" in out.splitlines()[0]
     (shape,) = user.json("status")
     assert shape["fleet"]["name"] == "demo"
+    assert shape["problems"] == []
     assert [app["app"] for app in user.json("apps")] == ["shop"]
     assert "http://shop.edged.localhost:8080/" in user.run("apps").stdout
+
+
+def test_status_tells_programs_what_is_wrong_and_what_to_do(user: Commands) -> None:
+    user.fleet.first.silent |= {"b"}
+    (shape,) = user.json("status")
+    assert [problem["severity"] for problem in shape["problems"]] == ["error"]
+    assert "b" in shape["problems"][0]["text"]
+    assert set(shape["problems"][0]) == {"severity", "text", "remedy"}
 
 
 def test_releases_and_rollback(user: Commands) -> None:
