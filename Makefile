@@ -3,7 +3,7 @@
 # All of it works from a clean clone. What is fetched and built lands in .venv, .cache and the examples' own folders, each
 # with a stamp, so that a second call does nothing. ARGS is handed on: make test ARGS=tests/http, make run ARGS=--help.
 
-.PHONY: help venv run fleet lab test lint type bench
+.PHONY: help venv run fleet lab binary vm test lint type bench
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -15,6 +15,8 @@ help:
 	@echo 'make run     build $(EXAMPLE) with its SDK and serve it on http://127.0.0.1:8080'
 	@echo 'make fleet   three regions on this machine, to push to from another terminal'
 	@echo 'make lab     a whole anycast internet on this machine: BIRD and FRR routers, nodes, clients (root)'
+	@echo 'make binary  dist/edged: one file with everything, for a machine that has nothing'
+	@echo 'make vm      boot a virtual machine with our user-data until it serves and announces, twice (root)'
 	@echo 'make test    build the guests of the tests once, then run all tests, with servers of their own'
 	@echo 'make lint    ruff and the contracts about who may import whom'
 	@echo 'make type    mypy, strict'
@@ -44,6 +46,15 @@ fleet: venv
 lab: venv
 	@.ci/need servers
 	@exec $(BIN)/python -m tests.lab $(ARGS)
+
+binary: venv
+	@exec $(BIN)/python -m provisioning.binary $(ARGS)
+
+# The machine gets the one file, and nothing else from here.
+vm: venv
+	@.ci/need vm
+	@$(BIN)/python -m provisioning.binary
+	@exec $(BIN)/python -m tests.vm $(ARGS)
 
 # Two at a time, each file by one: those of the lab wait for timers of BGP, while others compute.
 test: venv
