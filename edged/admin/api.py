@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import Any
 
 from edged.admin.metrics import CONTENT_TYPE as METRICS_TYPE
 from edged.admin.metrics import metrics_text
 from edged.admin.page import page
 from edged.status.view import StatusView
+from edged.version import VERSION
 
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
@@ -106,7 +106,7 @@ def openapi() -> dict[str, Any]:
     app = operation("One app", _JSON, **{"404": "There is no such app"})
     app["get"]["parameters"] = [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}]
     paths[_APP_PREFIX + "{name}"] = app
-    return {"openapi": "3.1.0", "info": {"title": "edged node", "version": version("edged")}, "paths": paths}
+    return {"openapi": "3.1.0", "info": {"title": "edged node", "version": VERSION}, "paths": paths}
 
 
 def answer(source: Source, method: str, path: str) -> Answer:

@@ -8,6 +8,7 @@ from importlib import import_module
 import click
 
 from edged.cli.failure import failure_of, show_failure
+from edged.version import full
 
 # Command -> module with a click command of the same name. Imported when used: `edged --version` must be quick.
 _COMMANDS = {
@@ -48,7 +49,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="edged", prog_name="edged")
+@click.version_option(full(), prog_name="edged")
 def _edged() -> None:
     """Spin applications on bare-metal nodes, close to every user."""
 

@@ -23,7 +23,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
-from importlib.metadata import version
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -69,6 +68,7 @@ from edged.node.sockets import Addresses
 from edged.node.stores import Stores, open_stores
 from edged.node.workers import WorkerPool
 from edged.nursery import plain_errors
+from edged.version import VERSION
 from edged.worker.table import CertificateFiles, Settings, Site
 from registry.digest import Digest
 from registry.dsse import Envelope
@@ -77,8 +77,6 @@ from registry.release import RELEASE_TYPE
 from registry.release_store import StoredRelease
 
 log = structlog.get_logger()
-
-_VERSION = version("edged")
 
 
 async def run_node(
@@ -116,7 +114,7 @@ async def _enter_fleet(config: NodeConfig, state: FleetState, identity: Identity
         await trio.to_thread.run_sync(take_roster, state, config.fleet.roster, time.time())
     if own_node(state, identity) is None and config.fleet.voucher is not None:
         voucher = await trio.to_thread.run_sync(read_voucher, config.fleet.voucher)
-        await join(state, identity, voucher, version=_VERSION)
+        await join(state, identity, voucher, version=VERSION)
     if state.roster is None:
         raise NodeUnknown("this node knows no fleet")
     if own_node(state, identity) is None:
@@ -203,7 +201,7 @@ class Node:
             identity=identity,
             state=state,
             region=self._region,
-            version=_VERSION,
+            version=VERSION,
             incarnation=int(time.time()),
             apps=self.agent.reports,
             pool=self.pool.statistics,
@@ -401,7 +399,7 @@ class Node:
     def _hello(self) -> Hello:
         roster = self._state.roster
         assert roster is not None, "a node without one does not start"
-        return Hello(roster.fleet, roster.epoch, roster.version, self._identity.name, _VERSION)
+        return Hello(roster.fleet, roster.epoch, roster.version, self._identity.name, VERSION)
 
     def _is_known(self, name: str) -> bool:
         return name == self._identity.name or any(node.name == name for node in self._state.nodes())

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 
 import trio
 
@@ -26,6 +25,7 @@ from edged.publish.signer import Signer
 from edged.status.answer import Answer
 from edged.status.parse import parse_status
 from edged.status.view import StatusView
+from edged.version import VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def connector(signer: Signer) -> Connect:
         epoch=signer.roster.epoch,
         roster_version=signer.roster.version,
         name=signer.identity.name,
-        edged=version("edged"),
+        edged=VERSION,
     )
     return lambda address: connect(address, signer.identity, signer.anchors, hello=hello)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from importlib.metadata import version
 from pathlib import Path
 
 import trio
@@ -22,6 +21,7 @@ from edged.publish.admitted import admitted
 from edged.publish.context import Context
 from edged.publish.fleet import admissions, rosters
 from edged.publish.link import Client
+from edged.version import VERSION
 from registry.keys import PublicKey
 
 ROSTER_FILE = "roster.bin"
@@ -131,7 +131,7 @@ async def fetch_certificate(address: str) -> bytes:
 
 def _connect(address: str, certificate: bytes, identity: Identity, fleet: str) -> AbstractAsyncContextManager[Client]:
     anchors = Anchors.of_nodes([(address, certificate)])
-    hello = Hello(fleet=fleet, name=identity.name, edged=version("edged"))
+    hello = Hello(fleet=fleet, name=identity.name, edged=VERSION)
     return connect(address, identity, anchors, hello=hello)
 
 

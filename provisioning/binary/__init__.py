@@ -1,0 +1,1 @@
+"""The one file of edged: how it is built, and what its head says. See README.md."""
