@@ -171,6 +171,31 @@ class NodeUnknown(EdgedError):
     default_remedy = "Give it a voucher, or a roster that has its certificate: see docs/node.md."
 
 
+class InstallUnavailable(EdgedError):
+    """A node that is to give its one file to new machines, and has none to give. It serves on."""
+
+    code = "node.install-unavailable"
+    http_status = 503
+    exit_status = 66
+    default_remedy = "Start the node from the one file of `make binary`, or remove [install] from its node.toml."
+
+
+class InstallBusy(EdgedError):
+    """As many machines as may at once fetch the one file from a node. The client should try again."""
+
+    code = "node.install-busy"
+    http_status = 503
+    default_remedy = "Try again in some seconds, or fetch it from another node."
+
+
+class InstallUnknown(EdgedError):
+    """Something else than its one file is asked of a node's [install]; or another edged's."""
+
+    code = "node.install-unknown"
+    http_status = 404
+    default_remedy = "Ask for /edged/SHA256 with the digest of the file that this node runs from."
+
+
 class LabelUnknown(EdgedError):
     """A key-value store or database that a component names and nobody configured."""
 

@@ -371,6 +371,20 @@ NODE_STORAGE_BYTES_LOWEST = 256 * MiB  # two releases of the largest component h
 NODE_STORAGE_BYTES_HIGHEST = 1024 * 1024 * 1024 * MiB  # a petabyte: more is a slip of the pen
 FLEET_PORT = 7400  # where nodes and publishers talk to a node, unless it says otherwise
 
+# --- the one file, given to machines that are to become nodes (edged.node.install) ---
+
+INSTALL_FILE_BYTES_MAX = 512 * MiB  # it has 80 MB; a path that leads elsewhere is hashed for seconds only
+INSTALL_PIECE_BYTES = 256 * KiB  # read by a thread, and handed to the kernel in a tenth of a millisecond
+INSTALL_THREAD_COUNT_MAX = 1  # reads at once: what is given is in the page cache, and threads are for others
+INSTALL_DOWNLOAD_COUNT_MAX = 8  # at once: a rack that boots waits its turn; each holds a piece in memory
+INSTALL_CONNECTION_COUNT_MAX = 32  # with those that ask, or are told to come back later
+INSTALL_CONNECTION_PER_ADDRESS_MAX = 4  # half of all downloads: one client leaves room for others
+INSTALL_RATE_BYTES_S = 32 * MiB  # of all downloads together: a quarter of a link of 1 Gbit/s, which serves clients
+INSTALL_BURST_BYTES = 1 * MiB  # after a pause: 30 ms of that rate
+INSTALL_PIECE_S_MAX = 20.0  # for a piece: who takes less than 13 kB/s is cut
+INSTALL_DOWNLOAD_S_MAX = 600.0  # for the whole: 80 MB at 1 Mbit/s take as long
+INSTALL_RETRY_AFTER_S = 5  # that is told to who comes while all room is taken: a download takes about as long
+
 # --- what goes into our logs ---
 
 LOG_LINE_BYTES_MAX = 4 * KiB  # longer guest lines are cut and marked

@@ -95,6 +95,7 @@ class NodeConfig:
         runtime_config: the operator's, for all apps; None for none.
         bgp: None: the node announces nothing.
         networks_allowed: that guests may reach although they are not public.
+        install: where new machines are given the one file that this edged is; None for nowhere.
         lines: line of each key in the file, `fleet.roster` -> 7, for messages; not part of what it says.
     """
 
@@ -111,6 +112,7 @@ class NodeConfig:
     networks_allowed: tuple[NetworkName, ...] = ()
     log_level: Level = "info"
     bgp: BgpTable | None = None
+    install: Listen | None = None
     lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     def line(self, key: str) -> int:

@@ -203,6 +203,7 @@ def tables(context: Context) -> dict[str, Fields]:
         "runtime_config": {"file": Field(path, required=True)},
         "network": {"allow": Field(array(_network))},
         "log": {"level": Field(_level)},
+        "install": {"listen": Field(_listen, required=True)},
         **config_bgp.tables(path),
     }
 
@@ -259,6 +260,7 @@ def _config(file: Path, root: Node, values: Mapping[str, Any]) -> NodeConfig:
         networks_allowed=values.get("network", {}).get("allow", ()),
         log_level=values.get("log", {}).get("level", "info"),
         bgp=config_bgp.bgp_table(values["bgp"]) if "bgp" in values else None,
+        install=values.get("install", {}).get("listen"),
         lines=dict(_lines(root)),
     )
 

@@ -59,6 +59,8 @@ from edged.node.config import Listen, NodeConfig
 from edged.node.config_file import load
 from edged.node.health import Health
 from edged.node.housekeeping import Housekeeping, needed
+from edged.node.install import Install
+from edged.node.install_file import VARIABLE as INSTALL_VARIABLE
 from edged.node.joining import join, own_node, read_voucher, take_roster
 from edged.node.log_tail import LogTail
 from edged.node.own_report import OwnReport
@@ -103,7 +105,7 @@ async def run_node(
     open_state = partial(FleetState, stores.records, now=time.time(), accepted=accepted.notice)
     state = await trio.to_thread.run_sync(open_state)
     await _enter_fleet(config, state, identity)
-    node = Node(config, identity, stores, state)
+    node = Node(config, identity, stores, state, one_file=environment.get(INSTALL_VARIABLE, ""))
     accepted.listen(node)
     with plain_errors():
         await node.run(Notifier(environment), task_status=task_status)
@@ -145,11 +147,16 @@ class Accepted:
 class Node:
     """The parts of one node and how they know of each other. Made by `run_node`.
 
+    Args:
+        one_file: path of the file that this edged is; "" where it is none.
+
     Attributes:
         pool, peers, server, agent, gossip, answers: parts, for tests and the composition.
     """
 
-    def __init__(self, config: NodeConfig, identity: Identity, stores: Stores, state: FleetState) -> None:
+    def __init__(
+        self, config: NodeConfig, identity: Identity, stores: Stores, state: FleetState, *, one_file: str = ""
+    ) -> None:
         self.config = config
         self._identity = identity
         self._stores = stores
@@ -197,6 +204,7 @@ class Node:
             apps_folder=stores.apps,
         )
         self.anycast = open_anycast(config, self.pool, self.agent.reports, rng)
+        self.install = None if config.install is None else Install(one_file)
         self._report = OwnReport(
             identity=identity,
             state=state,
@@ -208,6 +216,7 @@ class Node:
             traffic=self.pool.traffic,
             storage=stores.chunks.statistics,
             anycast=lambda: None if self.anycast is None else self.anycast.status(),
+            install_alarm=lambda: "" if self.install is None else self.install.alarm,
         )
         self.gossip = Gossip(state, self.board, self.peers, self._report.make, rng=rng)
         self.answers = Answers(
@@ -263,6 +272,8 @@ class Node:
                 nursery.start_soon(self.answers.run)
                 nursery.start_soon(self._steering.run)
                 nursery.start_soon(self._housekeeping.run)
+                if self.install is not None and self.config.install is not None:
+                    await nursery.start(self.install.run, self.config.install)
                 await self.pool.wait_until(lambda pool: pool.statistics().workers_ready > 0)
                 if self.anycast is not None:
                     await nursery.start(self.anycast.run)

@@ -67,6 +67,7 @@ class OwnReport:
         pool, traffic: what the workers say.
         storage: what the chunk store says. It looks at the disk, so it is asked by `refresh`, in a thread.
         anycast: how announcing does; None where nothing is announced.
+        install_alarm: why new machines are not given the one file; "" where nothing is wrong.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class OwnReport:
         traffic: Callable[[], Mapping[str, Traffic]],
         storage: Callable[[], StoreStatistics],
         anycast: Callable[[], AnycastStatus | None] = lambda: None,
+        install_alarm: Callable[[], str] = lambda: "",
     ) -> None:
         self._identity = identity
         self._state = state
@@ -93,6 +95,7 @@ class OwnReport:
         self._traffic = traffic
         self._ask_storage = storage
         self._anycast = anycast
+        self._install_alarm = install_alarm
         self._storage: StoreStatistics | None = None
         self._storage_failure = ""
         self._rates = Rates()
@@ -125,8 +128,7 @@ class OwnReport:
         alarms = [f"{alarm.subject}: {alarm.message} [{alarm.code}]" for alarm in self._state.alarms()]
         if pool.certificate_failure is not None:
             alarms.append(f"certificates: {pool.certificate_failure.message} [{pool.certificate_failure.code}]")
-        if self._storage_failure:
-            alarms.append(self._storage_failure)
+        alarms += filter(None, (self._storage_failure, self._install_alarm()))
         return cut_alarms(
             NodeReport(
                 node=self._identity.name,
