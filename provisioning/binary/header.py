@@ -14,18 +14,21 @@ HEADER_BYTES = 8192
 """As dash reads a script: no byte of the archive reaches the shell. The script has half of it to grow."""
 
 _TEMPLATE = Path(__file__).with_name("header.sh")
-_build_id = re.compile(rb"^build=([0-9a-f]{64})$", re.MULTILINE)
+_build_id = re.compile(rb"^ *build=([0-9a-f]{64})$", re.MULTILINE)
 
 
-def header(build_id: str, version: str) -> bytes:
+def header(build_id: str, *, version: str, machine: str, glibc: str) -> bytes:
     """The first HEADER_BYTES of the one file.
 
     Args:
         build_id: 64 hexadecimal digits.
         version: for whoever looks into the file, as `edged --version` says it.
+        machine: what it runs on, as uname(2) calls it.
+        glibc: the least version of the C library that it runs with, `2.36`.
     """
     text = _TEMPLATE.read_text("ascii")
-    for name, value in {"BUILD": build_id, "VERSION": version, "SKIP": str(HEADER_BYTES + 1)}.items():
+    values = {"BUILD": build_id, "VERSION": version, "MACHINE": machine, "GLIBC": glibc, "SKIP": str(HEADER_BYTES + 1)}
+    for name, value in values.items():
         assert f"@{name}@" in text, f"the template has no @{name}@"
         text = text.replace(f"@{name}@", value)
     script = text.encode("ascii")

@@ -1,0 +1,81 @@
+#!/bin/sh
+# edged @VERSION@: the whole program in one file. Behind this script is an archive of it, unpacked once into a folder that
+# has the build's name, and found there from then on. `exec` keeps the process, with all that it was given.
+
+fail() { # STATUS WHAT-IS-WRONG REMEDY
+    printf 'edged: %s\n  %s\n' "$2" "$3" >&2
+    exit "$1"
+}
+
+# What is executed, nobody but its owner may change, and the owner is root or us.
+safe() { # FOLDER...
+    ! find "$@" -prune \( ! -type d -o ! -user 0 ! -user "$user" -o -perm -020 -o -perm -002 \) 2>&1 | grep -q ''
+}
+
+whole() { # FOLDER: whether the program is there
+    [ -e "$1/$build" ] && { safe "$1" "$1/$build" || refuse "$1"; }
+}
+
+refuse() { # FOLDER
+    fail 77 "somebody else owns or may change $1, so nothing in it is executed" \
+        "Remove it, or set EDGED_UNPACK_DIR to a folder of yours."
+}
+
+first_line() {
+    printf '%s\n' "$1" | head -n 1
+}
+
+# A folder of its own until it is on the disk and has run once: a crash, a full disk or another one that does the same at
+# the same time leave nothing that is half there. Renaming fails where the other one was first.
+unpack() { # FOLDER
+    mkdir -p "$1" 2>/dev/null || fail 74 "it cannot make $1 to unpack itself into" "$room"
+    safe "$1" || refuse "$1"
+    new=$(mktemp -d "$1/.edged-new.XXXXXX" 2>/dev/null) || fail 74 "it cannot write to $1, where it unpacks itself" "$room"
+    trap 'rm -rf "$new"' EXIT
+    # What those that were killed left behind.
+    find "$1" -mindepth 1 -maxdepth 1 -name '.edged-new.*' -type d -mmin +60 -exec rm -rf {} + 2>/dev/null
+    said=$({ mkdir "$new/$build" && tail -c +@SKIP@ "$file" | tar -xzof - -C "$new/$build"; } 2>&1) ||
+        fail 74 "it cannot unpack itself into $1: $(first_line "$said")" "$room"
+    said=$("$new/$build/edged" --version 2>&1) ||
+        fail 69 "it does not run on this machine, or not from $1: $(first_line "$said")" \
+            "It needs Linux on @MACHINE@ with glibc @GLIBC@ or later, and a folder that is not mounted noexec."
+    sync -f "$new" 2>/dev/null || sync
+    said=$(mv -f "$new/$build" "$1/" 2>&1) || whole "$1" ||
+        fail 74 "it cannot unpack itself into $1: $(first_line "$said")" "$room"
+}
+
+folder() { # prints where the program is
+    build=@BUILD@
+    umask 022 # what root unpacks is for every user
+    unset TAR_OPTIONS GZIP
+    export LC_ALL=C PATH="/usr/bin:/bin${PATH:+:$PATH}"
+    file=$1
+    user=$(id -u)
+    room="Make room there, or set EDGED_UNPACK_DIR to a folder of yours on another disk."
+    shared=/var/cache/edged
+    cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
+    if [ -n "${EDGED_UNPACK_DIR:-}" ]; then
+        base=$EDGED_UNPACK_DIR
+    elif [ "$user" = 0 ] && mkdir -p "$shared" 2>/dev/null && [ -w "$shared" ]; then
+        base=$shared
+    elif [ -e "$shared/$build" ] && safe "$shared" "$shared/$build"; then
+        base=$shared
+    elif [ -n "$cache" ]; then
+        base=$cache/edged
+    else
+        fail 74 "it has no folder to unpack itself into" "Set HOME, or EDGED_UNPACK_DIR to a folder of yours."
+    fi
+    case $base in
+        /*) ;;
+        *) fail 64 "it cannot unpack itself into $base, which is no absolute path" "Write it from the root on." ;;
+    esac
+    whole "$base" || unpack "$base"
+    printf '%s\n' "$base/$build"
+}
+
+# Nothing else is set in this shell: it might be a variable that the caller exported.
+EDGED_FILE=$(PATH="/usr/bin:/bin${PATH:+:$PATH}" readlink -f -- "$0") && [ -r "$EDGED_FILE" ] ||
+    fail 74 "it cannot find or read the file that it was started from, $0" "Start it by its path."
+export EDGED_FILE
+EDGED_FOLDER=$(folder "$EDGED_FILE") || exit
+exec "$EDGED_FOLDER/edged" "$@"
