@@ -51,6 +51,25 @@ HTTP3_INBOX_COUNT_MAX = 256  # datagrams that wait for their connection's turn; 
 HTTP3_PACKETS_PER_TURN = 16  # datagrams taken before others run: each costs the loop 100 us
 HTTP2_BACKLOG_BYTES_MAX = 1 * MiB  # answers to a client's control frames that it does not read
 
+# --- another version on a machine (edged.upgrade) ---
+
+UPGRADE_BINARY_BYTES_MAX = 512 * MiB  # the one file has 50 MiB; what is larger is not one
+UPGRADE_CHUNK_BYTES = 1 * MiB  # read, hashed and written at once, in a thread
+UPGRADE_CONNECT_TIMEOUT_S = 10.0  # to whoever serves it
+UPGRADE_SILENCE_S_MAX = 30.0  # of whoever serves it: then it is asked no more
+UPGRADE_FETCH_S_MAX = 900.0  # for all of it: 50 MiB at half a megabit a second
+UPGRADE_REDIRECT_COUNT_MAX = 5  # of a download page to its mirror there are two
+UPGRADE_TRIAL_S_MAX = 120.0  # for a new version to unpack itself on a slow disk, and to say which it is
+UPGRADE_OUTPUT_BYTES_MAX = 64 * KiB  # of what a program that we start says; the rest ends it
+UPGRADE_RESTART_S_MAX = 3_900.0  # of `systemctl restart`: a drain may take an hour, see docs/node.md
+UPGRADE_SYSTEMCTL_S_MAX = 30.0  # of its questions
+UPGRADE_WATCH_S = 180.0  # until a node is as before: hold-down is 10 s, a router may take a minute to connect again
+UPGRADE_LOOK_INTERVAL_S = 0.5  # how often it is looked whether it is
+UPGRADE_LOOK_S_MAX = 5.0  # for one answer of the admin API
+UPGRADE_STATUS_BYTES_MAX = 64 * MiB  # of an answer: a fleet of 100 nodes and 1 000 apps has 30 MiB
+UPGRADE_RESTART_COUNT_MAX = 3  # starts by systemd after ours that end at once: it will not come up
+UPGRADE_RECORD_BYTES_MAX = 4 * MiB  # what a node served, with 1 000 apps: 100 KiB
+
 # --- links between the parties of a fleet (edged.fleet) ---
 
 FRAME_BYTES_MAX = 1 * MiB + 64 * KiB  # a chunk of 1 MiB that zstd could not shrink, and what stands around it
@@ -384,6 +403,22 @@ INSTALL_BURST_BYTES = 1 * MiB  # after a pause: 30 ms of that rate
 INSTALL_PIECE_S_MAX = 20.0  # for a piece: who takes less than 13 kB/s is cut
 INSTALL_DOWNLOAD_S_MAX = 600.0  # for the whole: 80 MB at 1 Mbit/s take as long
 INSTALL_RETRY_AFTER_S = 5  # that is told to who comes while all room is taken: a download takes about as long
+
+# --- what is wrong with a machine (edged.doctor), and why its node ended (edged.node.failure) ---
+
+FAILURE_TEXT_CHARS_MAX = 4_000  # message and remedy, each: a node.toml with all its problems
+FAILURE_BYTES_MAX = 64 * KiB  # of the file: both in characters of six bytes, as JSON may write them
+DOCTOR_COMMAND_S_MAX = 5.0  # systemctl and its like answer in 0.1; one that hangs is itself a finding
+DOCTOR_OUTPUT_BYTES_MAX = 1024 * KiB  # of such a command: `nft -j` of our table has 20 KiB
+DOCTOR_CHECK_S_MAX = 45.0  # one check: trying a router of BGP in all ways takes 20, hashing 100 MiB from a slow disk 10
+DOCTOR_FILE_BYTES_MAX = 256 * KiB  # of a file that is looked at, but for the one file
+DOCTOR_MACHINE_FILE_COUNT_MAX = 100  # that a machine.json names; there are ten
+DOCTOR_BINARY_BYTES_MAX = 1024 * MiB  # of the one file: one that is larger is not hashed
+DOCTOR_STATUS_BYTES_MAX = 64 * MiB  # of a node's answer: 500 nodes with all that they say of themselves
+DOCTOR_PEER_COUNT_MAX = 8  # routers that are tried at once; each by five connections
+DOCTOR_CLOCK_BEHIND_S_MAX = 300.0  # of a clock, behind the files that were written here when it was right
+DISK_FREE_BYTES_NEEDED = 128 * MiB  # with less, records and rollouts cannot be kept for long
+
 
 # --- what goes into our logs ---
 

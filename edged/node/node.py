@@ -57,6 +57,7 @@ from edged.node.check import check
 from edged.node.closed_networks import ClosedNetworks
 from edged.node.config import Listen, NodeConfig
 from edged.node.config_file import load
+from edged.node.failure import clear_failure, write_failure
 from edged.node.health import Health
 from edged.node.housekeeping import Housekeeping, needed
 from edged.node.install import Install
@@ -89,6 +90,8 @@ async def run_node(
 ) -> None:
     """Be a node until SIGTERM or SIGINT. Started when workers take connections.
 
+    Why it ends, if by an error, is kept in the state folder until it is ready again: `edged.node.failure`.
+
     Args:
         environment: of this process: what systemd wants to be told, and where.
 
@@ -98,6 +101,15 @@ async def run_node(
         ListenError: an address is taken.
         EdgedError, RegistryError: the state folder cannot be used.
     """
+    try:
+        await _be_node(config, environment, task_status)
+    except Exception as error:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(write_failure, config.node.state_dir, error)
+        raise
+
+
+async def _be_node(config: NodeConfig, environment: Mapping[str, str], task_status: trio.TaskStatus[Node]) -> None:
     await trio.to_thread.run_sync(check, config)
     identity = await trio.to_thread.run_sync(load_identity, config.node.key, config.node.certificate)
     stores = await trio.to_thread.run_sync(open_stores, config.node.state_dir, config.storage_bytes_max)
@@ -279,6 +291,7 @@ class Node:
                     await nursery.start(self.anycast.run)
                 self._is_started = True
                 plain = [str(Listen(*address[:2])) for address in (*self.pool.plain, *self.pool.tls)]
+                await trio.to_thread.run_sync(clear_failure, self.config.node.state_dir)
                 log.info("node.ready", node=self.config.node.name, region=self._region(), listen=plain)
                 notifier.ready(f"serving on {', '.join(plain)}")
                 task_status.started(self)
