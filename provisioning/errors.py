@@ -75,7 +75,7 @@ class UserDataTooLarge(ProvisioningError):
 
     code = "provisioning.user-data-too-large"
     exit_status = 78
-    default_remedy = "Shorten what is of this machine: fewer ssh_keys and URLs, a voucher with one --seed, less in node."
+    default_remedy = "Shorten what is its own: ssh_keys, urls, tables of node, or the voucher by naming one --seed."
 
 
 class TerraformUnsupported(ProvisioningError):

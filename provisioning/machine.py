@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 Table = Mapping[str, Any]
-_NOTHING: Table = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +60,9 @@ class Machine:
     provider: str = "static"
     begins: bool = False
     ssh_keys: tuple[str, ...] = ()
-    node: Table = field(default=_NOTHING)
+    node: Table = field(default_factory=dict)
     network: Network | None = None
-    terraform: Table = field(default=_NOTHING)
+    terraform: Table = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

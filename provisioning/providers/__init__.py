@@ -1,0 +1,1 @@
+"""Where machines come from: a module for each provider, and one table of them (`provider.py`)."""
