@@ -1,7 +1,7 @@
 """The node's own one file, for machines that are to become nodes: `GET /edged/SHA256`, by plain HTTP/1.1.
 
-    EDGED_FILE ── OneFile.open: hashed, in a thread
-                     │
+    child.one_file ── OneFile.open: hashed, in a thread
+                         │
     edged.http.Listener ── its one path? ── room for a download? ── pieces, at a rate ──> client
 
 What is given is public, and whoever fetches it checks its digest, so nothing here is secret or trusted. A connection
@@ -33,7 +33,7 @@ from edged.limits import (
     INSTALL_THREAD_COUNT_MAX,
 )
 from edged.node.config import Listen
-from edged.node.install_file import VARIABLE, OneFile
+from edged.node.install_file import OneFile
 from registry.rate import TokenBucket
 
 log = structlog.get_logger()
@@ -43,13 +43,13 @@ class Install:
     """See the module.
 
     Args:
-        path: of the one file; "" where this edged is none.
+        path: of the one file; None where this edged was started from none (`edged.child.one_file`).
 
     Attributes:
         alarm: why nothing is given: a sentence with its code; "" if that is not so.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: Path | None) -> None:
         self._path = path
         self._bucket = TokenBucket(INSTALL_RATE_BYTES_S, INSTALL_BURST_BYTES, trio.current_time())
         self._limiter = trio.CapacityLimiter(INSTALL_THREAD_COUNT_MAX)
@@ -89,9 +89,9 @@ class Install:
             await listener.run()
 
     async def _open(self) -> OneFile:
-        if not self._path:
-            raise InstallUnavailable(f"this edged is no single file: the environment has no {VARIABLE}")
-        return await trio.to_thread.run_sync(OneFile.open, Path(self._path), limiter=self._limiter)
+        if self._path is None:
+            raise InstallUnavailable("this edged was not started from one file that could be given")
+        return await trio.to_thread.run_sync(OneFile.open, self._path, limiter=self._limiter)
 
     async def _answer(self, file: OneFile, exchange: Exchange) -> None:
         """

@@ -1,7 +1,4 @@
-"""The one file that this edged was started from: opened once, so that an upgrade may take its name away meanwhile.
-
-The header of the one file says where it is (`EDGED_FILE`); a checkout or an installed package has none.
-"""
+"""The one file that this edged was started from: opened once, so that an upgrade may take its name away meanwhile."""
 
 from __future__ import annotations
 
@@ -13,9 +10,6 @@ from pathlib import Path
 
 from edged.errors import InstallUnavailable
 from edged.limits import INSTALL_FILE_BYTES_MAX, INSTALL_PIECE_BYTES
-
-VARIABLE = "EDGED_FILE"
-"""Of the environment: absolute path of the one file. Its header sets it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -31,6 +32,7 @@ import trio
 
 from edged.admin.api import Source
 from edged.admin.serve import open_admin
+from edged.child import one_file
 from edged.errors import EdgedError, NodeConfigInvalid, NodeUnknown
 from edged.fleet.calls import Dispatcher
 from edged.fleet.certificate import Identity, load_identity
@@ -61,7 +63,6 @@ from edged.node.failure import clear_failure, write_failure
 from edged.node.health import Health
 from edged.node.housekeeping import Housekeeping, needed
 from edged.node.install import Install
-from edged.node.install_file import VARIABLE as INSTALL_VARIABLE
 from edged.node.joining import join, own_node, read_voucher, take_roster
 from edged.node.log_tail import LogTail
 from edged.node.own_report import OwnReport
@@ -117,7 +118,7 @@ async def _be_node(config: NodeConfig, environment: Mapping[str, str], task_stat
     open_state = partial(FleetState, stores.records, now=time.time(), accepted=accepted.notice)
     state = await trio.to_thread.run_sync(open_state)
     await _enter_fleet(config, state, identity)
-    node = Node(config, identity, stores, state, one_file=environment.get(INSTALL_VARIABLE, ""))
+    node = Node(config, identity, stores, state, one_file=one_file())
     accepted.listen(node)
     with plain_errors():
         await node.run(Notifier(environment), task_status=task_status)
@@ -160,14 +161,14 @@ class Node:
     """The parts of one node and how they know of each other. Made by `run_node`.
 
     Args:
-        one_file: path of the file that this edged is; "" where it is none.
+        one_file: that this edged was started from; None for none.
 
     Attributes:
         pool, peers, server, agent, gossip, answers: parts, for tests and the composition.
     """
 
     def __init__(
-        self, config: NodeConfig, identity: Identity, stores: Stores, state: FleetState, *, one_file: str = ""
+        self, config: NodeConfig, identity: Identity, stores: Stores, state: FleetState, *, one_file: Path | None = None
     ) -> None:
         self.config = config
         self._identity = identity
