@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from bgp.errors import BgpError
 from bgp.prefix import AllowList, parse_prefix
@@ -30,17 +31,38 @@ from edged.node.joining import read_voucher
 from registry.errors import RegistryError
 
 
+class ConfigProblem(NamedTuple):
+    """One fault.
+
+    Attributes:
+        key: what it is about, as `fleet.voucher`.
+        line: of the node.toml.
+        text: a clause about the key, without its full stop.
+        remedy: a sentence.
+    """
+
+    key: str
+    line: int
+    text: str
+    remedy: str
+
+
 def check(config: NodeConfig) -> None:
     """
     Raises:
         NodeConfigInvalid: one line per problem, each `file:line: ...`.
     """
-    problems = [problem for look in _LOOKS for problem in look(config)]
+    problems = [Problem(line, f"`{key}`: {text}. {remedy}") for key, line, text, remedy in find(config)]
     if problems:
         raise NodeConfigInvalid(as_text(str(config.file), problems))
 
 
-def _check_folder(config: NodeConfig) -> Iterator[Problem]:
+def find(config: NodeConfig) -> tuple[ConfigProblem, ...]:
+    """The same, for whoever asks about each key: all problems that there are."""
+    return tuple(problem for look in _LOOKS for problem in look(config))
+
+
+def _check_folder(config: NodeConfig) -> Iterator[ConfigProblem]:
     folder = config.node.state_dir
     # Unlike `Path.exists`, this raises nothing where a folder above may not be entered.
     there = next(path for path in (folder, *folder.parents) if os.path.exists(path))
@@ -52,7 +74,7 @@ def _check_folder(config: NodeConfig) -> Iterator[Problem]:
         )
 
 
-def _check_identity(config: NodeConfig) -> Iterator[Problem]:
+def _check_identity(config: NodeConfig) -> Iterator[ConfigProblem]:
     try:
         identity = load_identity(config.node.key, config.node.certificate)
     except (EdgedError, RegistryError) as error:
@@ -70,7 +92,7 @@ def _check_identity(config: NodeConfig) -> Iterator[Problem]:
         )
 
 
-def _check_fleet(config: NodeConfig) -> Iterator[Problem]:
+def _check_fleet(config: NodeConfig) -> Iterator[ConfigProblem]:
     fleet = config.fleet
     if fleet.roster is not None:
         yield from _attempt(config, "fleet.roster", partial(_check_roster, config, fleet.roster))
@@ -84,7 +106,7 @@ def _check_fleet(config: NodeConfig) -> Iterator[Problem]:
         )
 
 
-def _check_roster(config: NodeConfig, path: Path) -> Iterator[Problem]:
+def _check_roster(config: NodeConfig, path: Path) -> Iterator[ConfigProblem]:
     roster = Roster.open(read_file(path, RECORD_BYTES_MAX))
     node = next((node for node in roster.nodes if node.name == config.node.name), None)
     if config.node.region not in [region.name for region in roster.regions]:
@@ -101,7 +123,7 @@ def _check_roster(config: NodeConfig, path: Path) -> Iterator[Problem]:
         )
 
 
-def _check_voucher(config: NodeConfig, path: Path) -> Iterator[Problem]:
+def _check_voucher(config: NodeConfig, path: Path) -> Iterator[ConfigProblem]:
     voucher = open_voucher(read_voucher(path)).voucher
     for key, said, meant in (
         ("name", config.node.name, voucher.node),
@@ -112,29 +134,29 @@ def _check_voucher(config: NodeConfig, path: Path) -> Iterator[Problem]:
             yield _problem(config, f"node.{key}", f"is {said!r}, but the voucher {path} is for {meant!r}", remedy)
 
 
-def _check_certificates(config: NodeConfig) -> Iterator[Problem]:
+def _check_certificates(config: NodeConfig) -> Iterator[ConfigProblem]:
     for index, entry in enumerate(config.certificates):
         files = TlsFiles(entry.certificate, entry.key)
         yield from _attempt(config, f"certificate[{index}]", partial(_check_pair, files))
 
 
-def _check_pair(files: TlsFiles) -> Iterator[Problem]:
+def _check_pair(files: TlsFiles) -> Iterator[ConfigProblem]:
     server_context(files)
     return iter(())
 
 
-def _check_runtime_config(config: NodeConfig) -> Iterator[Problem]:
+def _check_runtime_config(config: NodeConfig) -> Iterator[ConfigProblem]:
     path = config.runtime_config
     if path is not None:
         yield from _attempt(config, "runtime_config.file", partial(_check_loads, path))
 
 
-def _check_loads(path: Path) -> Iterator[Problem]:
+def _check_loads(path: Path) -> Iterator[ConfigProblem]:
     runtime_config.load(path)
     return iter(())
 
 
-def _check_bgp(config: NodeConfig) -> Iterator[Problem]:
+def _check_bgp(config: NodeConfig) -> Iterator[ConfigProblem]:
     if config.bgp is None:
         return
     for index, peer in enumerate(config.bgp.peers):
@@ -151,12 +173,12 @@ def _check_bgp(config: NodeConfig) -> Iterator[Problem]:
         yield from _check_prefixes(config, config.bgp, roster)
 
 
-def _check_password(file: Path) -> Iterator[Problem]:
+def _check_password(file: Path) -> Iterator[ConfigProblem]:
     read_password(file)
     return iter(())
 
 
-def _check_prefixes(config: NodeConfig, table: BgpTable, roster: Roster) -> Iterator[Problem]:
+def _check_prefixes(config: NodeConfig, table: BgpTable, roster: Roster) -> Iterator[ConfigProblem]:
     """Whether the roster at hand allows what the node is to announce, and somebody listens there."""
     try:
         allowed = AllowList(map(parse_prefix, roster.prefixes))
@@ -174,7 +196,7 @@ def _check_prefixes(config: NodeConfig, table: BgpTable, roster: Roster) -> Iter
                 yield _problem(config, "bgp", f"nothing listens on {address}, which the roster has", remedy)
 
 
-def _check_addresses(config: NodeConfig) -> Iterator[Problem]:
+def _check_addresses(config: NodeConfig) -> Iterator[ConfigProblem]:
     wanted = [("fleet.listen", config.fleet.listen)]
     wanted += [(f"http.listen[{index}]", each) for index, each in enumerate(config.http.listen)]
     wanted += [(f"https.listen[{index}]", each) for index, each in enumerate(config.https.listen)]
@@ -185,7 +207,7 @@ def _check_addresses(config: NodeConfig) -> Iterator[Problem]:
         seen.setdefault(each, key)
 
 
-_LOOKS: tuple[Callable[[NodeConfig], Iterator[Problem]], ...] = (
+_LOOKS: tuple[Callable[[NodeConfig], Iterator[ConfigProblem]], ...] = (
     _check_folder,
     _check_identity,
     _check_fleet,
@@ -205,7 +227,7 @@ def has_joined(config: NodeConfig) -> bool:
         return False
 
 
-def _attempt(config: NodeConfig, key: str, look: Callable[[], Iterator[Problem]]) -> Iterator[Problem]:
+def _attempt(config: NodeConfig, key: str, look: Callable[[], Iterator[ConfigProblem]]) -> Iterator[ConfigProblem]:
     """What `look` finds; an error is a problem as well."""
     try:
         yield from look()
@@ -213,5 +235,5 @@ def _attempt(config: NodeConfig, key: str, look: Callable[[], Iterator[Problem]]
         yield _problem(config, key, error.message, error.remedy)
 
 
-def _problem(config: NodeConfig, key: str, text: str, remedy: str) -> Problem:
-    return Problem(config.line(key), f"`{key}`: {text}. {remedy}")
+def _problem(config: NodeConfig, key: str, text: str, remedy: str) -> ConfigProblem:
+    return ConfigProblem(key, config.line(key), text, remedy)
