@@ -924,6 +924,82 @@ class RemovalUnconfirmed(EdgedError):
     default_remedy = "If that is meant, give the number with --yes-remove."
 
 
+class UpgradeForbidden(EdgedError):
+    """Whoever runs `edged upgrade` may not change which edged the machine runs."""
+
+    code = "upgrade.forbidden"
+    exit_status = 77
+    default_remedy = "Run it as root: sudo edged upgrade ..."
+
+
+class UpgradeImpossible(EdgedError):
+    """There is nothing to upgrade: no such unit, a unit that runs something else, no version before this one."""
+
+    code = "upgrade.impossible"
+    exit_status = 69
+    default_remedy = "See `edged doctor`."
+
+
+class UpgradeNeedless(EdgedError):
+    code = "upgrade.needless"
+    exit_status = 64
+    default_remedy = "Nothing is to be done."
+
+
+class UpgradeBusy(EdgedError):
+    code = "upgrade.busy"
+    exit_status = 75
+    default_remedy = "Wait until the other one has ended, then run it again."
+
+
+class UpgradeSourceUnavailable(EdgedError):
+    """The new version cannot be read or fetched."""
+
+    code = "upgrade.unavailable"
+    exit_status = 69
+    default_remedy = "Correct the path or address, and see that it can be reached from here."
+
+
+class UpgradeDigestMismatch(EdgedError):
+    """Other bytes than were asked for. They are not kept."""
+
+    code = "upgrade.digest-mismatch"
+    exit_status = 65
+    default_remedy = "Compare with the sha256 that was published with the version, and find out who changed the file."
+
+
+class UpgradeUnusable(EdgedError):
+    """A new version that does not run here, or does not take this machine's node.toml. The old one goes on."""
+
+    code = "upgrade.unusable"
+    exit_status = 65
+    default_remedy = "Correct what it says; the node goes on as it was."
+
+
+class UpgradeFolderError(EdgedError):
+    """Where versions are kept cannot be read or written, or others than its owner may change it."""
+
+    code = "upgrade.folder"
+    exit_status = 73
+    default_remedy = "Check the folder's owner, mode and disk."
+
+
+class UpgradeUndone(EdgedError):
+    """The new version did not serve as the old one had. The old one does again."""
+
+    code = "upgrade.undone"
+    exit_status = 70
+    default_remedy = "See `journalctl -u edged` of that time; the node serves as before."
+
+
+class UpgradeStuck(EdgedError):
+    """The node does not serve as before, neither with the new version nor with the old one."""
+
+    code = "upgrade.stuck"
+    exit_status = 71
+    default_remedy = "See `edged doctor` and `journalctl -u edged`; `edged upgrade` can be run again."
+
+
 class BenchToolMissing(EdgedError):
     """A client of a benchmark that has no httping or no mtr."""
 

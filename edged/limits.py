@@ -61,7 +61,9 @@ UPGRADE_FETCH_S_MAX = 900.0  # for all of it: 50 MiB at half a megabit a second
 UPGRADE_REDIRECT_COUNT_MAX = 5  # of a download page to its mirror there are two
 UPGRADE_TRIAL_S_MAX = 120.0  # for a new version to unpack itself on a slow disk, and to say which it is
 UPGRADE_OUTPUT_BYTES_MAX = 64 * KiB  # of what a program that we start says; the rest ends it
-UPGRADE_RESTART_S_MAX = 3_900.0  # of `systemctl restart`: a drain may take an hour, see docs/node.md
+UPGRADE_RESTART_S_MAX = (
+    900.0  # of `systemctl restart`: a drain may take DRAIN_SHIFT_S_HIGHEST and DRAIN_LINGER_S_HIGHEST
+)
 UPGRADE_SYSTEMCTL_S_MAX = 30.0  # of its questions
 UPGRADE_WATCH_S = 180.0  # until a node is as before: hold-down is 10 s, a router may take a minute to connect again
 UPGRADE_LOOK_INTERVAL_S = 0.5  # how often it is looked whether it is
