@@ -1,0 +1,174 @@
+"""One start of the machine, watched from outside until it serves: what happened when, in seconds from the power."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.lab import client
+from tests.vm.channel import Agent
+from tests.vm.network import CLIENT, MACHINE_ADDRESSES, PREFIXES, Network
+from tests.vm.world import BODY, HOST, HTTP_PORT
+
+STAGES = ("kernel", "binary", "joined", "ready", "session", "answer", "anycast", "anycast6", "cloud-init")
+"""kernel: its first line. binary: brought, checked, unpacked. joined: let in by a node of the fleet. ready: systemd
+has been told so. session: Established at BIRD. answer: the first of the app, to a client, at the machine's own address;
+anycast: at the service's, by the route that BGP brought. cloud-init: has ended, by its own word."""
+
+SEEN_OUTSIDE = ("kernel", "cloud-init", "session", "answer", "anycast", "anycast6")
+_JOURNAL = {
+    "binary": re.compile(r"Finished edged-fetch\.service"),
+    "ready": re.compile(r"Started edged\.service"),
+    "joined": re.compile(r'"event": ?"node\.joined"'),
+}
+_CONSOLE = {"kernel": re.compile(rb"Linux version "), "cloud-init": re.compile(rb"Cloud-init v\. \S+ finished at")}
+_POLL_S = 0.1
+_RATE = 4.0
+_ASK_TIMEOUT_S = 3.0
+
+
+@dataclass
+class Start:
+    """Attributes:
+    name: of the start.
+    at: when, `time.time()`.
+    seconds: by stage; those that did not happen are not there.
+    """
+
+    name: str
+    at: float
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Watch:
+    """Looks at one start. A context manager: its clients ask until it is left.
+
+    Args:
+        console: of the machine; what is in it now is of starts before.
+        say: is told of each stage.
+    """
+
+    def __init__(self, name: str, net: Network, console: Path, folder: Path, say: Callable[[str], None]) -> None:
+        self.start = Start(name, time.time())
+        self._net = net
+        self._console = console
+        self._offset = console.stat().st_size if console.exists() else 0
+        self._folder = folder
+        self._say = say
+        addresses = {
+            "answer": MACHINE_ADDRESSES[0],
+            "anycast": str(PREFIXES[0].network_address),
+            "anycast6": str(PREFIXES[1].network_address),
+        }
+        self._clients = {
+            stage: Asking(net, address, folder / f"{name}-{stage}") for stage, address in addresses.items()
+        }
+
+    def __enter__(self) -> Self:
+        for asking in self._clients.values():
+            asking.begin()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for asking in self._clients.values():
+            asking.end()
+
+    def begun(self, at: float) -> None:
+        """The machine got its power."""
+        self.start.at = at
+
+    def wait(self, timeout_s: float, until: Callable[[], bool] | None = None) -> None:
+        """Until all that is seen from outside has happened, or something else is so.
+
+        Raises:
+            TimeoutError: with what did not happen.
+        """
+        deadline = time.monotonic() + timeout_s
+        while until is None or not until():
+            missing = [stage for stage in SEEN_OUTSIDE if stage not in self.start.seconds]
+            for stage in missing:
+                at = self._seen(stage)
+                if at is not None and at >= self.start.at:
+                    self.start.seconds[stage] = at - self.start.at
+                    self._say(f"{self.start.name}: {stage}")
+                    missing.remove(stage)
+                    break
+            else:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{self.start.name}: no {', '.join(missing)} in {timeout_s:.0f} s")
+                threading.Event().wait(_POLL_S)
+            if not missing and until is None:
+                return
+
+    def read_journal(self, agent: Agent) -> None:
+        """The stages that only the machine itself knows, by its own clock, set right by how far that is off."""
+        offset_s = agent.clock_offset_s()
+        units = ["-u", "edged", "-u", "edged-fetch"]
+        text = agent.run("journalctl", "-b", "-o", "json", "--output-fields=MESSAGE", *units).stdout
+        for stage, at in journal_stages(text).items():
+            self.start.seconds.setdefault(stage, at - offset_s - self.start.at)
+
+    def _seen(self, stage: str) -> float | None:
+        """When, as far as that is known; None for not yet."""
+        if stage in self._clients:
+            return self._clients[stage].answered_at()
+        if stage == "session":
+            return self._net.established_at()
+        with self._console.open("rb") as file:
+            file.seek(self._offset)
+            return time.time() if _CONSOLE[stage].search(file.read()) else None
+
+
+class Asking:
+    """A client who asks one address, again and again."""
+
+    def __init__(self, net: Network, address: str, log: Path) -> None:
+        self._net = net
+        self._address = address
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def begin(self) -> None:
+        here = Path(__file__).parents[2]
+        command = ["env", "-C", str(here), str(here / ".venv/bin/python"), "-m", "tests.lab.client", self._address]
+        options = ["--host", HOST, "--rate", str(_RATE), "--timeout", str(_ASK_TIMEOUT_S), "--seconds", "7200"]
+        self._process = self._net.start(CLIENT, [*command, str(HTTP_PORT), *options], log=self._log)
+
+    def answered_at(self) -> float | None:
+        """When the first answer of the app had come, `time.time()`."""
+        offset_s = time.time() - time.monotonic()
+        with self._log.open() as lines:
+            whole = (line for line in lines if line.endswith("\n"))
+            answers = (client.parse(line) for line in whole if BODY in line)
+            return next((answer.ended + offset_s for answer in answers if answer.body == BODY), None)
+
+    def end(self) -> None:
+        if self._process is not None:
+            self._net.end(self._process)
+
+
+def journal_stages(text: str) -> Mapping[str, float]:
+    """When what happened, `time.time()` of the machine: the first of each.
+
+    Args:
+        text: of `journalctl -o json`.
+    """
+    found: dict[str, float] = {}
+    for line in text.splitlines():
+        record = json.loads(line)
+        message = record.get("MESSAGE")
+        for stage, pattern in _JOURNAL.items():
+            # A message that is not text comes as a list of numbers.
+            if stage not in found and isinstance(message, str) and pattern.search(message):
+                found[stage] = int(record["__REALTIME_TIMESTAMP"]) / 1e6
+    return found

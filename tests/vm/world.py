@@ -1,0 +1,171 @@
+"""What is there before the machine has power: a fleet of real commands, one node of it up, an app pushed to a region in
+which nothing stands yet, and a server that has the one file.
+
+    with standing(folder, binary) as world:
+        machine.power_on(world.seed())
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests import fleets
+from tests.guests import wat
+from tests.vm.network import (
+    ASN,
+    HOME,
+    MACHINE_ADDRESSES,
+    NETWORKS,
+    NIC,
+    PREFIXES,
+    ROUTER_ADDRESSES,
+    ROUTER_ASN,
+    Network,
+)
+from tests.vm.seed import write_seed
+
+MACHINE, REGION = "ams-1", "eu"
+APP = "hello"
+HOST = f"{APP}.{fleets.DOMAIN}"
+BODY = "hello"
+HTTP_PORT = 80
+INSTALL_PORT, FILES_PORT = 7402, 7480
+
+
+@dataclass
+class World:
+    """Attributes:
+    sha256: of the one file that the machine is to run.
+    files: folder of the server of files; `served` is the one file in it.
+    """
+
+    folder: Path
+    net: Network
+    fleet: fleets.Fleet
+    binary: Path
+    sha256: str
+    files: Path
+    _server: subprocess.Popen[bytes]
+    _numbers: Iterator[int] = field(default_factory=lambda: iter(range(1_000_000)))
+
+    @property
+    def served(self) -> Path:
+        return self.files / "edged" / self.sha256
+
+    def serve(self, content: Path | bytes) -> None:
+        """What the server of files gives for the one file from now on."""
+        new = self.served.with_name("new")
+        if isinstance(content, bytes):
+            new.write_bytes(content)
+        else:
+            shutil.copyfile(content, new)
+        new.rename(self.served)
+
+    def seed(self, *options: str) -> Path:
+        """A disk with what `edged provision render` says, and a voucher of its own.
+
+        Args:
+            options: of the command.
+        """
+        folder = self.folder / f"seed-{next(self._numbers)}"
+        self.fleet.run("provision", "render", "-C", self.fleet.operator, "--all", folder, *options)
+        disk = folder.with_suffix(".iso")
+        write_seed(folder / MACHINE, disk)
+        return disk
+
+    def voucher(self, *options: str) -> str:
+        """A new one for the machine."""
+        where = ["--region", REGION, "--address", f"{MACHINE_ADDRESSES[0]}:{fleets.FLEET_PORT}"]
+        made = self.fleet.run("fleet", "voucher", MACHINE, *where, "-C", self.fleet.operator, "--json", *options)
+        return str(made.last["token"])
+
+    def leave_alone(self) -> None:
+        """Nobody helps the machine any more: neither the fleet's other node nor the server of files."""
+        self.fleet[HOME].stop()
+        self.net.end(self._server)
+
+
+@contextlib.contextmanager
+def standing(folder: Path, binary: Path) -> Iterator[World]:
+    """All of it; ended with the block."""
+    folder.mkdir(parents=True)
+    with binary.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    with Network(folder) as net:
+        home = net.address(HOME)
+        install = f'[install]\nlisten = "{home}:{INSTALL_PORT}"\n'
+        with fleets.made(
+            folder / "fleet",
+            fleets.InLab(net),
+            {HOME: "home"},
+            config=install,
+            prefixes=[str(prefix) for prefix in PREFIXES],
+            publisher="client",
+        ) as fleet:
+            _describe(fleet, sha256, home)
+            fleet.run("fleet", "sign", "-C", fleet.operator, "--yes")
+            fleet.run("fleet", "publish", "-C", fleet.operator)
+            _push(fleet, folder / "app")
+            files = folder / "files"
+            (files / "edged").mkdir(parents=True)
+            serve: list[str | Path] = ["python3", "-m", "http.server", "--bind", home, "-d", files, str(FILES_PORT)]
+            world = World(folder, net, fleet, binary, sha256, files, net.start(HOME, serve, log=folder / "files.log"))
+            world.serve(binary)
+            yield world
+
+
+def _push(fleet: fleets.Fleet, folder: Path) -> None:
+    """To all regions, of which one has no node yet: the app is published, and waits there for one."""
+    done = fleet.push(fleets.app_folder(folder, APP, wat.text("hello")), check=False)
+    finished = next((each for each in done.events if each.get("event") == "finished"), {})
+    if finished.get("regions") != {"home": "live", REGION: "silent"}:
+        raise RuntimeError(f"the app was not pushed: {done.stderr}")
+
+
+def _describe(fleet: fleets.Fleet, sha256: str, home: str) -> None:
+    """The machine, in fleet.toml, as an operator writes it."""
+    path = fleet.operator / "fleet.toml"
+    text = path.read_text().replace('regions = ["home"]', f'regions = ["home", "{REGION}"]')
+    lengths = [network.partition("/")[2] for network in NETWORKS]
+    addresses = [f"{address}/{length}" for address, length in zip(MACHINE_ADDRESSES, lengths, strict=True)]
+    urls = [f"http://{home}:{port}/edged/{{sha256}}" for port in (FILES_PORT, INSTALL_PORT)]
+    path.write_text(
+        f"""{text}
+[provision]
+provider = "static"
+
+[provision.binary]
+sha256 = "{sha256}"
+urls = {json.dumps(urls)}
+
+[[machine]]
+name = "{MACHINE}"
+region = "{REGION}"
+address = "{MACHINE_ADDRESSES[0]}:{fleets.FLEET_PORT}"
+
+[machine.network]
+mac = "{NIC.mac}"
+addresses = {json.dumps(addresses)}
+gateways = {json.dumps(ROUTER_ADDRESSES)}
+
+[machine.node.http]
+listen = ["[::]:{HTTP_PORT}"]
+
+[machine.node.bgp]
+asn = {ASN}
+
+[[machine.node.bgp.peer]]
+name = "router"
+address = "{ROUTER_ADDRESSES[0]}"
+asn = {ROUTER_ASN}
+local_address = "{MACHINE_ADDRESSES[0]}"
+next_hop = "{MACHINE_ADDRESSES[1]}"
+"""
+    )
