@@ -79,7 +79,7 @@ def _check_identity(config: NodeConfig) -> Iterator[ConfigProblem]:
         identity = load_identity(config.node.key, config.node.certificate)
     except (EdgedError, RegistryError) as error:
         remedy = error.remedy
-        if not config.node.key.exists() and not config.node.certificate.exists():
+        if not os.path.exists(config.node.key) and not os.path.exists(config.node.certificate):  # raise nothing either
             remedy = f"Make them: edged node init --config {config.file}"
         yield _problem(config, "node.identity", error.message, remedy)
         return

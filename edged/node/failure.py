@@ -75,16 +75,10 @@ def clear_failure(folder: Path) -> None:
 
 
 def read_failure(folder: Path) -> Failure | None:
-    """The failure that is kept; None where there is none, or something else is in its place. Blocks.
-
-    Raises:
-        PermissionError: we may not look.
-    """
+    """The failure that is kept; None where there is none, we may not look, or it is something else. Blocks."""
     try:
         with (folder / NAME).open("rb") as file:
             data = file.read(FAILURE_BYTES_MAX + 1)
-    except PermissionError:
-        raise
     except OSError:
         return None
     if len(data) > FAILURE_BYTES_MAX:
