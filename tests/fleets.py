@@ -17,7 +17,6 @@ import os
 import secrets
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from tests.edged_command import edged_command
 from tests.guests import wat
 from tests.lab.lab import Lab
 
@@ -128,7 +128,7 @@ class FleetNode:
     def start(self, *, wait: bool = True) -> None:
         """Start it, and wait until it takes connections."""
         assert self.process is None
-        command = [*self._prefix, *edged("node", "--config", str(self.config))]
+        command = [*self._prefix, *edged_command("node", "--config", str(self.config))]
         self.process = subprocess.Popen(
             self._place.command(self.name, command),
             stdin=subprocess.DEVNULL,
@@ -259,7 +259,7 @@ class Fleet:
 
     def popen(self, *arguments: str | Path) -> subprocess.Popen[str]:
         """A command under way."""
-        command = edged(*map(str, arguments))
+        command = edged_command(*arguments)
         return subprocess.Popen(
             self.place.command(self.publisher, command) if self.publisher else command,
             stdin=subprocess.DEVNULL,
@@ -385,10 +385,6 @@ def set_prefixes(fleet_toml: Path, prefixes: Sequence[str], *, more: str = "") -
     """
     lines = [line for line in fleet_toml.read_text().splitlines() if not line.startswith("prefixes")]
     fleet_toml.write_text(f"prefixes = {json.dumps(list(prefixes))}\n{more}" + "\n".join(lines) + "\n")
-
-
-def edged(*arguments: str) -> list[str]:
-    return [sys.executable, "-P", "-m", "edged", *arguments]
 
 
 def parsed(line: str) -> Event:

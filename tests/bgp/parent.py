@@ -137,13 +137,13 @@ async def start(
     allow: Iterable[str],
     *,
     environment: Mapping[str, str] | None = None,
-    program: Sequence[str] = ("-m", "bgp.child"),
+    program: Sequence[str] = (sys.executable, "-m", "bgp.child"),
     inside: Sequence[str] = (),
 ) -> Child:
     """A child that was told nothing yet. Its process is the caller's to end."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with theirs:
-        argv = [*inside, sys.executable, *program, "--fd", str(theirs.fileno())]
+        argv = [*inside, *program, "--fd", str(theirs.fileno())]
         for each in allow:
             argv += ["--allow", each]
         process = subprocess.Popen(  # noqa: ASYNC220 - fork and exec; not from a thread, which would be its parent
@@ -170,7 +170,7 @@ async def speaking(
     *,
     beats: bool = False,
     environment: Mapping[str, str] | None = None,
-    program: Sequence[str] = ("-m", "bgp.child"),
+    program: Sequence[str] = (sys.executable, "-m", "bgp.child"),
     inside: Sequence[str] = (),
 ) -> AsyncIterator[Child]:
     """A child that was told its configuration, if there is one. It is gone at the end, whatever happened.

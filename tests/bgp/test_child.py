@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import AsyncExitStack
 from ipaddress import ip_address
 
@@ -197,7 +198,7 @@ sys.exit(child.main())
 
 async def test_an_update_is_checked_once_more_before_it_is_written() -> None:
     """A child whose first check is gone: still nothing reaches the wire, and it leaves."""
-    program = ("-c", _WITHOUT_ITS_FIRST_CHECK)
+    program = (sys.executable, "-c", _WITHOUT_ITS_FIRST_CHECK)
     async with sink.listening() as router, speaking(config_of(peer_of(router)), program=program) as child:
         session = await router.session()
         await session.until(lambda one: isinstance(one, Update) and one.end_of_rib)

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 from ipaddress import ip_address
 from types import SimpleNamespace
@@ -29,7 +30,7 @@ LONG = {  # an UPDATE of 600 bytes
     "large_communities": tuple(LargeCommunity(65200, number, 0) for number in range(COMMUNITY_COUNT_MAX)),
 }
 REFRESH = sink.message(sink.ROUTE_REFRESH, bytes((0, 1, 0, 1)))  # RFC 2918 3: of IPv4, unicast
-_STEPPED = ("-m", "tests.bgp.stepped_child")
+_STEPPED = (sys.executable, "-m", "tests.bgp.stepped_child")
 
 
 async def test_a_hold_time_of_0_is_refused() -> None:

@@ -17,7 +17,8 @@ from click.testing import CliRunner
 
 from edged import cli
 from edged.errors import DemoFailed, UsageError
-from tests.fleets import Event, app_folder, edged, parsed, saying
+from tests.edged_command import edged_command
+from tests.fleets import Event, app_folder, parsed, saying
 
 
 def free_ports(count: int) -> int:
@@ -48,7 +49,7 @@ class Demo:
     def running(self) -> Iterator[list[Event]]:
         """The demo until the block ends, by Ctrl-C; its events until it was ready."""
         process = subprocess.Popen(
-            edged("fleet", "demo", str(self.folder / "fleet"), "--json", *self.options),
+            edged_command("fleet", "demo", str(self.folder / "fleet"), "--json", *self.options),
             stdout=subprocess.PIPE,
             text=True,
             env=self.environment,
@@ -67,7 +68,7 @@ class Demo:
         assert process.returncode == 0
 
     def run(self, *arguments: str) -> list[Event]:
-        command = edged(*arguments)
+        command = edged_command(*arguments)
         done = subprocess.run(command, check=True, capture_output=True, text=True, env=self.environment)
         return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -97,7 +98,7 @@ def test_a_port_is_taken(tmp_path: Path) -> None:
     demo = Demo(tmp_path)
     with socket.create_server(("127.0.0.1", demo.port + 1)):
         done = subprocess.run(
-            edged("fleet", "demo", str(tmp_path / "fleet"), "--json", *demo.options),
+            edged_command("fleet", "demo", str(tmp_path / "fleet"), "--json", *demo.options),
             capture_output=True,
             text=True,
             env=demo.environment,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 from edged.host.state import DATABASE_FILE, KEY_VALUE_FILE
 from tests.cli.test_up_process import edged
 from tests.conftest import GuestPath
+from tests.edged_command import edged_command
 from tests.up.apps import MANIFEST, write_app
 from tests.variables_provider.vault_server import TOKEN, vault_server
 
@@ -115,7 +115,7 @@ def test_what_fails_tells_no_secret(
     usual = ["up", "--listen", "127.0.0.1:0", "--cache-dir", "cache", "--runtime-config-file", "rc.toml", "--verbose"]
     environment = os.environ | {"SPIN_VARIABLE_OTHER": SECRET}
     ended = subprocess.run(
-        [sys.executable, "-m", "edged", *usual, "--key-value", f"a={SECRET}", *options, app],
+        edged_command(*usual, "--key-value", f"a={SECRET}", *options, app),
         cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert ended.returncode not in (0, 1)

@@ -7,7 +7,6 @@ import os
 import signal
 import ssl
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ import trio
 import trustme
 
 from tests.conftest import GuestPath
+from tests.edged_command import edged_command
 from tests.guests import wat
 from tests.up.apps import MANIFEST, write_app
 
@@ -76,7 +76,7 @@ class Command:
 async def edged(cache_folder: Path, *arguments: object, cwd: Path | None = None) -> AsyncIterator[Command]:
     """`edged up ARGUMENTS` on any free port."""
     usual = ["up", "--listen", "127.0.0.1:0", "--cache-dir", str(cache_folder)]
-    line = [sys.executable, "-m", "edged", *usual, *map(str, arguments)]
+    line = edged_command(*usual, *arguments)
     environment = {key: value for key, value in os.environ.items() if key != "SPIN_HTTP_LISTEN_ADDR"}
     with trio.fail_after(TEST_S_MAX):
         process = await trio.lowlevel.open_process(

@@ -7,10 +7,11 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from tests.edged_command import edged_command
 
 Event = dict[str, Any]
 
@@ -38,7 +39,7 @@ class Server(NamedTuple):
 @contextlib.contextmanager
 def edged_up(app: Path, *options: str, prefix: Sequence[str] = ()) -> Iterator[Server]:
     """Serve the app of a folder until the block ends. `prefix`: a command to run it under (`taskset`)."""
-    command = [sys.executable, "-m", "edged", "up", str(app), "--json", "--listen", "127.0.0.1:0", *options]
+    command = edged_command("up", app, "--json", "--listen", "127.0.0.1:0", *options)
     with serving([*prefix, *command], _first_url) as server:
         yield server
 

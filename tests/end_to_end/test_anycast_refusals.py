@@ -17,6 +17,7 @@ from edged.anycast.sessions import static_sessions
 from edged.node import config_file
 from tests.anycast_net import INTERNET, PORT, AnycastNet, anycast_internet
 from tests.bgp import parent
+from tests.edged_command import edged_command
 from tests.fleets import set_prefixes
 from tests.lab.anycast import may_run
 from tests.lab.internet import Internet
@@ -80,7 +81,7 @@ async def test_a_speaker_refuses_its_own_daemon(net: AnycastNet) -> None:
     node.kill()
     try:
         inside = ["ip", "netns", "exec", net.lab.namespace("ams-1")]
-        program = ("-m", "edged", "speaker", "--state-dir", str(node.state))
+        program = edged_command("speaker", "--state-dir", node.state)
         async with parent.speaking(config, allow=(), beats=True, inside=inside, program=program) as child:
             await child.event(PeerChanged, lambda event: event.state == "established")
             good = [parent.announcement(prefix) for prefix in PREFIXES]

@@ -20,6 +20,7 @@ import tempfile
 from pathlib import Path
 
 from tests.anycast_net import INTERNET, PORT, AnycastNet, anycast_internet
+from tests.edged_command import edged_command
 from tests.lab.anycast import may_run
 from tests.lab.internet import Internet
 
@@ -68,7 +69,7 @@ def _environment(net: AnycastNet) -> dict[str, str]:
     folder.mkdir()
     space = shlex.quote(net.lab.namespace(""))
     sockets = shlex.quote(str(net.lab.sockets))
-    publisher = shlex.join(net.fleet.place.command(net.fleet.publisher, [sys.executable, "-P", "-m", "edged"]))
+    publisher = shlex.join(net.fleet.place.command(net.fleet.publisher, edged_command()))
     scripts = {
         "at": f'place=$1; shift; exec ip netns exec {space}"$place" "$@"',
         "edged": f'exec {publisher} "$@"',

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.edged_command import edged_command
 from tests.lab.lab import Lab, may_run
 from tests.lab.topology import Topology
 
@@ -67,7 +68,7 @@ def test_the_nearest_way_breaks(lab: Lab, tmp_path: Path) -> None:
     picture = tmp_path / "picture.svg"
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "edged", "bench", "anycast", f"http://{address}/", "--json", "--count", "3"),
+            *edged_command("bench", "anycast", f"http://{address}/", "--json", "--count", "3"),
             *("--client", f"edi=ip netns exec {lab.namespace('edi')}", "--lead", "1", "--settle", "1"),
             *("--event", f"ip -n {near} route replace {address}/32 via {gateway}", "--picture", str(picture)),
         ],
