@@ -13,3 +13,4 @@ SSH_KEY_FILE_BYTES_MAX = 16 * 1024  # an RSA key of 4096 bits has 750
 SSH_KEY_COUNT_MAX = 32  # on one machine: the user-data has room for some 30 of Ed25519 beside the rest
 ADDRESS_COUNT_MAX = 16  # of each kind, of one machine's network
 TEMPLATE_BYTES_MAX = 64 * 1024  # of a file of cloud-init/; all together have to fit into user-data
+VOUCHER_CHARS_MAX = 24 * 1024  # more than any that edged makes; the user-data has room for less

@@ -73,14 +73,14 @@ class MachineFile:
         path: absolute.
         mode: four octal digits.
         owner: user:group.
-        is_secret: it may stand nowhere else.
+        is_packed: it is the same on all machines, and stands in the user-data compressed, which has no room for it.
     """
 
     path: str
     content: str = field(repr=False)
     mode: str = "0644"
     owner: str = "root:root"
-    is_secret: bool = False
+    is_packed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

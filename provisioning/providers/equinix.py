@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from provisioning.machine import Machine
-from provisioning.providers.traits import METADATA_ADDRESSES, Provider, Resources, Terraform
+from provisioning.providers.traits import Provider, Resources, Terraform
 
 _METADATA = "192.80.8.124"
 """What metadata.platformequinix.com leads to, and metadata.packet.net before."""
@@ -58,7 +58,7 @@ def _project(machine: Machine, bgp: object) -> dict[str, Any]:
 
 
 PROVIDER = Provider(
-    metadata_addresses=(*METADATA_ADDRESSES, _METADATA),
+    metadata_addresses=(_METADATA,),
     tells_routers=True,
     packages=("ca-certificates", "nftables"),
     terraform=Terraform("equinix/equinix", ">= 1.20", _resources),

@@ -8,9 +8,6 @@ from typing import Any
 
 from provisioning.machine import Machine
 
-METADATA_ADDRESSES = ("169.254.169.254", "fd00:ec2::254")
-"""Where nearly every cloud has its metadata service, the second for IPv6. Closed also where nothing is known to be."""
-
 Resources = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Of Terraform: arguments by type and name."""
 
@@ -30,14 +27,15 @@ class Terraform:
 @dataclass(frozen=True, slots=True)
 class Provider:
     """Attributes:
-    metadata_addresses: of its metadata service, which hands the user-data to whoever may ask.
+    metadata_addresses: of its metadata service, which hands the user-data to whoever may ask; those that many
+        clouds have are closed anyhow.
     tells_routers: its metadata names routers for BGP, by a provider's name that edged knows.
     takes_network: it is told the machine's network, instead of knowing it.
     packages: of Debian, to be installed where they are missing. None where there may be no mirror.
     terraform: None where Terraform makes no machines.
     """
 
-    metadata_addresses: tuple[str, ...] = METADATA_ADDRESSES
+    metadata_addresses: tuple[str, ...] = ()
     tells_routers: bool = False
     takes_network: bool = False
     packages: tuple[str, ...] = ()
