@@ -12,6 +12,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,8 +96,8 @@ class Machine:
         assert self._monitor is not None, "the machine has no power"
         return self._monitor
 
-    def power_on(self, seed: Path, *, link: bool = True) -> None:
-        """Start it with a new disk.
+    def power_on(self, seed: Path, *, link: bool = True) -> float:
+        """Start it with a new disk; when that was, `time.time()`.
 
         Args:
             link: False: its cable is not plugged in.
@@ -117,6 +118,7 @@ class Machine:
         ]
         subprocess.run(create, check=True, timeout=_START_TIMEOUT_S)
         # The link's state has to be there before the machine looks.
+        at = time.time()
         self._process = self._start([*self._command(disk, seed), "-S"], self._folder / "qemu.log")
         socket = self._folder / "monitor"
         process = self._process
@@ -126,6 +128,7 @@ class Machine:
         self._monitor = Monitor(socket)
         self.set_link(link)
         self.monitor.command("cont")
+        return at
 
     def set_link(self, up: bool) -> None:
         """Pull the cable, or put it back."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -24,11 +25,11 @@ has been told so. session: Established at BIRD. answer: the first of the app, to
 anycast: at the service's, by the route that BGP brought. cloud-init: has ended, by its own word."""
 
 SEEN_OUTSIDE = ("kernel", "cloud-init", "session", "answer", "anycast", "anycast6")
-_JOURNAL = {
-    "binary": re.compile(r"Finished edged-fetch\.service"),
-    "ready": re.compile(r"Started edged\.service"),
-    "joined": re.compile(r'"event": ?"node\.joined"'),
-}
+_STARTED = "39f53479d3a045ac8e11786248231fbf"
+"""MESSAGE_ID of systemd's word that a unit is there: ready, or done if it is a oneshot."""
+
+_UNITS = {"edged-fetch.service": "binary", "edged.service": "ready"}
+_JOINED = "node.joined"
 _CONSOLE = {"kernel": re.compile(rb"Linux version "), "cloud-init": re.compile(rb"Cloud-init v\. \S+ finished at")}
 _POLL_S = 0.1
 _RATE = 4.0
@@ -114,7 +115,8 @@ class Watch:
         """The stages that only the machine itself knows, by its own clock, set right by how far that is off."""
         offset_s = agent.clock_offset_s()
         units = ["-u", "edged", "-u", "edged-fetch"]
-        text = agent.run("journalctl", "-b", "-o", "json", "--output-fields=MESSAGE", *units).stdout
+        fields = "--output-fields=MESSAGE,MESSAGE_ID,UNIT"
+        text = agent.run("journalctl", "-b", "-o", "json", fields, *units).stdout
         for stage, at in journal_stages(text).items():
             self.start.seconds.setdefault(stage, at - offset_s - self.start.at)
 
@@ -140,7 +142,7 @@ class Asking:
 
     def begin(self) -> None:
         here = Path(__file__).parents[2]
-        command = ["env", "-C", str(here), str(here / ".venv/bin/python"), "-m", "tests.lab.client", self._address]
+        command = ["env", "-C", str(here), sys.executable, "-m", "tests.lab.client", self._address]
         options = ["--host", HOST, "--rate", str(_RATE), "--timeout", str(_ASK_TIMEOUT_S), "--seconds", "7200"]
         self._process = self._net.start(CLIENT, [*command, str(HTTP_PORT), *options], log=self._log)
 
@@ -166,9 +168,20 @@ def journal_stages(text: str) -> Mapping[str, float]:
     found: dict[str, float] = {}
     for line in text.splitlines():
         record = json.loads(line)
-        message = record.get("MESSAGE")
-        for stage, pattern in _JOURNAL.items():
-            # A message that is not text comes as a list of numbers.
-            if stage not in found and isinstance(message, str) and pattern.search(message):
-                found[stage] = int(record["__REALTIME_TIMESTAMP"]) / 1e6
+        if (stage := _stage(record)) is not None:
+            found.setdefault(stage, int(record["__REALTIME_TIMESTAMP"]) / 1e6)
     return found
+
+
+def _stage(record: Mapping[str, object]) -> str | None:
+    if record.get("MESSAGE_ID") == _STARTED:
+        return _UNITS.get(str(record.get("UNIT")))
+    message = record.get("MESSAGE")
+    # What is not text comes as a list of numbers.
+    if not isinstance(message, str) or not message.startswith("{"):
+        return None
+    try:
+        said = json.loads(message)
+    except ValueError:
+        return None
+    return "joined" if said.get("event") == _JOINED else None

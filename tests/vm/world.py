@@ -12,9 +12,10 @@ import hashlib
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from tests import fleets
 from tests.guests import wat
@@ -36,7 +37,10 @@ APP = "hello"
 HOST = f"{APP}.{fleets.DOMAIN}"
 BODY = "hello"
 HTTP_PORT = 80
-INSTALL_PORT, FILES_PORT = 7402, 7480
+Source = Literal["peer", "server"]
+"""Of the one file: the fleet's other node, or a server of files, whose file can be another one."""
+
+_PORTS: Mapping[Source, int] = {"peer": 7402, "server": 7480}
 
 
 @dataclass
@@ -93,14 +97,18 @@ class World:
 
 
 @contextlib.contextmanager
-def standing(folder: Path, binary: Path) -> Iterator[World]:
-    """All of it; ended with the block."""
+def standing(folder: Path, binary: Path, source: Source) -> Iterator[World]:
+    """All of it; ended with the block.
+
+    Args:
+        source: who gives the machine the one file.
+    """
     folder.mkdir(parents=True)
     with binary.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     with Network(folder) as net:
         home = net.address(HOME)
-        install = f'[install]\nlisten = "{home}:{INSTALL_PORT}"\n'
+        install = '[install]\nlisten = "{}:{}"\n'.format(home, _PORTS["peer"])
         with fleets.made(
             folder / "fleet",
             fleets.InLab(net),
@@ -109,13 +117,23 @@ def standing(folder: Path, binary: Path) -> Iterator[World]:
             prefixes=[str(prefix) for prefix in PREFIXES],
             publisher="client",
         ) as fleet:
-            _describe(fleet, sha256, home)
+            url = f"http://{home}:{_PORTS[source]}/edged/{{sha256}}"
+            _describe(fleet, sha256, url)
             fleet.run("fleet", "sign", "-C", fleet.operator, "--yes")
             fleet.run("fleet", "publish", "-C", fleet.operator)
             _push(fleet, folder / "app")
             files = folder / "files"
             (files / "edged").mkdir(parents=True)
-            serve: list[str | Path] = ["python3", "-m", "http.server", "--bind", home, "-d", files, str(FILES_PORT)]
+            serve: list[str | Path] = [
+                "python3",
+                "-m",
+                "http.server",
+                "--bind",
+                home,
+                "-d",
+                files,
+                str(_PORTS["server"]),
+            ]
             world = World(folder, net, fleet, binary, sha256, files, net.start(HOME, serve, log=folder / "files.log"))
             world.serve(binary)
             yield world
@@ -129,13 +147,12 @@ def _push(fleet: fleets.Fleet, folder: Path) -> None:
         raise RuntimeError(f"the app was not pushed: {done.stderr}")
 
 
-def _describe(fleet: fleets.Fleet, sha256: str, home: str) -> None:
+def _describe(fleet: fleets.Fleet, sha256: str, url: str) -> None:
     """The machine, in fleet.toml, as an operator writes it."""
     path = fleet.operator / "fleet.toml"
     text = path.read_text().replace('regions = ["home"]', f'regions = ["home", "{REGION}"]')
     lengths = [network.partition("/")[2] for network in NETWORKS]
     addresses = [f"{address}/{length}" for address, length in zip(MACHINE_ADDRESSES, lengths, strict=True)]
-    urls = [f"http://{home}:{port}/edged/{{sha256}}" for port in (FILES_PORT, INSTALL_PORT)]
     path.write_text(
         f"""{text}
 [provision]
@@ -143,7 +160,7 @@ provider = "static"
 
 [provision.binary]
 sha256 = "{sha256}"
-urls = {json.dumps(urls)}
+urls = ["{url}"]
 
 [[machine]]
 name = "{MACHINE}"
