@@ -26,6 +26,7 @@ _COMMANDS = {
     "remove": "edged.cli.remove",
     "drain": "edged.cli.drain",
     "undrain": "edged.cli.drain",
+    "upgrade": "edged.cli.upgrade",
     "completion": "edged.cli.completion",
     "bench": "edged.cli.bench",
     "bundle": "edged.cli.bundle",

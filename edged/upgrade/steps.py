@@ -1,9 +1,10 @@
 """The steps of an upgrade, and what follows each: a table.
 
-        bring ──> try ──> switch ──> restart ──> watch ──> finish
-          │        │         │          │          │
-          v        v         └──────────┴──────────┴──> switch back ──> restart back ──> watch back ──> give up
-        (end)   discard ──> (end)                            └────────────────┴───────────────┴──> (stuck)
+    bring ──> try ──> switch ──> restart ──> watch ──> finish ──> (upgraded)
+      │        │        └───────────┴──────────┘
+      v        v                    v
+    (unchanged) <── discard    switch back ──> restart back ──> watch back ──> give up ──> (undone)
+                                    └───────────────┴───────────────┴──> (stuck)
 
 Until `switch` nothing that a node or a boot looks at has changed. `switch` is one rename. From there on a record on the
 disk says what is under way, so that whoever runs it again after a kill or a power cut goes on with what was promised.
@@ -57,6 +58,8 @@ def following(step: Step, *, done: bool, course: Course) -> Step | Outcome:
     """What comes after a step that was done, or that failed."""
     found = _NEXT[step][0 if done else 1]
     if found == "restart" and not course.restart:
+        return "finish"
+    if found == "upgraded" and not course.restart:
         return "switched"
     if found == "restart back" and not course.restart:
         return "give up"

@@ -3,8 +3,8 @@
     /usr/local/lib/edged/edged-<sha256>   the whole file, named by the digest of its bytes
     /usr/local/bin/edged                  -> the one in use
 
-All methods block, and each leaves things whole when it is killed anywhere: a file has its name once its bytes are on the
-disk and have that digest, and the link changes by a rename. What is left of a kill begins with `.new-`.
+All methods block, and each leaves things whole when it is killed anywhere: a file has its name once its bytes are on
+the disk and have that digest, and the link changes by a rename. What is left of a kill begins with `.new-`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from edged.errors import UpgradeBusy, UpgradeDigestMismatch, UpgradeFolderError, UpgradeForbidden, UpgradeImpossible
-from edged.limits import MiB, UPGRADE_BINARY_BYTES_MAX, UPGRADE_CHUNK_BYTES
+from edged.errors import (
+    UpgradeBusy,
+    UpgradeDigestMismatch,
+    UpgradeFolderError,
+    UpgradeForbidden,
+    UpgradeImpossible,
+    UpgradeSourceUnavailable,
+)
+from edged.limits import UPGRADE_BINARY_BYTES_MAX, UPGRADE_CHUNK_BYTES, MiB
+from provisioning.paths import NOT_HERE
 from registry.disk import Disk, temporary
 
 _name = re.compile(r"edged-([0-9a-f]{64})").fullmatch
@@ -33,13 +41,17 @@ _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 class Incoming:
-    """A version whose bytes are being written. Given up unless `Versions.keep` takes it."""
+    """A version whose bytes are being written. Given up unless `Versions.keep` takes it.
+
+    Attributes:
+        count: bytes that were written.
+    """
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path = path
         self._file = file
         self._digest = hashlib.sha256()
-        self._bytes = 0
+        self.count = 0
 
     @property
     def sha256(self) -> str:
@@ -48,11 +60,12 @@ class Incoming:
     def write(self, piece: bytes) -> None:
         """
         Raises:
-            UpgradeFolderError: more than a version may have, or the disk is full.
+            UpgradeSourceUnavailable: more than a version may have.
+            UpgradeFolderError: the disk is full.
         """
-        self._bytes += len(piece)
-        if self._bytes > UPGRADE_BINARY_BYTES_MAX:
-            raise UpgradeFolderError(
+        self.count += len(piece)
+        if self.count > UPGRADE_BINARY_BYTES_MAX:
+            raise UpgradeSourceUnavailable(
                 f"the new version has more than {UPGRADE_BINARY_BYTES_MAX // MiB} MiB",
                 remedy="Give it the one file of `make binary`.",
             )
@@ -131,18 +144,16 @@ class Versions:
         return found[1] if found and is_ours else None
 
     def adopt(self) -> str | None:
-        """Where the command is a file and no link: keep that as a version as well, so that there is a way back to it.
+        """Where the command leads to a file that is not here: keep that as well, so that there is a way back to it.
 
         Raises:
             UpgradeFolderError
         """
         with _faults(self.command):
-            try:
-                if not stat.S_ISREG(self.command.lstat().st_mode):
-                    return None
-            except FileNotFoundError:
+            source = self.command.resolve()
+            if source.name == NOT_HERE.name or not source.is_file():
                 return None
-        return self.copy(self.command)
+        return self.copy(source)
 
     def copy(self, source: Path) -> str:
         """Keep the file that somebody made as a version.
@@ -209,6 +220,19 @@ class Versions:
                 link.unlink(missing_ok=True)
                 raise
             self._disk.sync_folder(folder)
+
+    def is_whole(self, sha256: str) -> bool:
+        """Whether it is here, with the bytes that it had.
+
+        Raises:
+            UpgradeFolderError
+        """
+        with _faults(self.folder):
+            try:
+                with self.path(sha256).open("rb", buffering=0) as file:
+                    return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+            except FileNotFoundError:
+                return False
 
     def all(self) -> list[str]:
         """sha256 of every version that is here.
