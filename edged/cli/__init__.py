@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -68,4 +69,19 @@ def main() -> None:
         failure = failure_of(error)
         show_failure(failure)
         sys.exit(failure.exit_status)
+    finally:
+        _let_go()
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _let_go() -> None:
+    """What a reader that went away did not take is dropped. Python would end with 120 for it, whatever was done."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is None or stream.closed:
+            continue
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)

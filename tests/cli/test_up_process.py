@@ -77,7 +77,9 @@ async def edged(cache_folder: Path, *arguments: object, cwd: Path | None = None)
     """`edged up ARGUMENTS` on any free port."""
     usual = ["up", "--listen", "127.0.0.1:0", "--cache-dir", str(cache_folder)]
     line = edged_command(*usual, *arguments)
-    environment = {key: value for key, value in os.environ.items() if key != "SPIN_HTTP_LISTEN_ADDR"}
+    # Output is buffered, as it is for its users.
+    unset = ("SPIN_HTTP_LISTEN_ADDR", "PYTHONUNBUFFERED")
+    environment = {key: value for key, value in os.environ.items() if key not in unset}
     with trio.fail_after(TEST_S_MAX):
         process = await trio.lowlevel.open_process(
             line, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
