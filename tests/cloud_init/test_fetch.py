@@ -243,11 +243,10 @@ def test_heals_when_the_digest_is_corrected(patient: Machine, server: FileServer
 )
 def test_heals_when_there_is_a_digest(digest: str, patient: Machine, tmp_path: Path) -> None:
     (tmp_path / "edged").write_bytes(FILE)
-    patient.put(paths.BINARY_ENV, text.encode())
+    patient.provision(digest, path=tmp_path / "edged")
+    keep = f"cp {patient.at(paths.FETCH_STATE)} {tmp_path}/before"
     right = f"EDGED_SHA256={DIGEST}\\nEDGED_PATH={tmp_path}/edged"  # no newline at the end
-    patient.between(
-        1, f"cp {patient.at(paths.FETCH_STATE)} {tmp_path}/before; printf '{right}' >{patient.at(paths.BINARY_ENV)}"
-    )
+    patient.between(1, f"{keep}; printf '{right}' >{patient.at(paths.BINARY_ENV)}")
     assert patient.fetch()[0] == 0
     assert_here(patient)
     before = (tmp_path / "before").read_text()
