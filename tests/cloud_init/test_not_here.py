@@ -76,7 +76,7 @@ def test_each_state(state: str, reason: str, message: str, remedy: str, machine:
     assert message in told[0]
     assert remedy in told[1]
     if "try 7" in message:
-        assert "(try 7 at 2026-11-18 08:26:40 UTC)" in told[0]
+        assert "(try 7 at 2026-11-18 11:06:40 UTC)" in told[0]
 
 
 def test_the_first_try_is_under_way(machine: Machine) -> None:
