@@ -86,6 +86,17 @@ class TerraformUnsupported(ProvisioningError):
     default_remedy = "Say `provider` for those machines that Terraform is to make, as equinix or vultr."
 
 
+# --- who builds the one file -------------------------------------------------------------------------------
+
+
+class BinaryNotBuilt(ProvisioningError):
+    """`make binary` that ended without one."""
+
+    code = "provisioning.binary-not-built"
+    exit_status = 69
+    default_remedy = "Run `make venv`, then try again."
+
+
 # --- what is our own mistake -------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import ip_address
 from types import MappingProxyType
@@ -196,6 +196,12 @@ def _network(values: dict[str, Any]) -> Network:
     if len({ip_address(gateway).version for gateway in network.gateways}) < len(network.gateways):
         raise Wrong("has two of one family", "gateways")
     return network
+
+
+def of_provider(machine: Machine, provider: str) -> Machine:
+    """The machine as if that provider had it: its network is the provider's then, where providers see to that."""
+    network = machine.network if PROVIDERS[provider].takes_network else None
+    return replace(machine, provider=provider, network=network)
 
 
 def merged(usual: Table, own: Table) -> dict[str, Any]:

@@ -32,6 +32,7 @@ _COMMANDS = {
     "bench": "edged.cli.bench",
     "bundle": "edged.cli.bundle",
     "fleet": "edged.cli.fleet",
+    "provision": "edged.cli.provision",
     "keys": "edged.cli.keys",
     "compile": "edged.cli.compile",
     "worker": "edged.cli.worker",

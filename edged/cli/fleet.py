@@ -18,13 +18,13 @@ from edged.cli.fleet_demo import demo
 from edged.cli.fleet_publish import publish
 from edged.cli.fleet_view import roster_as_json, show_roster
 from edged.cli.span import parse_span
+from edged.cli.voucher_token import make_token
 from edged.cli.with_fleet import json_option, print_json
-from edged.errors import FleetFileMissing, IdentityInvalid, UsageError
-from edged.fleet.certificate import fingerprint, load_identity, public_key
+from edged.errors import FleetFileMissing, UsageError
+from edged.fleet.certificate import fingerprint, public_key
 from edged.fleet.files import read_file, write_file
 from edged.fleet.folder import Draft, FleetFolder, read_passphrase
 from edged.fleet.roster import ROLES
-from edged.fleet.voucher import token_of
 from edged.limits import RECORD_BYTES_MAX
 from edged.readable import readable
 
@@ -248,35 +248,25 @@ def voucher(
 
     Whoever has it first is the node: keep it as a password until it is used.
     """
-    now = time.time()
-    expires = now + parse_span(good_for)
-    path = key or folder / "operator.key"
-    identity = load_identity(path, path.with_suffix(".crt"))
-    found = FleetFolder(folder)
-    _check_may_admit(found, identity.certificate, region)
-    token = token_of(found.voucher(node, region, address, seeds, identity.key, expires=expires, now=now))
+    token = make_token(
+        FleetFolder(folder),
+        node,
+        region,
+        address,
+        seeds=seeds,
+        key=key,
+        good_for_s=parse_span(good_for),
+        now=time.time(),
+    )
     if output is not None:
-        write_file(output, f"{token}\n".encode(), mode=0o600)
+        write_file(output, f"{token.text}\n".encode(), mode=0o600)
     if as_json:
-        print_json({"event": "voucher", "node": node, "expires": int(expires)} | ({} if output else {"token": token}))
+        print_json(
+            {"event": "voucher", "node": node, "expires": token.expires} | ({} if output else {"token": token.text})
+        )
         return
-    click.echo(token if output is None else f"The voucher for {node} is in {output}.")
+    click.echo(token.text if output is None else f"The voucher for {node} is in {output}.")
     click.echo("Put it in a file on that machine, and name the file in node.toml as [fleet] voucher.", err=True)
-
-
-def _check_may_admit(found: FleetFolder, certificate: bytes, region: str) -> None:
-    """Say here what every node would say later."""
-    roster = found.signed()
-    held = [key for key in roster.keys if key.certificate == certificate] if roster is not None else []
-    if not held:
-        raise IdentityInvalid(
-            "the key is not in the signed roster", remedy="Name another with --key, or add and sign it."
-        )
-    if "admit" not in held[0].roles or (held[0].regions and region not in held[0].regions):
-        raise IdentityInvalid(
-            f"the key {held[0].name!r} may not let nodes into {region!r}",
-            remedy="Name one with the role admit, for that region.",
-        )
 
 
 @fleet.command()

@@ -17,7 +17,12 @@ from edged.fleet.record import Version
 from edged.fleet.roster import Key, Node, Region, Roster
 from edged.limits import FLEET_TOML_BYTES_MAX
 
-_TOP = {"fleet", "epoch", "domain", "regions", "prefixes", "allow_removal", "revoked", "root", "floors", "node", "key"}
+_MACHINES = {"provision", "machine"}
+"""What machines are made of: not the roster's, and read by `edged provision`."""
+
+_TOP = _MACHINES | {
+    "fleet", "epoch", "domain", "regions", "prefixes", "allow_removal", "revoked", "root", "floors", "node", "key",
+}  # fmt: skip
 _ROOT = {"keys", "threshold"}
 _NODE = {"name", "region", "address", "url", "certificate"}
 _KEY = {"name", "roles", "apps", "regions", "certificate"}
@@ -44,7 +49,7 @@ class Source:
     def _document(self) -> Table:
         try:
             return tomllib.loads(self.text)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # ValueError: also a number of 5000 digits
             raise FleetFileInvalid(f"{self.path}: {error}") from error
 
     def with_table(self, name: str, table: Mapping[str, object]) -> Source:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from provisioning.machine import Machine
-from provisioning.providers.traits import Provider, Resources, Terraform
+from provisioning.providers.traits import Provider, Resources, Terraform, resource_name
 
 _METADATA = "192.80.8.124"
 """What metadata.platformequinix.com leads to, and metadata.packet.net before."""
@@ -17,7 +17,7 @@ _METADATA = "192.80.8.124"
 _ASN = 65000
 """The private AS number that the provider gives customers of local BGP who name none."""
 
-_FAMILIES = {4: "ipv4", 6: "ipv6"}
+_FAMILIES = ("ipv4", "ipv6")
 
 
 def _resources(machine: Machine, user_data: str) -> Resources:
@@ -34,19 +34,20 @@ def _resources(machine: Machine, user_data: str) -> Resources:
         # A new voucher is no reason to destroy a machine that has joined with the old one.
         "lifecycle": {"ignore_changes": ["user_data"]},
     }
+    name = resource_name(machine)
     found: dict[str, Mapping[str, Mapping[str, Any]]] = {}
     bgp = machine.node.get("bgp")
     if "project_id" not in device:
         device["project_id"] = "${equinix_metal_project.edged.id}"
         found["equinix_metal_project"] = {"edged": _project(machine, bgp)}
-    found["equinix_metal_device"] = {machine.name: device}
+    found["equinix_metal_device"] = {name: device}
     if isinstance(bgp, Mapping):
         found["equinix_metal_bgp_session"] = {
-            f"{machine.name}-{family}": {
-                "device_id": f"${{equinix_metal_device.{machine.name}.id}}",
+            f"{name}-{family}": {
+                "device_id": f"${{equinix_metal_device.{name}.id}}",
                 "address_family": family,
             }
-            for family in _FAMILIES.values()
+            for family in _FAMILIES
         }
     return found
 

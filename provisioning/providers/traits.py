@@ -12,6 +12,11 @@ Resources = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Of Terraform: arguments by type and name."""
 
 
+def resource_name(machine: Machine) -> str:
+    """A name of Terraform, which may not begin with a digit."""
+    return f"_{machine.name}" if machine.name[0].isdigit() else machine.name
+
+
 @dataclass(frozen=True, slots=True)
 class Terraform:
     """Attributes:

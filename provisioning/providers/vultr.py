@@ -6,7 +6,7 @@ Source: the schemas of vultr_bare_metal_server and vultr_instance in vultr/terra
 from __future__ import annotations
 
 from provisioning.machine import Machine
-from provisioning.providers.traits import Provider, Resources, Terraform
+from provisioning.providers.traits import Provider, Resources, Terraform, resource_name
 
 _BARE_METAL = "vbm-"
 """How the names of all plans of bare metal begin; `vultr_bare_metal_server` takes these only."""
@@ -25,7 +25,7 @@ def _resources(machine: Machine, user_data: str) -> Resources:
         # A new voucher is no reason to destroy a machine that has joined with the old one.
         "lifecycle": {"ignore_changes": ["user_data"]},
     }
-    return {"vultr_bare_metal_server" if is_bare_metal else "vultr_instance": {machine.name: server}}
+    return {"vultr_bare_metal_server" if is_bare_metal else "vultr_instance": {resource_name(machine): server}}
 
 
 PROVIDER = Provider(
