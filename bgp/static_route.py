@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bgp.errors import BgpError
 from bgp.ip import ip, ip_json
 from bgp.prefix import Address
 
@@ -65,6 +66,25 @@ async def check(routes: Iterable[StaticRoute]) -> tuple[RouteProblem, ...]:
     return tuple(problems)
 
 
+async def keep(routes: Iterable[StaticRoute], *, own: bool) -> tuple[RouteProblem, ...]:
+    """What is wrong with routes, each for itself: one that cannot be set, or looked at, keeps no other from it.
+
+    Args:
+        own: set those that are missing or lead elsewhere.
+    """
+    problems: list[RouteProblem] = []
+    for route in routes:
+        try:
+            found = await check([route])
+            if found and own:
+                await _set(route)
+                found = await check([route])
+        except BgpError as error:
+            found = (RouteProblem(route, f"{error.message} [{error.code}]", error.remedy),)
+        problems += found
+    return tuple(problems)
+
+
 async def own(routes: Iterable[StaticRoute]) -> tuple[StaticRoute, ...]:
     """Set the routes that are missing or lead elsewhere. They stay: without them, the next start has no session.
 
@@ -78,9 +98,13 @@ async def own(routes: Iterable[StaticRoute]) -> tuple[StaticRoute, ...]:
     changed = []
     for route in routes:
         if await _problem(route):
-            await ip(f"-{route.destination.version}", "route", "replace", *route.words, "proto", "static")
+            await _set(route)
             changed.append(route)
     return tuple(changed)
+
+
+async def _set(route: StaticRoute) -> None:
+    await ip(f"-{route.destination.version}", "route", "replace", *route.words, "proto", "static")
 
 
 async def _problem(route: StaticRoute) -> str:

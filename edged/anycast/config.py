@@ -45,11 +45,13 @@ class MetadataTable:
     Attributes:
         source: URL or path; "" for the provider's own service.
         own_routes: routes to its routers are set by the node, not only looked at.
+        password_file: for sessions whose password the metadata does not say.
     """
 
     provider: str
     source: str = ""
     own_routes: bool = False
+    password_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

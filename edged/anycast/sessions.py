@@ -28,13 +28,16 @@ def static_sessions(table: BgpTable) -> SpeakerConfig:
     return _config(table, table.asn, (_peer(each, table.hold_s) for each in table.peers))
 
 
-def provider_sessions(table: BgpTable, found: ProviderSessions) -> SpeakerConfig:
+def provider_sessions(table: BgpTable, found: ProviderSessions, password: str = "") -> SpeakerConfig:
     """The peers that the provider describes, with what the file says of all sessions.
+
+    Args:
+        password: of sessions for which the provider says none.
 
     Raises:
         BgpSessionsInvalid
     """
-    peers = (replace(peer, hold_s=table.hold_s) for peer in found.peers)
+    peers = (replace(peer, hold_s=table.hold_s, password=peer.password or password) for peer in found.peers)
     return _config(table, found.asn if table.asn is None else table.asn, peers)
 
 

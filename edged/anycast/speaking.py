@@ -1,8 +1,8 @@
 """The sessions of a node: where they come from, the child that has them, and why one does not come up.
 
     node.toml ────────────┐
-    provider's metadata ──┴─> SpeakerConfig ──> bgp.speaker.Speaker ══> routers
-      asked until it answers                      │ └ down for a while: why? ──> bgp.reach
+    Provided ─────────────┴─> SpeakerConfig ──> bgp.speaker.Speaker ══> routers
+      metadata, routes                            │ └ down for a while: why? ──> bgp.reach
                                             bgp.bfd beside it, in this process
 
 Whatever is wrong here keeps nothing from being served, and is an alarm.
@@ -13,14 +13,13 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
+from functools import partial
 
-import structlog
 import trio
 
 from bgp import static_route
 from bgp.announcement import Announcement
 from bgp.bfd.service import Bfd
-from bgp.errors import BgpError
 from bgp.metadata.provider import PROVIDERS, fetch
 from bgp.metadata.provider_sessions import ProviderSessions
 from bgp.peer import Peer, SpeakerConfig
@@ -29,15 +28,13 @@ from bgp.reach import investigate
 from bgp.reach_rules import Finding, SessionFacts
 from bgp.speaker import Speaker
 from bgp.speaker_process import Command
-from bgp.static_route import StaticRoute
+from bgp.static_route import RouteProblem, StaticRoute
 from bgp.status import BfdState, PeerStatus, SpeakerStatus
 from bgp.wire import NotificationSeen
 from edged.anycast.config import BgpTable, MetadataTable
-from edged.anycast.sessions import provider_sessions, static_sessions
-from edged.errors import EdgedError
-from edged.limits import ANYCAST_METADATA_RETRY_S, ANYCAST_REACH_INTERVAL_S, ANYCAST_REACH_LOOK_S
-
-log = structlog.get_logger()
+from edged.anycast.provided import Provided
+from edged.anycast.sessions import static_sessions
+from edged.limits import ANYCAST_REACH_INTERVAL_S, ANYCAST_REACH_LOOK_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +45,15 @@ class Outside:
         fetch: a provider's metadata.
         speaker: made of sessions, the child's command, and who is told of changes.
         investigate: why a session does not come up.
+        keep_routes: looks at routes to routers, and sets them; what is wrong still.
     """
 
     fetch: Callable[[MetadataTable], Awaitable[ProviderSessions]]
     speaker: Callable[[SpeakerConfig, Command, Callable[[], None]], Speaker]
     investigate: Callable[[Peer, SessionFacts], Awaitable[Finding]] = investigate
+    keep_routes: Callable[[Collection[StaticRoute], bool], Awaitable[tuple[RouteProblem, ...]]] = lambda routes, own: (
+        static_route.keep(routes, own=own)
+    )
 
 
 def _speaker(config: SpeakerConfig, command: Command, changed: Callable[[], None]) -> Speaker:
@@ -102,8 +103,7 @@ class Speaking:
         self._wanted: tuple[Announcement, ...] = ()
         self._speaker: Speaker | None = None
         self._bfd: Bfd | None = None
-        self._failure = ""
-        self._routes: tuple[str, ...] = ()
+        self._provided = _provided(table, outside, changed)
         self._findings: dict[str, _Found] = {}
         self._stopped = trio.Event()
         self.sessions: SpeakerConfig | None = None
@@ -116,12 +116,17 @@ class Speaking:
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._end_with, nursery.cancel_scope)
-            self.sessions = await self._find_sessions()
+            if self._provided is None:
+                self.sessions = await trio.to_thread.run_sync(static_sessions, self._table)
+            else:
+                self.sessions = await self._provided.find()
             self._speaker = self._outside.speaker(self.sessions, self._command, self._changed)
             self._speaker.set(self._wanted)
             self._bfd = Bfd(self.sessions.peers, changed=self._bfd_changed)
             nursery.start_soon(self._bfd.run)
-            nursery.start_soon(self._investigate, self.sessions)
+            nursery.start_soon(self._investigate)
+            if self._provided is not None:
+                nursery.start_soon(self._provided.keep, self.sessions, self._established, self._reconfigure)
             await self._speaker.run()
             await self._stopped.wait()
 
@@ -159,7 +164,8 @@ class Speaking:
 
     def status(self) -> SpeakerStatus:
         if self._speaker is None:
-            return SpeakerStatus("starting", self._began, error=self._failure)
+            failure = "" if self._provided is None else self._provided.failure
+            return SpeakerStatus("starting", self._began, error=failure)
         return self._speaker.status()
 
     def peers(self) -> tuple[PeerStatus, ...]:
@@ -168,9 +174,8 @@ class Speaking:
 
     def alarms(self) -> tuple[str, ...]:
         """Sentences."""
-        own = (self._failure,) if self._failure else ()
-        parts = [part.alarms() for part in (self._speaker, self._bfd) if part is not None]
-        return (*own, *self._routes, *(alarm for alarms in parts for alarm in alarms))
+        parts = (self._provided, self._speaker, self._bfd)
+        return tuple(alarm for part in parts if part is not None for alarm in part.alarms())
 
     def _bfd_changed(self, name: str, state: BfdState) -> None:
         if state == "up" and self._speaker is not None:
@@ -196,40 +201,28 @@ class Speaking:
         await self._stopped.wait()
         scope.cancel()
 
-    async def _find_sessions(self) -> SpeakerConfig:
-        metadata = self._table.metadata
-        if metadata is None:
-            return await trio.to_thread.run_sync(static_sessions, self._table)
-        while True:
-            try:
-                found = await self._outside.fetch(metadata)
-                await self._look_at_routes(found.routes, own=metadata.own_routes)
-                config = provider_sessions(self._table, found)
-            except (BgpError, EdgedError) as error:
-                if self._failure != error.message:
-                    log.error("anycast.no-sessions", code=error.code, message=error.message, remedy=error.remedy)
-                self._failure = error.message
-            else:
-                self._failure = ""
-                return config
-            self._changed()
-            await trio.sleep(ANYCAST_METADATA_RETRY_S)
+    def _established(self) -> frozenset[str]:
+        assert self._speaker is not None, "it is made before"
+        return frozenset(peer.name for peer in self._speaker.peers() if peer.state == "established")
 
-    async def _look_at_routes(self, routes: Collection[StaticRoute], *, own: bool) -> None:
-        """A route that is missing is an alarm: sessions are tried all the same, since another way may lead there."""
-        if own:
-            await static_route.own(routes)
-        self._routes = tuple(f"{each.message}. {each.remedy}" for each in await static_route.check(routes))
+    def _reconfigure(self, sessions: SpeakerConfig) -> None:
+        """BFD stays as it is: no provider's metadata asks for it."""
+        assert self._speaker is not None, "it is made before"
+        self.sessions = sessions
+        self._findings.clear()
+        self._speaker.configure(sessions)
+        self._changed()
 
-    async def _investigate(self, sessions: SpeakerConfig) -> None:
+    async def _investigate(self) -> None:
         """Ask why a session is down: not while it only begins, and not often.
 
         Also where something was said: a router that refused an hour ago may be without power now.
         """
-        peers = {peer.name: peer for peer in sessions.peers}
         while True:
             await trio.sleep(ANYCAST_REACH_LOOK_S)
             assert self._speaker is not None, "it is made before"
+            assert self.sessions is not None, "likewise"
+            asn, peers = self.sessions.asn, {peer.name: peer for peer in self.sessions.peers}
             if self._speaker.status().state != "running":
                 continue  # then that is why
             async with trio.open_nursery() as nursery:
@@ -239,9 +232,9 @@ class Speaking:
                         self._findings.pop(status.name, None)
                     elif found is None or self._is_past(status, found):
                         if time.time() - status.since >= ANYCAST_REACH_LOOK_S:
-                            nursery.start_soon(self._ask_why, sessions.asn, peers[status.name], status.flaps)
+                            nursery.start_soon(self._ask_why, asn, peers[status.name], status.flaps)
                     elif trio.current_time() >= found.at + ANYCAST_REACH_INTERVAL_S:
-                        nursery.start_soon(self._ask_why, sessions.asn, peers[status.name], status.flaps)
+                        nursery.start_soon(self._ask_why, asn, peers[status.name], status.flaps)
 
     async def _ask_why(self, asn: int, peer: Peer, flaps: int) -> None:
         assert self._speaker is not None, "it is made before"
@@ -249,3 +242,16 @@ class Speaking:
         finding = await self._outside.investigate(peer, SessionFacts(asn, notification))
         self._findings[peer.name] = _Found(finding, flaps, notification, at)
         self._changed()
+
+
+def _provided(table: BgpTable, outside: Outside, changed: Callable[[], None]) -> Provided | None:
+    """None where the node.toml names the routers."""
+    metadata = table.metadata
+    if metadata is None:
+        return None
+    return Provided(
+        table,
+        partial(outside.fetch, metadata),
+        lambda routes: outside.keep_routes(routes, metadata.own_routes),
+        changed,
+    )

@@ -72,6 +72,7 @@ def tables(path: Callable[[Node], Path]) -> dict[str, dict[str, Field]]:
         "provider": Field(_provider, required=True),
         "source": Field(lambda node: _source(node, path)),
         "own_routes": Field(boolean),
+        "password_file": Field(path),
     }
     drain: dict[str, Field] = {
         "shift_s": Field(_seconds(0, DRAIN_SHIFT_S_HIGHEST)),

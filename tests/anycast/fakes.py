@@ -62,7 +62,8 @@ class FakeSpeaker:
     def set(self, announcements: Collection[Announcement]) -> None:
         self.sets.append({str(one.prefix): one.attributes.prepend for one in announcements})
 
-    def configure(self, _config: SpeakerConfig) -> None:
+    def configure(self, config: SpeakerConfig) -> None:
+        self.config = config
         self.restarts += 1
 
     def bfd_up(self, name: str) -> None: ...

@@ -6,7 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,7 @@ from edged.limits import (
     ANYCAST_DISK_FREE_BYTES_MIN,
     ANYCAST_DISK_LOOK_S,
     ANYCAST_DRAINED_WRITE_S_MAX,
+    ANYCAST_METADATA_AGAIN_S,
     ANYCAST_METADATA_RETRY_S,
     ANYCAST_PREPEND_COUNT,
     ANYCAST_REACH_INTERVAL_S,
@@ -305,16 +306,36 @@ async def test_a_provider_is_asked_until_it_answers(mock_clock: MockClock, world
     async with running(world) as anycast:
         await warm(anycast, 2 * ANYCAST_METADATA_RETRY_S + 1)
         assert (world.metadata_asked, world.speakers) == (3, [])
-        assert "no answer" in anycast.status().alarms
-        assert anycast.status().speaker.state == "starting"
+        (alarm,) = anycast.status().alarms
+        assert alarm.startswith("no answer [bgp.metadata-unavailable]. Check the source")
+        speaker = anycast.status().speaker
+        assert (speaker.state, speaker.error) == ("starting", "no answer [bgp.metadata-unavailable]")
         world.metadata = ProviderSessions(65300, (Peer("p", ROUTER.address, 65530, ROUTER.local_address),))
         await warm(anycast, ANYCAST_METADATA_RETRY_S)
         assert world.announced == PLAIN
         assert (anycast.status().asn, anycast.status().alarms) == (65300, ())
         assert anycast.router_addresses() == (ROUTER.address,)
         asked = world.metadata_asked
-        await warm(anycast, 120)
+        await warm(anycast, 3 * ANYCAST_METADATA_AGAIN_S)
         assert world.metadata_asked == asked
+
+
+async def test_a_provider_that_corrects_itself(mock_clock: MockClock, world: World) -> None:
+    """While its sessions are down it is asked again, and what it says then is tried."""
+    wrong = Peer("p", ROUTER.address, 65530, ROUTER.local_address)
+    world.table = replace(TABLE, asn=None, peers=(), metadata=MetadataTable("equinix"))
+    world.metadata = ProviderSessions(65300, (wrong,))
+    async with running(world) as anycast:
+        await warm(anycast)
+        world.speaker.state = "connect"
+        right = replace(wrong, address=ip_address("192.0.2.9"))
+        world.metadata = ProviderSessions(65300, (right,))
+        await warm(anycast, ANYCAST_METADATA_AGAIN_S)
+        assert [peer.address for peer in world.speaker.config.peers] == [right.address]
+        assert anycast.router_addresses() == (right.address,)
+        assert len(world.speakers) == 1
+        await warm(anycast, ANYCAST_REACH_LOOK_S)
+        assert anycast.status().peers[0].address == "192.0.2.9"
 
 
 async def test_why_a_session_is_down_is_asked_for_and_not_often(mock_clock: MockClock, world: World) -> None:

@@ -67,6 +67,7 @@ def test_peers_of_a_provider() -> None:
     config = provider_sessions(table, found)
     assert (config.asn, config.router_id, config.peers[0].hold_s, config.peers[0].multihop) == (65300, LOCAL, 6, 2)
     assert provider_sessions(BgpTable(asn=65200, metadata=MetadataTable("equinix")), found).asn == 65200
+    assert (config.peers[0].password, provider_sessions(table, found, "s3cret").peers[0].password) == ("", "s3cret")
 
 
 def test_a_router_id_is_an_ipv4_address_of_a_session_or_said() -> None:
