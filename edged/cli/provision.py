@@ -70,8 +70,8 @@ def render(
 ) -> None:
     """Print the user-data with which the machine NAME becomes a node by itself.
 
-    It holds a voucher, unless the machine begins the fleet. Whoever has it first is the node: keep it as a password until
-    it is used.
+    It holds a voucher, unless the machine begins the fleet. Whoever has that first is the node: keep it as a password
+    until it is used.
     """
     if (name is None) == (target is None):
         raise UsageError(
