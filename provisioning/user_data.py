@@ -35,7 +35,7 @@ _COMMANDS = (
     "systemctl enable --now --no-block edged-firewall.service edged-fetch.service edged.service",
 )
 
-_ROUTES = {4: "0.0.0.0/0", 6: "::/0"}
+_EVERYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 """`default` is not known to every renderer of cloud-init."""
 
 
@@ -72,21 +72,23 @@ def meta_data(machine: Machine, text: str) -> str:
 
 def network_config(network: Network) -> str:
     """Of one interface, found by its MAC."""
-    nets = [ip_interface(address).network for address in network.addresses]
-    routes = []
-    for gateway in map(ip_address, network.gateways):
-        route: dict[str, Any] = {"to": _ROUTES[gateway.version], "via": str(gateway)}
-        if not any(gateway in net for net in nets):
-            route["on-link"] = True  # as where a machine has a single address, and its gateway another
-        routes.append(route)
     interface: dict[str, Any] = {
         "match": {"macaddress": network.mac},
         "dhcp4": False,
         "dhcp6": False,
         "addresses": list(network.addresses),
     }
-    if routes:
-        interface["routes"] = routes
+    nets = [ip_interface(address).network for address in network.addresses]
+    for gateway in map(ip_address, network.gateways):
+        is_near = gateway.is_link_local or any(gateway in net for net in nets)
+        if gateway.version == 6 and is_near:
+            # As a route to ::/0, cloud-init 22.4 would make it one to ::/64 where it does not write for netplan.
+            interface["gateway6"] = str(gateway)
+            continue
+        route: dict[str, Any] = {"to": _EVERYWHERE[gateway.version], "via": str(gateway)}
+        if not is_near:
+            route["on-link"] = True  # as where a machine has a single address, and its gateway another
+        interface.setdefault("routes", []).append(route)
     if network.nameservers:
         interface["nameservers"] = {"addresses": list(network.nameservers)}
     return _yaml({"version": 2, "ethernets": {"main": interface}})

@@ -128,7 +128,7 @@ class SeedMaker:
         wanted = (machine.fleet, machine.name, machine.region, machine.address)
         if (voucher.fleet, voucher.node, voucher.region, voucher.address) != wanted:
             raise UsageError(
-                f"the voucher in {path} is for {voucher.node} of {voucher.fleet} in {voucher.region}, {voucher.address}",
+                f"{path} has a voucher for {voucher.node} of {voucher.fleet} in {voucher.region}, {voucher.address}",
                 remedy=f"Name one for {machine.name}, or leave --voucher out: a new one is made then.",
             )
         if voucher.expires <= self.now:
