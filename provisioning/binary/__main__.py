@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from provisioning.binary.build import BuildFailed, build
+from provisioning.binary.build import build
+from provisioning.errors import BinaryNotBuilt
 
 _MIB = 1024 * 1024
 
@@ -19,11 +20,13 @@ def main() -> int:
     )
     parser.add_argument("--work", type=Path, default=Path("build/binary"), help="a folder for what is made on the way")
     arguments = parser.parse_args()
+    sys.stdout.write(f"building {arguments.output}: about a minute\n")
+    sys.stdout.flush()
     try:
         built = build(arguments.output, arguments.work)
-    except BuildFailed as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+    except BinaryNotBuilt as error:
+        sys.stderr.write(f"error: {error.message}\n  -> {error.remedy}  [{error.code}]\n")
+        return error.exit_status
     sizes = f"{built.size_bytes / _MIB:.1f} MiB, {built.unpacked_bytes / _MIB:.1f} MiB unpacked"
     sys.stdout.write(f"{built.file}  edged {built.version}\n{sizes}\nsha256 {built.sha256}\n")
     if "commit" not in built.version:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from provisioning.binary.contents import build_id, entries_of, glibc_needed, lines_of, write_archive
 from provisioning.binary.header import header
+from provisioning.errors import BinaryNotBuilt
 
 _ROOT = Path(__file__).parents[2]
 _SPEC = Path(__file__).with_name("edged.spec")
@@ -30,6 +31,8 @@ _SETTINGS = {
     "PYTHONHASHSEED": "0",
     # What PyInstaller would write the time of the build into.
     "SOURCE_DATE_EPOCH": "315532800",
+    # These sources, whichever the environment was installed from.
+    "PYTHONPATH": str(_ROOT),
 }
 
 
@@ -51,10 +54,6 @@ class Built:
     version: str
 
 
-class BuildFailed(Exception):
-    """It was not built. The message says why."""
-
-
 def build(to: Path, work: Path) -> Built:
     """Build `to`, replacing what is there.
 
@@ -62,8 +61,9 @@ def build(to: Path, work: Path) -> Built:
         work: a folder for what is made on the way; what is in it may be lost.
 
     Raises:
-        BuildFailed
+        BinaryNotBuilt
     """
+    work = work.resolve()  # PyInstaller starts paths from the folder of its spec
     commit = commit_of(_ROOT)
     folder = _collect(work, commit)
     entries = entries_of(folder)
@@ -93,12 +93,14 @@ def commit_of(root: Path) -> str:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
-    return done.stdout
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def _collect(work: Path, commit: str) -> Path:
     """PyInstaller's folder. In a process of its own, for it needs settings that a process begins with."""
+    if shutil.which("strip") is None:
+        raise BinaryNotBuilt("there is no strip(1) on this machine", remedy="Install binutils.")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     commit_file = work / "commit"
@@ -115,7 +117,7 @@ def _collect(work: Path, commit: str) -> Path:
         check=False,
     )
     if done.returncode:
-        raise BuildFailed(f"PyInstaller ended with {done.returncode}:\n{done.stdout}")
+        raise BinaryNotBuilt(f"PyInstaller ended with {done.returncode}:\n{done.stdout.rstrip()}")
     return work / "folder" / "edged"
 
 
@@ -123,5 +125,5 @@ def _version_of(program: Path) -> str:
     """What it says of itself, which shows as well that it runs."""
     done = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BuildFailed(f"what was built does not run:\n{done.stdout}{done.stderr}")
+        raise BinaryNotBuilt(f"what was built does not run:\n{(done.stdout + done.stderr).rstrip()}")
     return done.stdout.strip().removeprefix("edged, version ")

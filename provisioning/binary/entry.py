@@ -1,8 +1,8 @@
 """What runs when the unpacked program is started: the console script, after what PyInstaller's loader left is put away.
 
-The loader points LD_LIBRARY_PATH at our libraries and starts itself anew, for the dynamic linker reads it only then. A
-foreign program that we start (ip, mtr, an app's build command) must load its own libraries instead; and our own children
-begin as if started by hand.
+The loader points LD_LIBRARY_PATH at our libraries and starts itself anew, for the dynamic linker reads it only then.
+Foreign programs that we start (ip, mtr, an app's build command) must load their own libraries instead; and our own
+children begin as if started by hand.
 """
 
 from __future__ import annotations
