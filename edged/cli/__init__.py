@@ -16,6 +16,7 @@ _COMMANDS = {
     "up": "edged.cli.up",
     "node": "edged.cli.node",
     "check": "edged.cli.check",
+    "doctor": "edged.cli.doctor",
     "login": "edged.cli.login",
     "push": "edged.cli.push",
     "apps": "edged.cli.apps",

@@ -56,7 +56,7 @@ async def ask(*command: str) -> Said:
         return Said(why=f"`{' '.join(command)}` said more than {DOCTOR_OUTPUT_BYTES_MAX} bytes")
     if process.returncode:
         lines = complaint.strip()[:_REASON_CHARS_MAX].splitlines()
-        return Said(output, f"`{' '.join(command)}`: {lines[0] if lines else f'ended with {process.returncode}'}")
+        return Said(output, f"{command[0]}: {lines[0] if lines else f'ended with {process.returncode}'}")
     return Said(output)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -38,7 +38,7 @@ def problems(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(finding for finding in findings if finding.state == "problem")
 
 
-def fold(findings: Sequence[Finding], follows: dict[str, tuple[str, ...]]) -> tuple[Finding, ...]:
+def fold(findings: Sequence[Finding], follows: Mapping[str, tuple[str, ...]]) -> tuple[Finding, ...]:
     """One problem for one cause: what goes wrong because something else does becomes a note that says so.
 
     Args:

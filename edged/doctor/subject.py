@@ -32,7 +32,9 @@ from provisioning import paths
 
 NODE_UNIT, FETCH_UNIT, FIREWALL_UNIT = "edged.service", "edged-fetch.service", "edged-firewall.service"
 
-_PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,NRestarts,Result,NeedDaemonReload"
+HEALS = "The unit tries again by itself within seconds: nothing else needs to be done."
+
+_PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,NRestarts,Result,NeedDaemonReload,Job"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,12 @@ class Subject:
     def path(self, path: PurePosixPath) -> Path:
         """Where a file of the machine is."""
         return self.root / path.relative_to("/")
+
+    @property
+    def again(self) -> str:
+        """The end of a remedy: who starts the node once its cause is gone."""
+        is_loaded = (self.units or {}).get(NODE_UNIT, {}).get("LoadState") == "loaded"
+        return HEALS if is_loaded or self.is_provisioned else "Then start the node again."
 
     @property
     def is_provisioned(self) -> bool:
