@@ -35,18 +35,21 @@ _HERE = Path(__file__).parents[1]
 class Load:
     """Open-loop clients, each a process at its place. Leaving the block waits for all answers."""
 
-    def __init__(self, net: AnycastNet, clients: Sequence[str], folder: Path, options: Sequence[str], v6: bool) -> None:
+    def __init__(
+        self, net: AnycastNet, clients: Sequence[str], folder: Path, options: Sequence[str], v6: bool, kept: bool
+    ) -> None:
         self._net = net
         self._clients = clients
         self._folder = folder
         self._options = options
         self._address = net.addresses[1 if v6 else 0]
+        self._module = "tests.lab.kept_client" if kept else "tests.lab.client"
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Load:
         self._folder.mkdir()
         for place in self._clients:
-            command = ["env", "-C", str(_HERE), sys.executable, "-m", "tests.lab.client", self._address, str(PORT)]
+            command = ["env", "-C", str(_HERE), sys.executable, "-m", self._module, self._address, str(PORT)]
             command += ["--host", self._net.host, *self._options]
             self._processes.append(self._net.lab.start(place, command, log=self._file(place)))
         for place in self._clients:
@@ -60,6 +63,11 @@ class Load:
             if kind is not None:
                 process.terminate()
             process.wait()
+
+    def stop(self) -> None:
+        """Before its time is up. What is asked at this moment has no answer and is not counted."""
+        for process in self._processes:
+            process.terminate()
 
     def answers(self, place: str) -> list[Answer]:
         """Of one client, by when each was asked; after the block."""
@@ -116,11 +124,22 @@ class AnycastNet:
                 wait(lambda r=router, p=prefix: bool(self.lab.route(r, p)), WAIT_S, f"{router} has no {prefix}")  # type: ignore[misc]
 
     def load(
-        self, clients: Sequence[str], *, seconds: float, rate: float = 50.0, timeout_s: float = 3.0, v6: bool = False
+        self,
+        clients: Sequence[str],
+        *,
+        seconds: float,
+        rate: float = 50.0,
+        timeout_s: float = 3.0,
+        v6: bool = False,
+        kept: bool = False,
     ) -> Load:
-        """Constant load of some clients, each of so many requests a second."""
+        """Constant load of some clients, each of so many requests a second.
+
+        Args:
+            kept: on connections that are kept, in place of a new one for each.
+        """
         options = ["--rate", str(rate), "--seconds", str(seconds), "--timeout", str(timeout_s)]
-        return Load(self, clients, self.folder / f"load-{next(self._loads)}", options, v6)
+        return Load(self, clients, self.folder / f"load-{next(self._loads)}", options, v6, kept)
 
 
 @contextlib.contextmanager

@@ -2,8 +2,9 @@
 
     python -m tests.lab.client ADDRESS PORT --host HOST [--rate 50] [--timeout 3] [--seconds 10]
 
-Runs at a place of the lab. Writes a line of JSON for each request that has ended, and ends when its time is up, on
-SIGTERM, or with its parent's pipe. `begun` is `time.monotonic()`, which all places of a machine share.
+Runs at a place of the lab. Writes a line of JSON for each request that has ended. When its time is up, or on SIGTERM,
+it asks no more, and ends with the last answer; or with its parent's pipe. `begun` is `time.monotonic()`, which all
+places of a machine share.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -88,14 +90,26 @@ async def _ask(address: str, port: int, host: str) -> tuple[str, Failure]:
             stream = trio.SocketStream(connection)
             await stream.send_all((http.send(request) or b"") + (http.send(h11.EndOfMessage()) or b""))
             return await _read(http, stream)
-    except OSError as error:
-        return "", _FAILURES.get(error.errno or 0, "protocol")
-    except trio.BrokenResourceError as error:
-        cause = error.__cause__
-        return "", _FAILURES.get(cause.errno or 0, "reset") if isinstance(cause, OSError) else "reset"
-    except h11.RemoteProtocolError:
-        # The connection ended before the answer was whole: to whom it happens, that is no better than a reset.
-        return "", "reset" if http.trailing_data[1] else "protocol"
+    except (OSError, trio.BrokenResourceError, h11.RemoteProtocolError) as error:
+        return "", failure_of(error, has_ended=http.trailing_data[1])
+
+
+def failure_of(error: OSError | trio.BrokenResourceError | h11.RemoteProtocolError, *, has_ended: bool) -> Failure:
+    """What became of a request.
+
+    Args:
+        has_ended: the server has sent its last byte.
+    """
+    match error:
+        case OSError():
+            return _FAILURES.get(error.errno or 0, "protocol")
+        case trio.BrokenResourceError(__cause__=OSError() as cause):
+            return _FAILURES.get(cause.errno or 0, "reset")
+        case trio.BrokenResourceError():
+            return "reset"
+        case _:
+            # The connection ended before the answer was whole: to whom it happens, that is no better than a reset.
+            return "reset" if has_ended else "protocol"
 
 
 async def _read(http: h11.Connection, stream: trio.SocketStream) -> tuple[str, Failure]:
@@ -124,13 +138,29 @@ async def run(address: str, port: int, *, host: str, rate: float, timeout_s: flo
         sys.stdout.write(json.dumps(asdict(answer)) + "\n")
         sys.stdout.flush()
 
-    async with trio.open_nursery() as nursery:
+    async with trio.open_nursery() as nursery, until_told() as told:
         due = trio.current_time()
         end = due + seconds
-        while due < end:
+        while due < end and not told.is_set():
             nursery.start_soon(one)
             due += 1 / rate
             await trio.sleep_until(due)
+
+
+@asynccontextmanager
+async def until_told() -> AsyncIterator[trio.Event]:
+    """Set by SIGTERM while the block runs."""
+    told = trio.Event()
+
+    async def hear() -> None:
+        async for _ in signals:
+            told.set()
+
+    with trio.open_signal_receiver(signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(hear)
+            yield told
+            nursery.cancel_scope.cancel()
 
 
 def main() -> None:
@@ -142,7 +172,6 @@ def main() -> None:
     arguments.add_argument("--timeout", type=float, default=3.0, help="seconds, of each")
     arguments.add_argument("--seconds", type=float, default=10.0)
     given = arguments.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     trio.run(
         lambda: run(
             given.address,
