@@ -46,6 +46,7 @@ class Install:
         path: of the one file; None where this edged was started from none (`edged.child.one_file`).
 
     Attributes:
+        downloads: under way.
         alarm: why nothing is given: a sentence with its code; "" if that is not so.
     """
 
@@ -54,7 +55,7 @@ class Install:
         self._bucket = TokenBucket(INSTALL_RATE_BYTES_S, INSTALL_BURST_BYTES, trio.current_time())
         self._limiter = trio.CapacityLimiter(INSTALL_THREAD_COUNT_MAX)
         self._turn = trio.Lock()
-        self._downloads = 0
+        self.downloads = 0
         self.alarm = ""
 
     async def run(
@@ -103,7 +104,7 @@ class Install:
             raise InstallUnknown("there is nothing but the one file, for GET and HEAD")
         try:
             await trio.to_thread.run_sync(file.check, limiter=self._limiter)
-            if request.method == "GET" and self._downloads >= INSTALL_DOWNLOAD_COUNT_MAX:
+            if request.method == "GET" and self.downloads >= INSTALL_DOWNLOAD_COUNT_MAX:
                 await _turn_away(exchange)
                 return
             exchange.respond(
@@ -124,7 +125,7 @@ class Install:
             raise
 
     async def _give(self, file: OneFile, exchange: Exchange) -> None:
-        self._downloads += 1
+        self.downloads += 1
         given, client = 0, exchange.request.client[0]
         try:
             with trio.move_on_after(INSTALL_DOWNLOAD_S_MAX):
@@ -144,7 +145,7 @@ class Install:
             log.warning("node.install-cut", client=client, given=given)
             exchange.abort()
         finally:
-            self._downloads -= 1
+            self.downloads -= 1
 
     async def _wait_turn(self, count: int) -> None:
         """Until so many bytes may go, of all that downloads share; who came first goes first."""
