@@ -47,18 +47,16 @@ def machine_files(machine: Machine) -> tuple[MachineFile, ...]:
     node = node_document(machine)
     values = places_of(machine, node)
     files = [
-        # Scripts are code, which nobody reads in user-data; what configures the machine can be read there.
-        MachineFile(
-            str(path),
-            templates.fill(name, templates.bare(templates.read(name)), values),
-            mode,
-            is_packed=mode == _RUNNABLE,
-        )
+        MachineFile(str(path), _filled(name, values), mode, is_packed=mode == _RUNNABLE)
         for name, (path, mode) in TEMPLATES.items()
     ]
     files.append(MachineFile(str(paths.CONFIG), node_toml(machine)))
     files.append(MachineFile(str(paths.BINARY_ENV), _binary_env(machine)))
-    return (*files, MachineFile(str(paths.MACHINE), _machine_json(machine, files)))
+    return (*files, MachineFile(str(paths.MACHINE), _machine_json(machine, files), is_packed=True))
+
+
+def _filled(name: str, values: Mapping[str, str]) -> str:
+    return templates.fill(name, templates.bare(templates.read(name)), values)
 
 
 def node_document(machine: Machine) -> dict[str, Any]:

@@ -136,9 +136,9 @@ def _inventory(top: dict[str, Any]) -> Inventory:
     binary = below("provision", partial(below, "binary", _binary), common["binary"])
     fleet = below("fleet", label, top.get("fleet"))
     regions = below("regions", array(label, MACHINE_COUNT_MAX), top.get("regions", []))
-    tables = top.get("machine", [])
-    if not isinstance(tables, list):
-        raise Wrong("is not written as [[machine]]", "machine")
+    tables = top.get("machine")
+    if not tables or not isinstance(tables, list):
+        raise Wrong("is missing, or not written as [[machine]]", "machine")
     if len(tables) > MACHINE_COUNT_MAX:
         raise Wrong(f"is there {len(tables)} times: at most {MACHINE_COUNT_MAX}", "machine")
     found: dict[str, Machine] = {}

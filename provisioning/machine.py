@@ -73,7 +73,8 @@ class MachineFile:
         path: absolute.
         mode: four octal digits.
         owner: user:group.
-        is_packed: it is the same on all machines, and stands in the user-data compressed, which has no room for it.
+        is_packed: it stands in the user-data compressed: code, and what programs read. There is no room for it, and
+            what configures the machine can be read there.
     """
 
     path: str
