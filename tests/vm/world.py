@@ -97,11 +97,12 @@ class World:
 
 
 @contextlib.contextmanager
-def standing(folder: Path, binary: Path, source: Source) -> Iterator[World]:
+def standing(folder: Path, binary: Path, source: Source, workers: int) -> Iterator[World]:
     """All of it; ended with the block.
 
     Args:
         source: who gives the machine the one file.
+        workers: of the machine; 0 for one per core.
     """
     folder.mkdir(parents=True)
     with binary.open("rb") as file:
@@ -118,7 +119,7 @@ def standing(folder: Path, binary: Path, source: Source) -> Iterator[World]:
             publisher="client",
         ) as fleet:
             url = f"http://{home}:{_PORTS[source]}/edged/{{sha256}}"
-            _describe(fleet, sha256, url)
+            _describe(fleet, sha256, url, workers)
             fleet.run("fleet", "sign", "-C", fleet.operator, "--yes")
             fleet.run("fleet", "publish", "-C", fleet.operator)
             _push(fleet, folder / "app")
@@ -147,7 +148,7 @@ def _push(fleet: fleets.Fleet, folder: Path) -> None:
         raise RuntimeError(f"the app was not pushed: {done.stderr}")
 
 
-def _describe(fleet: fleets.Fleet, sha256: str, url: str) -> None:
+def _describe(fleet: fleets.Fleet, sha256: str, url: str, workers: int) -> None:
     """The machine, in fleet.toml, as an operator writes it."""
     path = fleet.operator / "fleet.toml"
     text = path.read_text().replace('regions = ["home"]', f'regions = ["home", "{REGION}"]')
@@ -171,6 +172,9 @@ address = "{MACHINE_ADDRESSES[0]}:{fleets.FLEET_PORT}"
 mac = "{NIC.mac}"
 addresses = {json.dumps(addresses)}
 gateways = {json.dumps(ROUTER_ADDRESSES)}
+
+[machine.node.node]
+workers = {workers}
 
 [machine.node.http]
 listen = ["[::]:{HTTP_PORT}"]
