@@ -8,6 +8,7 @@ import pytest
 from edged import cli
 from edged.cli.failure import failure_of, show_failure
 from edged.errors import EdgedError, ListenError, ManifestError, UsageError
+from provisioning.errors import MachineUnknown
 from registry.errors import StoreFull
 
 
@@ -40,6 +41,12 @@ def test_the_registry_s_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err.startswith("error: no room\n  -> ")
 
 
+def test_provisioning_s_too() -> None:
+    error = MachineUnknown("no machine")
+    assert failure_of(error) is error
+    assert failure_of(ExceptionGroup("", [ValueError(), error])) is error
+
+
 def test_a_mistake_of_ours_shows_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     failure = failure_of(ZeroDivisionError("what happened"))
     assert (failure.code, failure.exit_status) == ("internal", 70)
@@ -54,6 +61,7 @@ def test_a_mistake_of_ours_shows_its_traceback(capsys: pytest.CaptureFixture[str
         (UsageError("wrong"), 64),
         (EdgedError("wrong"), 70),
         (StoreFull("no room"), 73),
+        (MachineUnknown("no machine"), 64),
         (ZeroDivisionError(), 70),
         (click.UsageError("wrong"), 64),
         (click.Abort(), 130),
