@@ -49,7 +49,11 @@ async def ask(*command: str) -> Said:
                 nursery.start_soon(_read, stream, into, process)
         await process.wait()
     if late.cancelled_caught:
-        process.kill()  # and not waited for: one that hangs in the kernel does not even end then
+        process.kill()
+        with trio.move_on_after(
+            DOCTOR_COMMAND_S_MAX, shield=True
+        ):  # one that hangs in the kernel does not even end then
+            await process.wait()
         return Said(why=f"`{' '.join(command)}` did not end in {DOCTOR_COMMAND_S_MAX:g} s")
     output, complaint = (bytes(each).decode(errors="replace") for each in outputs)
     if max(map(len, outputs)) > DOCTOR_OUTPUT_BYTES_MAX:
