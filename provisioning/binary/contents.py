@@ -20,43 +20,42 @@ _MTIME_S = 315_532_800  # 1980-01-01: before it, some tools take a file for one 
 _glibc = re.compile(rb"GLIBC_2\.(\d+)\0")
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A file, or a symbolic link.
 
     Attributes:
         path: below the unpacked folder, with slashes.
         size_bytes: 0 of a link.
-        sha256: of the bytes, in hexadecimal; of a link `-> TARGET`.
+        sha256: in hexadecimal; empty of a link.
         is_program: whether it is to be executed.
+        target: what a link leads to.
     """
 
     path: str
     size_bytes: int
     sha256: str
     is_program: bool
+    target: str | None = None
 
     @property
     def line(self) -> str:
-        """`PATH SIZE SHA256`, with a mark for a program."""
+        """`PATH SIZE SHA256` with a mark for a program, or `PATH -> TARGET`."""
+        if self.target is not None:
+            return f"{self.path} -> {self.target}"
         return f"{self.path} {self.size_bytes} {self.sha256}{' *' if self.is_program else ''}"
-
-    @property
-    def target(self) -> str | None:
-        """What a link leads to."""
-        return self.sha256.removeprefix("-> ") if self.sha256.startswith("-> ") else None
 
 
 def entries_of(folder: Path) -> tuple[Entry, ...]:
-    """All that is below a folder, by path."""
-    return tuple(sorted(_entries(folder)))
+    """All that is below a folder, by path. Folders are not listed: those with files in them are made by tar."""
+    return tuple(sorted(_entries(folder), key=lambda entry: entry.path))
 
 
 def _entries(folder: Path) -> Iterator[Entry]:
     for file in folder.rglob("*"):
         path = file.relative_to(folder).as_posix()
         if file.is_symlink():
-            yield Entry(path, 0, f"-> {file.readlink()}", is_program=False)
+            yield Entry(path, 0, "", is_program=False, target=str(file.readlink()))
         elif file.is_file():
             data = file.read_bytes()
             yield Entry(path, len(data), hashlib.sha256(data).hexdigest(), bool(file.stat().st_mode & 0o100))

@@ -8,20 +8,22 @@ children begin as if started by hand.
 from __future__ import annotations
 
 import os
+from collections.abc import MutableMapping
 
 
-def _put_away() -> None:
-    before = os.environ.pop("LD_LIBRARY_PATH_ORIG", None)
+def put_away(environment: MutableMapping[str, str]) -> None:
+    """Make an environment what it was before the loader."""
+    before = environment.pop("LD_LIBRARY_PATH_ORIG", None)
     if before is None:
-        os.environ.pop("LD_LIBRARY_PATH", None)
+        environment.pop("LD_LIBRARY_PATH", None)
     else:
-        os.environ["LD_LIBRARY_PATH"] = before
-    for name in [name for name in os.environ if name.startswith("_PYI_")]:
-        del os.environ[name]
+        environment["LD_LIBRARY_PATH"] = before
+    for name in [name for name in environment if name.startswith("_PYI_")]:
+        del environment[name]
 
 
 if __name__ == "__main__":
-    _put_away()
+    put_away(os.environ)
     from edged.cli import main
 
     main()

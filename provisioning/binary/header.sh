@@ -17,12 +17,12 @@ whole() { # FOLDER: whether the program is there
 }
 
 refuse() { # FOLDER
-    fail 77 "somebody else owns or may change $1, so nothing in it is executed" \
-        "Remove it, or set EDGED_UNPACK_DIR to a folder of yours."
+    fail 77 "$1 is no folder that root or you alone can change, so nothing in it is executed" \
+        "Remove it, or set EDGED_UNPACK_DIR to another one."
 }
 
-first_line() {
-    printf '%s\n' "$1" | head -n 1
+reason() { # OUTPUT: the line of it that says most. Tools name a full disk last.
+    printf '%s\n' "$1" | grep -m 1 -e 'No space left' -e 'quota exceeded' || printf '%s\n' "$1" | head -n 1
 }
 
 # A folder of its own until it is on the disk and has run once: a crash, a full disk or another one that does the same at
@@ -35,17 +35,18 @@ unpack() { # FOLDER
     # What those that were killed left behind.
     find "$1" -mindepth 1 -maxdepth 1 -name '.edged-new.*' -type d -mmin +60 -exec rm -rf {} + 2>/dev/null
     said=$({ mkdir "$new/$build" && tail -c +@SKIP@ "$file" | tar -xzof - -C "$new/$build"; } 2>&1) ||
-        fail 74 "it cannot unpack itself into $1: $(first_line "$said")" "$room"
+        fail 74 "it cannot unpack itself into $1: $(reason "$said")" "$room"
     said=$("$new/$build/edged" --version 2>&1) ||
-        fail 69 "it does not run on this machine, or not from $1: $(first_line "$said")" \
+        fail 69 "it does not run on this machine, or not from $1: $(reason "$said")" \
             "It needs Linux on @MACHINE@ with glibc @GLIBC@ or later, and a folder that is not mounted noexec."
     sync -f "$new" 2>/dev/null || sync
     said=$(mv -f "$new/$build" "$1/" 2>&1) || whole "$1" ||
-        fail 74 "it cannot unpack itself into $1: $(first_line "$said")" "$room"
+        fail 74 "it cannot unpack itself into $1: $(reason "$said")" "$room"
 }
 
 folder() { # prints where the program is
     build=@BUILD@
+    cd / # the current folder may be gone, which tools stumble over
     umask 022 # what root unpacks is for every user
     unset TAR_OPTIONS GZIP
     export LC_ALL=C PATH="/usr/bin:/bin${PATH:+:$PATH}"
@@ -53,7 +54,10 @@ folder() { # prints where the program is
     user=$(id -u)
     room="Make room there, or set EDGED_UNPACK_DIR to a folder of yours on another disk."
     shared=/var/cache/edged
-    cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
+    case ${XDG_CACHE_HOME:-} in
+        /*) cache=$XDG_CACHE_HOME ;;
+        *) cache=${HOME:+$HOME/.cache} ;; # a relative one is to be ignored, says the XDG Base Directory Specification
+    esac
     if [ -n "${EDGED_UNPACK_DIR:-}" ]; then
         base=$EDGED_UNPACK_DIR
     elif [ "$user" = 0 ] && mkdir -p "$shared" 2>/dev/null && [ -w "$shared" ]; then
@@ -61,7 +65,7 @@ folder() { # prints where the program is
     elif [ -e "$shared/$build" ] && safe "$shared" "$shared/$build"; then
         base=$shared
     elif [ -n "$cache" ]; then
-        base=$cache/edged
+        base=$cache/edged/program # beside what edged compiled, which is not to be executed by itself
     else
         fail 74 "it has no folder to unpack itself into" "Set HOME, or EDGED_UNPACK_DIR to a folder of yours."
     fi
