@@ -21,6 +21,7 @@ from edged.readable import readable
 from edged.upgrade.admin import Admin
 from edged.upgrade.event import Stepped, Upgraded
 from edged.upgrade.source import check_source
+from edged.upgrade.trial import Trial
 from edged.upgrade.unit import Unit
 from edged.upgrade.upgrade import Machine, Order
 from edged.upgrade.upgrade import upgrade as do_upgrade
@@ -87,6 +88,7 @@ def upgrade(
         Versions(versions.absolute(), command.absolute()),
         Unit(unit),
         Admin(settings.admin),
+        Trial(),
         config.absolute(),
         Path(os.environ.get("EDGED_UNPACK_DIR") or paths.UNPACKED),
     )

@@ -76,16 +76,19 @@ def _copy(versions: Versions, path: Path, sha256: str | None, progress: Progress
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise UpgradeSourceUnavailable(f"{path}: {error.strerror}") from error
-    with open(descriptor, "rb", buffering=0) as file, versions.incoming() as incoming:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise UpgradeSourceUnavailable(f"{path} is no file")
         if status.st_size > UPGRADE_BINARY_BYTES_MAX:
             raise UpgradeSourceUnavailable(f"{path} has more than {UPGRADE_BINARY_BYTES_MAX // MiB} MiB")
-        while piece := _read(file.fileno(), path):
-            incoming.write(piece)
-            progress(incoming.count, status.st_size)
-        return versions.keep(incoming, incoming.sha256 if sha256 is None else sha256)
+        with versions.incoming() as incoming:
+            while piece := _read(descriptor, path):
+                incoming.write(piece)
+                progress(incoming.count, status.st_size)
+            return versions.keep(incoming, incoming.sha256 if sha256 is None else sha256)
+    finally:
+        os.close(descriptor)
 
 
 def _read(descriptor: int, path: Path) -> bytes:

@@ -27,7 +27,6 @@ from edged.upgrade.record import Record, RecordFile, UnderWay
 from edged.upgrade.serving import Expected, Serving, expected, lacking
 from edged.upgrade.source import bring
 from edged.upgrade.steps import FIRST, Course, Outcome, Step, following, is_step
-from edged.upgrade.trial import check_config, version_of
 from edged.upgrade.unit import UnitState, check_program
 from edged.upgrade.versions import Versions
 from provisioning.binary.header import build_id_of
@@ -52,6 +51,14 @@ class NodeAdmin(Protocol):
     async def look(self) -> Serving | str: ...
 
 
+class VersionTrial(Protocol):
+    """`edged.upgrade.trial.Trial`"""
+
+    async def version_of(self, binary: Path) -> str: ...
+
+    async def check_config(self, binary: Path, config: Path) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """What is upgraded.
@@ -64,6 +71,7 @@ class Machine:
     versions: Versions
     unit: ServiceUnit
     admin: NodeAdmin
+    trial: VersionTrial
     config: Path
     unpacked: Path
 
@@ -211,9 +219,9 @@ class _Upgrade:
 
     async def _try(self) -> None:
         path = self._versions.path(self._new)
-        self._version = await version_of(path)
+        self._version = await self._machine.trial.version_of(path)
         self._say(f"it is {self._version}")
-        await check_config(path, self._machine.config)
+        await self._machine.trial.check_config(path, self._machine.config)
         self._say(f"it would start with {self._machine.config}")
 
     async def _discard(self) -> None:
@@ -224,7 +232,8 @@ class _Upgrade:
 
     async def _switch(self) -> None:
         if self._old is None:
-            self._old = await trio.to_thread.run_sync(self._versions.adopt)
+            adopted = await trio.to_thread.run_sync(self._versions.adopt)
+            self._old = adopted if adopted != self._new else None
         way = self._record.under_way
         self._expected = way.expected if way else None
         await self._write(replace(self._record, under_way=UnderWay(self._new, self._old, self._expected)))
