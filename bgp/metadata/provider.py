@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import httpx
 
 _OK = 200
+_LOOK = "Look at what the source under [bgp.metadata] answers: it is another service, or answers in part only."
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,9 @@ def _document(content: bytes) -> dict[str, Any]:
     try:
         document = json.loads(content)
     except (ValueError, RecursionError):
-        raise MetadataInvalid("the metadata is no JSON") from None
+        raise MetadataInvalid("the metadata is no JSON", remedy=_LOOK) from None
     if not isinstance(document, dict):
-        raise MetadataInvalid("the metadata is no JSON object")
+        raise MetadataInvalid("the metadata is no JSON object", remedy=_LOOK)
     return document
 
 

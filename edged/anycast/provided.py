@@ -19,7 +19,7 @@ from bgp.metadata.provider_sessions import ProviderSessions
 from bgp.peer import SpeakerConfig
 from bgp.static_route import RouteProblem, StaticRoute
 from edged.anycast.config import BgpTable
-from edged.anycast.sessions import provider_sessions, read_password
+from edged.anycast.sessions import provider_sessions
 from edged.errors import EdgedError
 from edged.limits import ANYCAST_METADATA_AGAIN_S, ANYCAST_METADATA_RETRY_S, ANYCAST_ROUTE_LOOK_S
 
@@ -107,9 +107,10 @@ class Provided:
     async def _ask(self) -> SpeakerConfig:
         found = await self._fetch()
         assert self._table.metadata is not None, "there is a provider"
-        file = self._table.metadata.password_file
-        password = "" if file is None else await trio.to_thread.run_sync(read_password, file)
-        config = provider_sessions(self._table, found, password)
+        if self._table.metadata.password_file is None:
+            config = provider_sessions(self._table, found)
+        else:
+            config = await trio.to_thread.run_sync(provider_sessions, self._table, found)
         self._routes = found.routes
         return config
 

@@ -28,15 +28,16 @@ def static_sessions(table: BgpTable) -> SpeakerConfig:
     return _config(table, table.asn, (_peer(each, table.hold_s) for each in table.peers))
 
 
-def provider_sessions(table: BgpTable, found: ProviderSessions, password: str = "") -> SpeakerConfig:
-    """The peers that the provider describes, with what the file says of all sessions.
-
-    Args:
-        password: of sessions for which the provider says none.
+def provider_sessions(table: BgpTable, found: ProviderSessions) -> SpeakerConfig:
+    """The peers that the provider describes, with what the file says of all sessions. Blocks where it names a password,
+    which is for sessions of which the provider says none.
 
     Raises:
+        BgpPasswordUnusable
         BgpSessionsInvalid
     """
+    file = None if table.metadata is None else table.metadata.password_file
+    password = "" if file is None else read_password(file)
     peers = (replace(peer, hold_s=table.hold_s, password=peer.password or password) for peer in found.peers)
     return _config(table, found.asn if table.asn is None else table.asn, peers)
 

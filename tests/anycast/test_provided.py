@@ -78,8 +78,9 @@ async def test_it_is_asked_until_it_answers(autojump_clock: MockClock) -> None:
     failures = []
 
     async def mend() -> None:
+        await trio.sleep(ANYCAST_METADATA_RETRY_S / 2)
         for says in (MetadataInvalid("no JSON"), FOUND):
-            await trio.sleep(1.5 * ANYCAST_METADATA_RETRY_S)
+            await trio.sleep(ANYCAST_METADATA_RETRY_S)
             failures.append((provided.failure, provided.alarms()[0]))
             provider.says = says
 

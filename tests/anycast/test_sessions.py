@@ -67,7 +67,20 @@ def test_peers_of_a_provider() -> None:
     config = provider_sessions(table, found)
     assert (config.asn, config.router_id, config.peers[0].hold_s, config.peers[0].multihop) == (65300, LOCAL, 6, 2)
     assert provider_sessions(BgpTable(asn=65200, metadata=MetadataTable("equinix")), found).asn == 65200
-    assert (config.peers[0].password, provider_sessions(table, found, "s3cret").peers[0].password) == ("", "s3cret")
+
+
+def test_a_password_that_the_provider_does_not_say(tmp_path: Path) -> None:
+    said = Peer("p", ROUTER, 65530, LOCAL, password="its own")
+    found = ProviderSessions(65300, (said, Peer("q", ROUTER, 65530, LOCAL)))
+    file = tmp_path / "password"
+    table = BgpTable(metadata=MetadataTable("vultr", password_file=file))
+    with pytest.raises(BgpPasswordUnusable):
+        provider_sessions(table, found)
+    file.touch(mode=0o600)
+    file.write_text("s3cret\n")
+    config = provider_sessions(table, found)
+    assert [peer.password for peer in config.peers] == ["its own", "s3cret"]
+    assert "s3cret" not in repr(config)
 
 
 def test_a_router_id_is_an_ipv4_address_of_a_session_or_said() -> None:
