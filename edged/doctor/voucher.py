@@ -15,7 +15,7 @@ import trio
 
 from edged.doctor.finding import Finding
 from edged.doctor.subject import Subject
-from edged.errors import EdgedError, FleetFileMissing, JoinFailed, VoucherInvalid, VoucherUsed
+from edged.errors import EdgedError, FleetFileInvalid, FleetFileMissing, JoinFailed, VoucherInvalid, VoucherUsed
 from edged.fleet.voucher import Voucher, open_voucher
 from edged.node.config import NodeConfig
 from edged.node.failure import Failure
@@ -62,7 +62,7 @@ def judge(facts: VoucherFacts, config: NodeConfig, now: float, *, again: str) ->
         failure = None  # another cause; or another voucher has been put there since
     if isinstance(facts.error, FleetFileMissing):
         yield Finding("voucher", "problem", f"there is no voucher: {facts.error.message}", another)
-    elif isinstance(facts.error, VoucherInvalid):
+    elif isinstance(facts.error, VoucherInvalid | FleetFileInvalid):
         yield Finding("voucher", "problem", f"{file} holds no voucher: {facts.error.message}", another)
     elif facts.error is not None:
         yield Finding("voucher", "problem", facts.error.message, f"Run: chown root:edged {file}; chmod 0440 {file}")
