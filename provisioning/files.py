@@ -46,17 +46,16 @@ def machine_files(machine: Machine) -> tuple[MachineFile, ...]:
     """
     node = node_document(machine)
     values = places_of(machine, node)
-    files = [
-        MachineFile(str(path), _filled(name, values), mode, is_packed=mode == _RUNNABLE)
-        for name, (path, mode) in TEMPLATES.items()
-    ]
+    files = [_of_template(name, values) for name in TEMPLATES]
     files.append(MachineFile(str(paths.CONFIG), node_toml(machine)))
     files.append(MachineFile(str(paths.BINARY_ENV), _binary_env(machine)))
     return (*files, MachineFile(str(paths.MACHINE), _machine_json(machine, files), is_packed=True))
 
 
-def _filled(name: str, values: Mapping[str, str]) -> str:
-    return templates.fill(name, templates.bare(templates.read(name)), values)
+def _of_template(name: str, values: Mapping[str, str]) -> MachineFile:
+    path, mode = TEMPLATES[name]
+    text = templates.bare(templates.read(name))
+    return MachineFile(str(path), templates.fill(name, text, values), mode, is_packed=not templates.places(text))
 
 
 def node_document(machine: Machine) -> dict[str, Any]:

@@ -73,8 +73,8 @@ class MachineFile:
         path: absolute.
         mode: four octal digits.
         owner: user:group.
-        is_packed: it stands in the user-data compressed: code, and what programs read. There is no room for it, and
-            what configures the machine can be read there.
+        is_packed: it stands in the user-data compressed, since that has no room for it: what is the same on all
+            machines, and what only programs read. What is this machine's own can be read there.
     """
 
     path: str

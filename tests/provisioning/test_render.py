@@ -53,10 +53,12 @@ def test_nothing_secret_but_the_voucher() -> None:
     }
     for of in INVENTORY.machines:
         seed = render(of, voucher_of(of), [SSH_KEY])
+        # Base64 of gzip: what is in it is looked at by itself.
         packed = [file.content for file in machine_files(of) if file.is_packed]
         assert packed
         for text in (seed.user_data, seed.meta_data, seed.network_config or "", *packed):
-            found = {line.strip() for line in text.splitlines() if secret.search(line)}
+            lines = {line.strip() for line in text.splitlines()}
+            found = {line for line in lines if secret.search(line) and not line.startswith("content: H4sI")}
             assert found <= allowed
         assert seed.user_data.count(VOUCHER) == (0 if of.begins else 1)
 

@@ -73,15 +73,15 @@ def test_files_of_the_user_wait_for_the_user() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_people_can_read_what_configures_the_machine(name: str) -> None:
+def test_people_can_read_what_is_the_machine_s_own(name: str) -> None:
     of = machine(name)
     text = render(of, voucher_of(of)).user_data
     for file in machine_files(of):
         if not file.is_packed:
             shown = "".join(f"    {line}\n" if line else "\n" for line in file.content.splitlines())
             assert f"  content: |\n{shown}" in text, file.path
-    packed = {file.path for file in machine_files(of) if file.is_packed}
-    assert packed == {str(path) for path in (paths.FETCH, paths.NOT_HERE, paths.MACHINE)}
+    plain = {file.path for file in machine_files(of) if not file.is_packed}
+    assert plain == {str(path) for path in (paths.FIREWALL, paths.CONFIG, paths.BINARY_ENV)}
 
 
 PRINTABLE = st.text(st.characters(exclude_categories=("C", "Z")) | st.just(" "), max_size=60)
