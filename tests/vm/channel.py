@@ -73,8 +73,12 @@ class Monitor:
     def __init__(self, path: Path) -> None:
         self._channel = Channel(path)
         self._events: list[Message] = []
-        self._channel.receive(_MONITOR_TIMEOUT_S)
-        self.command("qmp_capabilities")
+        try:
+            self._channel.receive(_MONITOR_TIMEOUT_S)
+            self.command("qmp_capabilities")
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         self._channel.close()
