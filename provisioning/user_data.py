@@ -30,7 +30,7 @@ _BEGINS = f"# It begins the fleet: it waits until the operator puts the roster t
 
 _COMMANDS = (
     "systemctl daemon-reload",
-    f"sysctl --quiet --load {paths.SYSCTL}",
+    "systemctl restart systemd-sysctl.service",
     # Not waited for: they try until they succeed, and the boot is over without them.
     "systemctl enable --now --no-block edged-firewall.service edged-fetch.service edged.service",
 )

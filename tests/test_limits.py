@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("file", ["edged/limits.py", "bgp/limits.py", "registry/limits.py"])
+@pytest.mark.parametrize("file", ["edged/limits.py", "bgp/limits.py", "registry/limits.py", "provisioning/limits.py"])
 def test_no_name_is_given_twice(file: str) -> None:
     names = Counter(re.findall(r"^([A-Z]\w*)(?:: [^=]+)? = ", (ROOT / file).read_text(), re.MULTILINE))
     assert names

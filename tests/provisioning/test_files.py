@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
+from bgp.metadata import provider as metadata
 from edged.node.config import NodeConfig
 from edged.node.config_file import parse
 from provisioning import paths
 from provisioning.files import TEMPLATES, machine_files, node_document, node_toml
 from provisioning.inventory import of_provider
 from provisioning.machine import Machine
+from provisioning.providers.provider import PROVIDERS
 from tests.provisioning.inventories import TEXT, machine
 
 NAMES = ["ams-1", "ams-2", "nyc-1", "lax-1"]
@@ -81,6 +83,10 @@ def test_bgp() -> None:
     config = as_edged_reads_it(machine("ams-1"))
     assert config.bgp is not None
     assert [peer.address for peer in config.bgp.peers] == [ip_address("192.0.2.1"), ip_address("2001:db8::1")]
+
+
+def test_edged_knows_whom_it_is_to_ask() -> None:
+    assert {name for name, provider in PROVIDERS.items() if provider.tells_routers} == metadata.PROVIDERS.keys()
 
 
 def test_what_the_operator_says_of_bgp_counts() -> None:

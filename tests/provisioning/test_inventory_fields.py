@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from edged.fleet import names
 from provisioning import inventory_fields as fields
 from provisioning.inventory_fields import Field, Wrong, array, free_table, one_of, record
 from provisioning.limits import DEPTH_MAX, TEXT_CHARS_MAX
@@ -123,3 +126,16 @@ def test_a_free_table() -> None:
     ]:
         with pytest.raises(Wrong):
             free_table(value)
+
+
+@given(
+    st.from_regex(r"[a-zA-Z0-9.:\[\]-]{1,30}", fullmatch=True) | st.sampled_from(["a.example.com:80", "[::1]:80", "a"])
+)
+def test_the_fleet_takes_what_is_taken_here(text: str) -> None:
+    """A machine whose voucher the fleet would refuse must not come so far."""
+    for parse, check in ((fields.label, names.check_label), (fields.host_port, names.check_address)):
+        try:
+            parse(text)
+        except Wrong:
+            continue
+        assert check(text, "x") == text

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from provisioning import paths
+from provisioning.files import machine_files
 from provisioning.places import places_of
+from tests.lab.lab import may_run
 from tests.provisioning.inventories import machine
 
 
@@ -56,3 +61,15 @@ def test_admin_port(listen: object, port: str) -> None:
 def test_what_edged_would_refuse_is_put_nowhere(bgp: object) -> None:
     values = places_of(machine("ams-2"), {"bgp": bgp, "admin": "x"})
     assert (values["ROUTERS_V4"], values["ROUTERS_V6"], values["ADMIN_PORT"]) == ("", "", "0")
+
+
+@pytest.mark.skipif(bool(may_run("nft")), reason=may_run("nft") or "-")
+@pytest.mark.parametrize("name", ["ams-1", "ams-2", "nyc-1", "lax-1"])
+def test_nft_takes_it(name: str, tmp_path: Path) -> None:
+    """In a network of its own; with a user that every machine has, since nft asks who that is."""
+    (rules,) = [file.content for file in machine_files(machine(name)) if file.path == str(paths.FIREWALL)]
+    assert f" {paths.USER} }} accept" in rules
+    (tmp_path / "rules").write_text(rules.replace(f" {paths.USER} }} accept", " nobody } accept"))
+    command = ["unshare", "--net", "nft", "--file", str(tmp_path / "rules")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
