@@ -18,7 +18,15 @@ from typing import Protocol
 
 import trio
 
-from edged.errors import EdgedError, UpgradeFolderError, UpgradeImpossible, UpgradeNeedless, UpgradeStuck, UpgradeUndone
+from edged.errors import (
+    EdgedError,
+    UpgradeBusy,
+    UpgradeFolderError,
+    UpgradeImpossible,
+    UpgradeNeedless,
+    UpgradeStuck,
+    UpgradeUndone,
+)
 from edged.limits import UPGRADE_LOOK_INTERVAL_S, UPGRADE_RESTART_COUNT_MAX, MiB
 from edged.upgrade import processes
 from edged.upgrade.event import Show, Stepped, Upgraded
@@ -32,7 +40,6 @@ from edged.upgrade.versions import Versions
 from provisioning.binary.header import build_id_of
 
 _RECORD = "upgrade.json"
-_STOPPED = ("inactive", "deactivating")
 
 
 class ServiceUnit(Protocol):
@@ -143,8 +150,16 @@ class _Upgrade:
     async def run(self) -> Upgraded:
         unit = await self._machine.unit.state()
         check_program(self._machine.unit.name, unit, self._versions.command)
-        self._is_restarted = self._order.restart and unit.active not in _STOPPED
         self._record = await trio.to_thread.run_sync(self._record_file.read)
+        way = self._record.under_way
+        was_told = way is not None and way.expected is not None
+        if unit.active == "deactivating" and not was_told:
+            raise UpgradeBusy(
+                f"{self._machine.unit.name} is just being stopped",
+                remedy="Wait until it is stopped, or runs again; then run this again.",
+            )
+        # One that somebody stopped stays so; but not one that was left half-way.
+        self._is_restarted = self._order.restart and (unit.active != "inactive" or was_told)
         self._current = await trio.to_thread.run_sync(self._versions.current)
         self._running = await trio.to_thread.run_sync(self._version_of, unit.main_pid)
         failed: list[EdgedError] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +36,12 @@ class FakeSystemd:
     def environment(self) -> dict[str, str]:
         """Of whoever asks it."""
         return {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}", "FAKE_SYSTEMD": str(self.folder)}
+
+    def restart(self) -> None:
+        """By a process of its own, as everybody has it."""
+        command = [self.folder / "bin" / "systemctl", "restart", "--", self.unit.name]
+        done = subprocess.run(command, env={**os.environ, **self.environment}, capture_output=True, check=False)
+        assert done.returncode == 0, (done, self.log[-3000:])
 
     @property
     def unit(self) -> Unit:

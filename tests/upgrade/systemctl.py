@@ -7,6 +7,7 @@ FOLDER has `unit.json`: {"name", "command", "program"}; what is remembered of th
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -24,6 +25,7 @@ STOP_S = 90.0
 class Unit:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._state = folder / "state"
         self._said: dict[str, Any] = json.loads((folder / "unit.json").read_text())
 
     @property
@@ -41,11 +43,11 @@ class Unit:
         return pid
 
     def show(self) -> None:
-        state = (self._folder / "state").read_text() if (self._folder / "state").exists() else "inactive"
+        state = self._state.read_text() if self._state.exists() else "active" if self.pid else "inactive"
         program = self._said["program"]
         say(
             "LoadState=loaded",
-            f"ActiveState={'active' if self.pid else state}",
+            f"ActiveState={state}",
             f"MainPID={self.pid}",
             "NRestarts=0",
             f"ExecStart={{ path={program} ; argv[]={program} node ; ignore_errors=no ; pid=0 }}",
@@ -69,19 +71,24 @@ class Unit:
             (self._folder / "pid").write_text(str(process.pid))
             for _ in range(int(START_S / 0.2)):
                 if process.poll() is not None:
-                    (self._folder / "state").write_text("failed")
+                    self._state.write_text("failed")
                     say(f"Job for {self.name} failed.")
                     return 1
                 try:
                     if b"READY=1" in notify.recv(65536).split(b"\n"):
+                        self.forget()
                         return 0
                 except TimeoutError:
                     continue
         return 1
 
     def forget(self) -> None:
-        """That it failed."""
-        (self._folder / "state").unlink(missing_ok=True)
+        """That it failed, or was not yet what it is now."""
+        self._state.unlink(missing_ok=True)
+
+    def reset_failed(self) -> None:
+        if self._state.exists() and self._state.read_text() == "failed":
+            self.forget()
 
     def stop(self) -> None:
         pid = self.pid
@@ -95,8 +102,13 @@ class Unit:
         os.close(ended)
 
     def restart(self) -> int:
-        self.stop()
-        return self.start()
+        """One after the other, as systemd has it with jobs of a unit."""
+        with (self._folder / "jobs").open("w") as jobs:
+            fcntl.flock(jobs, fcntl.LOCK_EX)
+            self._state.write_text("deactivating")
+            self.stop()
+            self._state.write_text("activating")
+            return self.start()
 
 
 def say(*lines: str) -> None:
@@ -113,7 +125,7 @@ def main() -> int:
         case "show":
             unit.show()
         case "reset-failed":
-            unit.forget()
+            unit.reset_failed()
         case "restart":
             return unit.restart()
         case _:

@@ -15,6 +15,7 @@ from trio.testing import MockClock
 
 from edged.errors import (
     EdgedError,
+    UpgradeBusy,
     UpgradeImpossible,
     UpgradeNeedless,
     UpgradeSourceUnavailable,
@@ -367,6 +368,32 @@ async def test_a_unit_that_is_stopped_stays_so(site: Site, old: str) -> None:
     assert (await site.go(file)).outcome == "switched"
     assert site.played.restarted == 0
     assert site.versions.current() == new
+
+
+async def test_a_unit_that_is_being_stopped(site: Site, old: str) -> None:
+    site.played.active = "deactivating"
+    file, _ = site.build("new")
+    with pytest.raises(UpgradeBusy, match="being stopped"):
+        await site.go(file)
+    assert site.versions.all() == [old]
+
+
+@pytest.mark.parametrize("active", ["deactivating", "activating", "inactive", "failed"])
+async def test_killed_and_found_half_way(site: Site, old: str, active: str) -> None:
+    file, new = site.build("new")
+    site.played.calls, site.played.kill_at = 0, 4
+    with pytest.raises(Killed):
+        await site.go(file)
+    site.played.kill_at = -1
+    site.played.active = active
+
+    async def restart() -> None:
+        site.played.active = "active"
+        await Played.restart(site.played)
+
+    site.played.restart = restart  # type: ignore[method-assign]
+    assert (await site.go(file)).outcome == "upgraded"
+    assert site.played.running == new
 
 
 async def test_a_unit_that_failed_is_started(site: Site, old: str) -> None:
