@@ -1,4 +1,4 @@
-"""A real node with `[install]`: the one file gives itself away; an edged of a checkout has none, says so, and serves."""
+"""A real node with `[install]`: the one file gives itself away; an edged of a checkout has none, says so and serves."""
 
 from __future__ import annotations
 
