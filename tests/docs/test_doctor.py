@@ -22,14 +22,14 @@ def found_in_source() -> Iterator[tuple[str, str]]:
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Finding":
                 check, state = call.args[0], call.args[1]
                 if isinstance(check, ast.Constant):
-                    yield from ((check.value, each) for each in constants(state))
+                    yield from ((str(check.value), each) for each in constants(state))
 
 
 def constants(state: ast.expr) -> list[str]:
     if isinstance(state, ast.IfExp):
         return constants(state.body) + constants(state.orelse)
     assert isinstance(state, ast.Constant)
-    return [state.value]
+    return [str(state.value)]
 
 
 def documented() -> set[tuple[str, str]]:

@@ -97,7 +97,8 @@ class Scene:
 
     def subject(self, **known: Any) -> Subject:
         """Of a provisioned machine."""
-        return Subject(self.root, NOW, self.config_file, **({"machine": MACHINE, "config": self.config} | known))
+        whole: dict[str, Any] = {"machine": MACHINE, "config": self.config} | known
+        return Subject(self.root, NOW, self.config_file, **whole)
 
 
 def said(findings: Iterable[Finding]) -> list[tuple[str, str]]:

@@ -287,7 +287,7 @@ async def test_a_unit_that_runs(scene: Scene) -> None:
 async def test_a_unit_that_does_not(
     scene: Scene, properties: dict[str, str], check: str, state: str, words: str
 ) -> None:
-    finding = one(await of_unit(scene, **properties))
+    finding = one(await of_unit(scene, None, **properties))
     assert (finding.check, finding.state) == (check, state)
     assert words in finding.message
     assert finding.remedy
