@@ -41,6 +41,7 @@ from provisioning.limits import (
     ADDRESS_COUNT_MAX,
     INVENTORY_BYTES_MAX,
     MACHINE_COUNT_MAX,
+    REGION_COUNT_MAX,
     SSH_KEY_FILE_COUNT_MAX,
     URL_COUNT_MAX,
 )
@@ -75,6 +76,13 @@ _MACHINE: Fields = {
     "network": Field(record(_NETWORK)),
     "terraform": Field(free_table),
 }
+
+_HEAD: Fields = {
+    "fleet": Field(label, required=True),
+    "regions": Field(array(label, REGION_COUNT_MAX), required=True),
+    "provision": Field(record(_PROVISION), required=True),
+}
+"""What is needed of the rest, which is the roster's."""
 
 TABLES: Mapping[str, Fields] = MappingProxyType(
     {"provision": _PROVISION, "provision.binary": _BINARY, "machine": _MACHINE, "machine.network": _NETWORK}
@@ -123,19 +131,16 @@ def read(text: str, path: str) -> Inventory:
 
 
 def _where(keys: tuple[str, ...]) -> str:
-    """`machine 'ams-2'` `network` `mac` -> [[machine]] 'ams-2': `network.mac`."""
-    head, *rest = keys
-    dotted = ".".join(rest).replace(".[", "[")
-    return f"{head}: `{dotted}`" if rest and head.startswith("[[") else f"`{'.'.join(keys).replace('.[', '[')}`"
+    """`fleet` -> `fleet`; [[machine]] 'ams-2', network, mac -> [[machine]] 'ams-2': `network.mac`."""
+    titles = [key for key in keys if key.startswith("[[")]
+    dotted = ".".join(key for key in keys if key not in titles).replace(".[", "[")
+    return ": ".join([*titles, f"`{dotted}`"] if dotted else titles)
 
 
 def _inventory(top: dict[str, Any]) -> Inventory:
-    if "provision" not in top:
-        raise Wrong("is missing: it says what machines run", "provision")
-    common = below("provision", record(_PROVISION), top["provision"])
+    head = record(_HEAD)({name: top[name] for name in _HEAD if name in top})
+    fleet, regions, common = head["fleet"], head["regions"], head["provision"]
     binary = below("provision", partial(below, "binary", _binary), common["binary"])
-    fleet = below("fleet", label, top.get("fleet"))
-    regions = below("regions", array(label, MACHINE_COUNT_MAX), top.get("regions", []))
     tables = top.get("machine")
     if not tables or not isinstance(tables, list):
         raise Wrong("is missing, or not written as [[machine]]", "machine")

@@ -5,6 +5,7 @@ from __future__ import annotations
 USER_DATA_BYTES_MAX = 16 * 1024  # the smallest limit among common providers, EC2's; plain, so that people can read it
 INVENTORY_BYTES_MAX = 1024 * 1024  # of a fleet.toml: written by people
 MACHINE_COUNT_MAX = 500  # as nodes of a roster
+REGION_COUNT_MAX = 256  # as a roster
 TEXT_CHARS_MAX = 1_000  # of one value: a long URL
 DEPTH_MAX = 8  # of tables within node and terraform: node.toml has three
 URL_COUNT_MAX = 8  # places of the binary: one of them answers
