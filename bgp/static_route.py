@@ -67,10 +67,10 @@ async def check(routes: Iterable[StaticRoute]) -> tuple[RouteProblem, ...]:
 
 
 async def keep(routes: Iterable[StaticRoute], *, own: bool) -> tuple[RouteProblem, ...]:
-    """What is wrong with routes, each for itself: one that cannot be set, or looked at, keeps no other from it.
+    """What is wrong with routes still, each for itself: one that cannot be set, or looked at, keeps no other from it.
 
     Args:
-        own: set those that are missing or lead elsewhere.
+        own: set those that are missing or lead elsewhere. They stay: without them, the next start has no session.
     """
     problems: list[RouteProblem] = []
     for route in routes:
@@ -83,24 +83,6 @@ async def keep(routes: Iterable[StaticRoute], *, own: bool) -> tuple[RouteProble
             found = (RouteProblem(route, f"{error.message} [{error.code}]", error.remedy),)
         problems += found
     return tuple(problems)
-
-
-async def own(routes: Iterable[StaticRoute]) -> tuple[StaticRoute, ...]:
-    """Set the routes that are missing or lead elsewhere. They stay: without them, the next start has no session.
-
-    Returns:
-        Those that were set.
-
-    Raises:
-        NetworkSettingForbidden: this takes CAP_NET_ADMIN.
-        NetworkSettingFailed: no interface has the network of the gateway, for one.
-    """
-    changed = []
-    for route in routes:
-        if await _problem(route):
-            await _set(route)
-            changed.append(route)
-    return tuple(changed)
 
 
 async def _set(route: StaticRoute) -> None:

@@ -55,12 +55,18 @@ async def check(*routes: str) -> list[list[str]]:
     return [[problem.message, problem.remedy] for problem in await static_route.check(_routes(routes))]
 
 
-async def own_routes(*routes: str) -> list[str]:
+async def own_routes(*routes: str) -> list[list[str]]:
+    """Those that were wrong, and what is wrong with them still."""
     wanted = _routes(routes)
-    first = await static_route.own(wanted)
-    assert await static_route.own(wanted) == ()
-    assert await static_route.check(wanted) == ()
-    return [str(route) for route in first]
+    wrong = await static_route.check(wanted)
+    left = await static_route.keep(wanted, own=True)
+    assert await static_route.keep(wanted, own=True) == left
+    return [[str(problem.route) for problem in wrong], [problem.message for problem in left]]
+
+
+async def keep_routes(*routes: str) -> list[str]:
+    """What is wrong with routes that are not ours."""
+    return [problem.message for problem in await static_route.keep(_routes(routes), own=False)]
 
 
 def _routes(texts: tuple[str, ...]) -> list[StaticRoute]:
@@ -72,7 +78,16 @@ def _routes(texts: tuple[str, ...]) -> list[StaticRoute]:
 
 _WHAT: dict[str, Callable[..., Awaitable[object]]] = {
     each.__name__: each
-    for each in (present, present_without_descriptors, own, own_and_release, own_and_release_once, check, own_routes)
+    for each in (
+        present,
+        present_without_descriptors,
+        own,
+        own_and_release,
+        own_and_release_once,
+        check,
+        own_routes,
+        keep_routes,
+    )
 }
 
 

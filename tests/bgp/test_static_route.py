@@ -55,14 +55,19 @@ def test_own_sets_what_is_missing_or_leads_elsewhere(here: Machine) -> None:
     here.run("ip", "route", "add", "169.254.255.1/32", "via", "10.0.0.3")
     message, _ = here.ask("check", ROUTE)[0]
     assert message == "the route to 169.254.255.1 leads via 10.0.0.3 dev out, not via 10.0.0.2"
-    assert here.ask("own_routes", ROUTE, ROUTE6) == ["169.254.255.1/32 via 10.0.0.2", "fc00::e/128 via 2001:db8:1::2"]
-    assert here.ask("own_routes", ROUTE, ROUTE6) == []
-    assert here.ask("own_routes", "fc00::f,fe80::1,out") == ["fc00::f/128 via fe80::1 dev out"]
+    assert here.ask("keep_routes", ROUTE) == [message]
+    both = ["169.254.255.1/32 via 10.0.0.2", "fc00::e/128 via 2001:db8:1::2"]
+    assert here.ask("own_routes", ROUTE, ROUTE6) == [both, []]
+    assert here.ask("own_routes", ROUTE, ROUTE6) == [[], []]
+    assert here.ask("keep_routes", ROUTE, ROUTE6) == []
+    assert here.ask("own_routes", "fc00::f,fe80::1,out") == [["fc00::f/128 via fe80::1 dev out"], []]
     assert here.ask("check", "fc00::f,fe80::1,other") != []
 
 
 @needs_root
-def test_a_gateway_that_no_interface_reaches(here: Machine) -> None:
-    error = here.ask("own_routes", "169.254.255.1,192.0.2.1")
-    assert error["code"] == "bgp.network-setting-failed"
-    assert "169.254.255.1/32 via 192.0.2.1" in error["message"]
+def test_a_gateway_that_no_interface_reaches_keeps_no_other_route_from_being_set(here: Machine) -> None:
+    wrong, (left,) = here.ask("own_routes", "169.254.255.2,192.0.2.1", ROUTE)
+    assert len(wrong) == 2
+    assert "169.254.255.2/32 via 192.0.2.1" in left
+    assert left.endswith("[bgp.network-setting-failed]")
+    assert here.ask("check", ROUTE) == []

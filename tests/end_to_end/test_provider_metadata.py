@@ -24,6 +24,7 @@ import pytest
 from bgp.prefix import parse_prefix
 from tests import metadata_server
 from tests.anycast_net import PORT, AnycastNet, anycast_internet
+from tests.edged_command import edged_command
 from tests.fleets import Event
 from tests.lab.anycast import WAIT_S, may_run, wait
 from tests.lab.internet import Internet
@@ -127,7 +128,7 @@ class Machine:
         node.start()
 
     def wait_failure(self, code: str, message: str, *, since: int) -> None:
-        """Until its log and `edged status` have it; meanwhile it serves, and no router has a way to it."""
+        """Until its log, `edged status` and `edged doctor` have it; it serves meanwhile, and no router knows it."""
         node = self.net.fleet[NODE]
         node.wait_for(
             lambda each: (
@@ -144,6 +145,8 @@ class Machine:
         assert (
             self.net.lab.run(CLIENT, ["curl", "-s", "--max-time", "10", "-H", f"host: {self.net.host}", url]) == "ams"
         )
+        doctor = self.net.lab.run(NODE, edged_command("doctor", "--config", str(node.config), "--json"), check=False)
+        assert message in doctor
         for place in (RACK, FAR):
             assert [self.net.lab.announced(place, prefix) for prefix in PREFIXES] == [(), ()]
 
@@ -229,7 +232,7 @@ def test_equinix(machine: Machine) -> None:
     mark = net.fleet[NODE].mark()
     machine.configure(f'provider = "equinix"\nown_routes = true\nsource = "http://{isp}:8099{EQUINIX_PATH}"\n')
     pid = net.fleet[NODE].process.pid if net.fleet[NODE].process else 0
-    machine.wait_failure("bgp.metadata-unavailable", "", since=mark)
+    machine.wait_failure("bgp.metadata-unavailable", "failed", since=mark)
     machine.metadata.fail("missing")
     server = net.lab.start(ISP, metadata_server.command(isp, 8099, machine.metadata.folder))
     try:
