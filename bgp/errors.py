@@ -114,7 +114,7 @@ class NetworkSettingForbidden(BgpError):
 
     code = "bgp.network-setting-forbidden"
     exit_status = 77
-    default_remedy = "Give the node CAP_NET_ADMIN, or set it by hand and say `own_addresses = false`."
+    default_remedy = "Give the node CAP_NET_ADMIN, or set it by hand and say `own_addresses` or `own_routes = false`."
 
 
 # --- between the daemon and its speaker's child ------------------------------------------------------------

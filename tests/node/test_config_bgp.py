@@ -98,6 +98,8 @@ def test_metadata() -> None:
     assert table('[bgp]\n[bgp.metadata]\nprovider = "vultr"\nown_routes = true\n').metadata == MetadataTable(
         "vultr", own_routes=True
     )
+    found = table('[bgp]\n[bgp.metadata]\nprovider = "vultr"\npassword_file = "bgp.password"\n')
+    assert found.metadata == MetadataTable("vultr", password_file=Path("/etc/edged/bgp.password"))
 
 
 BGP = "[bgp]\nasn = 65200\n"
