@@ -177,7 +177,7 @@ def _machine(fleet: str, binary: Binary, common: dict[str, Any], values: dict[st
         raise Wrong(f"is for the provider static: {provider} configures it itself", "network")
     node = merged(common.get("node", {}), values.get("node", {}))
     for table, key in _FILLED_IN:
-        if isinstance(node.get(table, {}), dict) and key in node.get(table, {}):
+        if key in below("node", partial(below, table, as_table), node.get(table, {})):
             raise Wrong("follows from the machine: take it out", "node", table, key)
     return Machine(
         fleet=fleet,

@@ -74,9 +74,7 @@ def render(
     until it is used.
     """
     if (name is None) == (target is None):
-        raise UsageError(
-            "name a machine, or a folder with --all", remedy="One of the two; `edged provision render -h`."
-        )
+        raise UsageError("name a machine, or a folder with --all", remedy="See `edged provision render --help`.")
     if target is not None and (voucher is not None or output is not None):
         raise UsageError("--voucher and --output are of one machine", remedy="Leave them out with --all.")
     fleet = FleetFolder(folder)
@@ -92,9 +90,10 @@ def render(
     if as_json:
         print_json(rendered_as_json(rendered, output))
         return
-    click.echo(
-        rendered.seed.user_data if output is None else f"The user-data of {name} is in {output}.", nl=output is not None
-    )
+    if output is None:
+        click.echo(rendered.seed.user_data, nl=False)
+    else:
+        click.echo(f"The user-data of {name} is in {output}.")
     show_terms([rendered])
 
 

@@ -84,6 +84,8 @@ def test_an_unknown_machine() -> None:
          "[[machine]] 'lax-1': `node.node.name` follows from the machine"),
         ("[machine.node.bgp.metadata]", "[machine.node.fleet]\nroster = 'x'\n[machine.node.bgp.metadata]",
          "[[machine]] 'lax-1': `node.fleet.roster` follows"),
+        ("[machine.node.bgp.metadata]", "[machine.node]\nfleet = 7\n[machine.node.bgp.metadata]",
+         "[[machine]] 'lax-1': `node.fleet` is not a table"),
         ('metro = "ny"', 'metro = "n\\u0007y"', "[[machine]] 'nyc-1': `terraform.metro` = 'n\\x07y' has characters"),
     ],
 )  # fmt: skip
