@@ -318,6 +318,36 @@ def test_what_an_operator_put_there_stays(kind: str, machine: Machine, server: F
     assert server.asked == []
 
 
+def test_what_an_operator_puts_there_meanwhile_ends_it(patient: Machine, server: FileServer, tmp_path: Path) -> None:
+    (tmp_path / "edged").write_bytes(OTHER)
+    (tmp_path / "edged").chmod(0o755)
+    patient.provision(DIGEST, server.url("/absent"))
+    patient.between(2, f"ln -sfn {tmp_path}/edged {patient.at(paths.COMMAND)}")
+    assert patient.fetch()[0] == 0
+    assert patient.pauses == [1, 2]
+    assert patient.state["reason"] == "put there by hand"
+
+
+def test_one_that_is_gone_is_explained(machine: Machine, server: FileServer) -> None:
+    machine.install(OTHER).unlink()
+    machine.provision(DIGEST, server.url("/absent"))
+    assert machine.fetch()[0] == TERMINATED
+    assert_not_here(machine, "unreachable", "404")
+
+
+def test_an_upgraded_one_that_does_not_run_yet_is_not_changed_for_another(
+    patient: Machine, server: FileServer, tmp_path: Path
+) -> None:
+    late = f"#!/bin/sh\n[ -e {tmp_path}/room ] && echo 'edged, version 2'\n".encode()
+    patient.install(late)
+    patient.provision(DIGEST, server.url("/edged"))
+    patient.between(2, f"cp {patient.at(paths.FETCH_STATE)} {tmp_path}/before; touch {tmp_path}/room")
+    assert patient.fetch()[0] == 0
+    assert "state=unusable\n" in (tmp_path / "before").read_text()
+    assert_here(patient, data=late)
+    assert server.asked == []
+
+
 def test_a_link_to_nothing_is_ours(machine: Machine, server: FileServer, tmp_path: Path) -> None:
     machine.at(paths.COMMAND).symlink_to(tmp_path / "gone")
     machine.provision(DIGEST, server.url("/edged"))
