@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -86,18 +85,25 @@ def _read(file: Path) -> bytes:
     return _capped(content, str(file))
 
 
-async def _get(url: str, transport: httpx.AsyncBaseTransport | None) -> bytes:
-    # A sixth of a second, which only nodes with a provider's metadata should pay, and no loop.
-    await trio.to_thread.run_sync(import_module, "httpx")
-    import httpx  # noqa: PLC0415 - it is there by now
+def _client(transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+    """Blocks: importing httpx takes a sixth of a second, which only nodes with a provider's metadata should pay, and
+    reading certificates 20 ms.
+    """
+    import httpx  # noqa: PLC0415
 
     # A proxy of the environment must not see the password, and could not reach a link-local address.
-    client = httpx.AsyncClient(
+    return httpx.AsyncClient(
         transport=transport,
         trust_env=False,
         follow_redirects=False,
         headers={"accept": "application/json", "accept-encoding": "identity"},
     )
+
+
+async def _get(url: str, transport: httpx.AsyncBaseTransport | None) -> bytes:
+    client = await trio.to_thread.run_sync(_client, transport)
+    import httpx  # noqa: PLC0415 - it is there by now
+
     shown = _shown(url)
     content = bytearray()
     try:
@@ -113,10 +119,17 @@ async def _get(url: str, transport: httpx.AsyncBaseTransport | None) -> bytes:
                     if len(content) > METADATA_BYTES_MAX:
                         too_large.cancel()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise MetadataUnavailable(f"{shown}: {str(error) or type(error).__name__}") from error
+        raise MetadataUnavailable(f"{shown}: {_reason(error)}") from error
     if late.cancelled_caught:
         raise MetadataUnavailable(f"{shown} did not answer in {METADATA_TIMEOUT_S:g} s")
     return _capped(bytes(content), shown)
+
+
+def _reason(error: BaseException) -> str:
+    """What is said nearest to the failure: httpx says nothing about TLS itself, only those below it do."""
+    while not str(error) and (below := error.__cause__ or error.__context__) is not None:
+        error = below
+    return str(error) or type(error).__name__
 
 
 def _shown(url: str) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
+import trustme
 
 from bgp.errors import MetadataInvalid, MetadataUnavailable
 from bgp.limits import METADATA_BYTES_MAX
@@ -108,6 +110,23 @@ async def test_an_answer_that_does_not_come(answer: bytes, autojump_clock: trio.
     async with server(answer, stays=True) as (url, _requests):
         with pytest.raises(MetadataUnavailable, match="did not answer in 5 s"):
             await fetch(EQUINIX, url)
+
+
+async def test_a_service_whose_certificate_nobody_vouches_for() -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+
+    async def serve(stream: trio.SocketStream) -> None:
+        with suppress(trio.BrokenResourceError):
+            async with trio.SSLStream(stream, context, server_side=True) as tls:
+                await tls.do_handshake()
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+        port = listeners[0].socket.getsockname()[1]
+        with pytest.raises(MetadataUnavailable, match="certificate verify failed"):
+            await fetch(EQUINIX, f"https://127.0.0.1:{port}/metadata")
+        nursery.cancel_scope.cancel()
 
 
 async def test_secrets_of_the_url_are_not_shown() -> None:
