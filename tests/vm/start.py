@@ -32,7 +32,7 @@ _UNITS = {"edged-fetch.service": "binary", "edged.service": "ready"}
 _JOINED = "node.joined"
 _CONSOLE = {"kernel": re.compile(rb"Linux version "), "cloud-init": re.compile(rb"Cloud-init v\. \S+ finished at")}
 _POLL_S = 0.1
-_RATE = 4.0
+_RATE = 2.0
 _ASK_TIMEOUT_S = 3.0
 
 
@@ -50,7 +50,7 @@ class Start:
 
 
 class Watch:
-    """Looks at one start. A context manager: its clients ask until it is left.
+    """Looks at one start. A context manager: clients ask until they are answered, or it is left.
 
     Args:
         console: of the machine; what is in it now is of starts before.
@@ -101,6 +101,8 @@ class Watch:
                 at = self._seen(stage)
                 if at is not None and at >= self.start.at:
                     self.start.seconds[stage] = at - self.start.at
+                    if stage in self._clients:
+                        self._clients[stage].end()
                     self._say(f"{self.start.name}: {stage}")
                     missing.remove(stage)
                     break
@@ -155,8 +157,9 @@ class Asking:
             return next((answer.ended + offset_s for answer in answers if answer.body == BODY), None)
 
     def end(self) -> None:
-        if self._process is not None:
-            self._net.end(self._process)
+        process, self._process = self._process, None
+        if process is not None:
+            self._net.end(process)
 
 
 def journal_stages(text: str) -> Mapping[str, float]:
