@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any
 
+import exabgp.environment.setup  # noqa: F401 - getenv() does, when nobody may not be able to read our files any more
 from exabgp.bgp.fsm import FSM
 from exabgp.bgp.message import Notification
 from exabgp.bgp.message.update.attribute import Attribute

@@ -295,3 +295,30 @@ async def test_a_peer_that_nobody_listens_at_is_tried_until_somebody_does() -> N
         await child.event(PeerChanged, lambda event: event.state == "connect")
         async with sink.listening(port=peer.port) as router:
             await router.session()
+
+
+_WITHOUT_LATE_MODULES = """
+import sys
+from bgp import child
+
+class Unreadable:
+    def find_spec(self, name, path=None, target=None):
+        raise PermissionError(13, "Permission denied", name)
+
+child.give_up = lambda: sys.meta_path.insert(0, Unreadable())
+sys.exit(child.main())
+"""
+
+
+async def test_nobody_may_not_be_able_to_read_our_files() -> None:
+    """Once root is given up no module is read: where they are unpacked may be root's alone."""
+    program = (sys.executable, "-c", _WITHOUT_LATE_MODULES)
+    async with sink.listening() as router, speaking(config_of(peer_of(router)), program=program) as child:
+        session = await router.session()
+        await child.say(SetAnnouncements(1, (announcement("203.0.113.0/24", med=7), announcement("198.51.100.0/24"))))
+        await child.event(Applied)
+        await session.until(lambda one: isinstance(one, Update) and len(one.announced) > 0)
+        await child.say(SetAnnouncements(2, (announcement("203.0.113.0/24", med=7),)))
+        await session.until(lambda one: isinstance(one, Update) and len(one.withdrawn) > 0)
+        await child.say(Query(0))
+        assert list((await child.event(Rib)).peers) == ["up"]
