@@ -27,10 +27,13 @@ ALLOWED, OUTSIDE = "203.0.113.0/24", "198.51.100.0/24"
 
 
 @pytest.fixture(scope="module")
-def one_file() -> Iterator[Path]:
-    """What all processes of these tests are started from."""
+def one_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What all processes of these tests are started from. It is unpacked where only this user may look."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(EDGED_BIN, str(binary()))
+        unpacked = tmp_path_factory.mktemp("unpacked")
+        unpacked.chmod(0o700)
+        patch.setenv("EDGED_UNPACK_DIR", str(unpacked))
         yield Path(os.environ[EDGED_BIN])
 
 
