@@ -36,7 +36,7 @@ async def look(subject: Subject) -> Iterator[Finding]:
     if not subject.is_provisioned:
         return iter(())
     said = await ask("nft", "-j", "list", "table", "inet", "edged")
-    chains = await trio.to_thread.run_sync(_chains_of, subject, abandon_on_cancel=True)
+    chains = await trio.to_thread.run_sync(chains_of, subject, abandon_on_cancel=True)
     at_boot = (subject.units or {}).get(FIREWALL_UNIT, {}).get("UnitFileState", "")
     return judge(FirewallFacts(said, chains, at_boot))
 
@@ -78,7 +78,7 @@ def parse_chains(output: str) -> dict[str, int] | None:
     return chains
 
 
-def _chains_of(subject: Subject) -> tuple[str, ...]:
+def chains_of(subject: Subject) -> tuple[str, ...]:
     """The chains that the file has, as far as it is to be read."""
     try:
         with subject.path(paths.FIREWALL).open(encoding="utf-8", errors="replace") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -9,10 +10,14 @@ from typing import Any
 
 import pytest
 
+from edged.doctor.firewall import chains_of
 from edged.doctor.machine import judge_machine, look_at_files
 from edged.doctor.machine_file import MachineFile, read_machine_file
+from edged.doctor.sysctl import parse_sysctl
 from edged.limits import DOCTOR_FILE_BYTES_MAX, DOCTOR_MACHINE_FILE_COUNT_MAX
 from provisioning import paths
+from provisioning.files import machine_files
+from provisioning.machine import Binary, Machine
 from tests.doctor.scene import DIGEST, MACHINE, Scene, one, said
 
 FILE = {"sha256": DIGEST, "mode": "0644", "owner": "root:root"}
@@ -113,3 +118,20 @@ async def test_without_machine_json_nothing_is_compared(scene: Scene) -> None:
     assert await look(scene) == []
     scene.write(paths.MACHINE, json.dumps({}))
     assert await look(scene) == []
+
+
+def test_what_provisioning_writes(scene: Scene) -> None:
+    """The very files that a machine is given."""
+    machine = Machine("demo", "n1", "eu", "192.0.2.7:7400", Binary(DIGEST), node={"http": {"listen": ["[::]:80"]}})
+    files = {file.path: file for file in machine_files(machine)}
+    for file in files.values():
+        scene.write(file.path, file.content, int(file.mode, 8))
+    found = read_machine_file(scene.path(paths.MACHINE))
+    assert isinstance(found, MachineFile)
+    assert {str(paths.CONFIG), str(paths.FIREWALL), str(paths.SYSCTL)} < set(found.files)
+    assert {*found.files, str(paths.MACHINE)} == set(files)
+    for path, written in found.files.items():
+        assert hashlib.sha256(scene.path(path).read_bytes()).hexdigest() == written.sha256
+        assert written.mode == scene.path(path).stat().st_mode & 0o7777
+    assert {"input", "output", "routers"} <= set(chains_of(scene.subject()))
+    assert "net.ipv4.conf.all.rp_filter" in parse_sysctl(scene.path(paths.SYSCTL).read_text())

@@ -253,9 +253,9 @@ def test_a_real_firewall(here: Machine, tmp_path: Path) -> None:
 
 
 async def test_the_chains_of_the_file_that_was_provisioned(scene: Scene) -> None:
-    assert firewall._chains_of(scene.subject()) == ()
+    assert firewall.chains_of(scene.subject()) == ()
     scene.write(paths.FIREWALL, TABLE)
-    assert firewall._chains_of(scene.subject()) == CHAINS
+    assert firewall.chains_of(scene.subject()) == CHAINS
 
 
 # --- sysctl ---
