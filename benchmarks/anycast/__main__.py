@@ -15,6 +15,7 @@ from tests.lab.anycast import may_run
 QUESTIONS = {
     "failover": "what clients see of each way in which a node, or a part of it, goes",
     "ecmp": "which flows break when one of four nodes behind one router leaves",
+    "upgrade": "what clients lose when their node goes from one binary to another",
     "chaos": "whether anything is left over, or stale, after minutes of random faults",
 }
 
