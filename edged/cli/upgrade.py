@@ -113,7 +113,8 @@ def _show(event: Stepped | Upgraded) -> None:
             click.echo(readable(f"{event.seconds:7.1f} s  {event.step:<12}  {event.text}"))
             return
         away = "" if event.away_s is None else f", {event.away_s:.1f} s after the order to restart"
-        click.echo(readable(f"edged {event.version} is in use{away}"))
+        when = "is in use" if event.outcome == "upgraded" else "is used from the next start on"
+        click.echo(readable(f"edged {event.version} {when}{away}"))
         if event.before:
             click.echo(f"  back to the one before, {short(event.before)}: edged upgrade --back")
         if event.removed:
