@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edged.doctor.finding import Finding
+from edged.doctor.finding import Finding, then
 from edged.doctor.subject import Subject
 from edged.errors import NodeConfigMissing
 
@@ -39,6 +39,6 @@ def judge(subject: Subject) -> Iterator[Finding]:
     problems = [problem for problem in subject.config_problems if problem.key not in ELSEWHERE]
     for problem in problems:
         text = f"{subject.config_file}:{problem.line}: `{problem.key}`: {problem.text}"
-        yield Finding("config", "problem", text, f"{problem.remedy} {subject.again}")
+        yield Finding("config", "problem", text, then(problem.remedy, subject.again))
     if not problems:
         yield Finding("config", "ok", f"{subject.config_file} is right")

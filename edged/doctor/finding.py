@@ -64,3 +64,8 @@ def fold(findings: Sequence[Finding], follows: Mapping[str, tuple[str, ...]]) ->
 def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
     """What `edged doctor --json` prints."""
     return {"findings": [finding.as_json() for finding in findings], "problems": len(problems(findings))}
+
+
+def then(remedy: str, more: str) -> str:
+    """A remedy and what comes after it, as sentences: one that ends with a command may lack its full stop."""
+    return f"{remedy.rstrip('.')}. {more}" if remedy else more

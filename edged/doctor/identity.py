@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import trio
 
-from edged.doctor.finding import Finding
+from edged.doctor.finding import Finding, then
 from edged.doctor.subject import Subject
 from edged.errors import EdgedError
 from edged.fleet.certificate import days_left, read_certificate
@@ -44,7 +44,7 @@ def judge(
         yield Finding("identity", "note", "this node has no key yet: the unit makes it at its first start")
         return
     for problem in problems:
-        yield Finding("identity", "problem", problem.text, f"{problem.remedy} {again}")
+        yield Finding("identity", "problem", problem.text, then(problem.remedy, again))
     if problems or days is None:
         return
     name, file = config.node.name, config.node.certificate

@@ -13,7 +13,7 @@ from bgp.metadata.provider_sessions import ProviderSessions
 from bgp.prefix import Address, parse_prefix
 from bgp.static_route import RouteProblem, check
 from edged.anycast.config import BgpTable, MetadataTable
-from edged.doctor.finding import Finding
+from edged.doctor.finding import Finding, then
 from edged.doctor.subject import Subject
 
 _MAY_NOT = (
@@ -46,7 +46,7 @@ def judge_metadata(
         yield Finding("metadata", "unknown", text, "Run `edged doctor` as root.")
     else:
         text = f"the metadata of {table.provider}: {found.message}"
-        yield Finding("metadata", "problem", text, f"{found.remedy} {_AGAIN}")
+        yield Finding("metadata", "problem", text, then(found.remedy, _AGAIN))
 
 
 async def look_at_routes(subject: Subject) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import trio
 
-from edged.doctor.finding import Finding
+from edged.doctor.finding import Finding, then
 from edged.doctor.subject import Subject
 from edged.node.check import ConfigProblem
 from edged.node.config import NodeConfig
@@ -36,7 +36,7 @@ def judge(problems: tuple[ConfigProblem, ...], config: NodeConfig, *, is_there: 
         )
         return
     for problem in problems:
-        yield Finding("roster", "problem", problem.text, f"{problem.remedy} {again}")
+        yield Finding("roster", "problem", problem.text, then(problem.remedy, again))
     if file is not None and not problems:
         yield Finding("roster", "ok", f"the roster {file} is one, and has this node's region")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from edged.doctor.finding import Finding
+from edged.doctor.finding import Finding, then
 from edged.doctor.subject import NODE_UNIT, Subject
 from edged.status.problem import duration
 
@@ -91,4 +91,4 @@ def _failed(subject: Subject, start: str) -> Iterator[Finding]:
         return
     reason = "; ".join(failure.message.splitlines())
     text = f"{start}: {reason} [{failure.code}, {duration(subject.now - failure.at)} ago]"
-    yield Finding("start", "problem", text, f"{failure.remedy} {subject.again}")
+    yield Finding("start", "problem", text, then(failure.remedy, subject.again))

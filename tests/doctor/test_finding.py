@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edged.doctor.finding import Finding, as_json, fold, problems
+from edged.doctor.finding import Finding, as_json, fold, problems, then
 
 FOLLOWS = {"start": ("binary", "config"), "node": ("start",), "bgp": ("node",)}
 
@@ -44,3 +44,8 @@ def test_json() -> None:
     shape = as_json([Finding("a", "ok", "well"), Finding("b", "problem", "bad", "Mend it.")])
     assert shape["problems"] == 1
     assert shape["findings"][1] == {"check": "b", "state": "problem", "message": "bad", "remedy": "Mend it."}
+
+
+def test_sentences() -> None:
+    assert then("Do this.", "Then wait.") == then("Do this", "Then wait.") == "Do this. Then wait."
+    assert then("", "Then wait.") == "Then wait."
