@@ -60,11 +60,16 @@ class Trial:
             self.machine.agent.wait(START_TIMEOUT_S)
             watch.read_journal(self.machine.agent)
 
-    def power_on(self, watch: Watch, *options: str, link: bool = True) -> None:
+    def power_on(self, watch: Watch, *options: str, link: bool = True, is_stolen: bool = False) -> None:
         """Args:
         options: of `edged provision render`.
+        link: see `Machine.power_on`.
+        is_stolen: somebody else has used its voucher by then.
         """
-        seed = self.world.seed(*options)
+        seed, its_voucher = self.world.seed(*options)
+        if is_stolen:
+            self.world.steal(its_voucher)
+            self.say("its voucher has been used by somebody else")
         self.say("power on")
         watch.begun(self.machine.power_on(seed, link=link))
 
@@ -147,6 +152,17 @@ def voucher(trial: Trial) -> None:
     trial.look_inside("new voucher")
 
 
+def stolen(trial: Trial) -> None:
+    """Somebody else has joined with its voucher; then it is given another."""
+    with trial.watch("voucher stolen") as watch:
+        trial.power_on(watch, is_stolen=True)
+        trial.wait_inside(watch, lambda: _failed(trial), "the node does not join")
+        trial.doctor_explains("voucher stolen", "voucher", "used")
+        trial.machine.agent.write(str(paths.VOUCHER), trial.world.voucher() + "\n")
+        trial.say("a new voucher is there")
+    trial.look_inside("new voucher")
+
+
 def _failed(trial: Trial) -> bool:
     return trial.machine.agent.run("test", "-s", str(paths.FAILURE), check=False).status == 0
 
@@ -156,6 +172,7 @@ SCENARIOS: Mapping[str, tuple[Callable[[Trial], None], Source]] = {
     "digest": (digest, "server"),
     "network": (network, "server"),
     "voucher": (voucher, "peer"),
+    "stolen": (stolen, "peer"),
 }
 
 

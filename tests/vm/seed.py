@@ -5,6 +5,10 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import yaml
+
+from provisioning import paths
+
 FILES = ("user-data", "meta-data", "network-config")
 
 
@@ -23,3 +27,9 @@ def write_seed(folder: Path, disk: Path) -> None:
     done = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
         raise RuntimeError(f"genisoimage ended with {done.returncode}: {done.stderr}")
+
+
+def voucher_in(user_data: str) -> str:
+    """What whoever gets hold of it could join with; "" for nothing."""
+    files = yaml.safe_load(user_data).get("write_files", [])
+    return next((str(file["content"]).strip() for file in files if file["path"] == str(paths.VOUCHER)), "")

@@ -18,9 +18,12 @@ from pathlib import Path
 from typing import Literal
 
 from tests import fleets
+from tests.edged_command import edged_command
 from tests.guests import wat
+from tests.lab.anycast import wait
 from tests.vm.network import (
     ASN,
+    CLIENT,
     HOME,
     MACHINE_ADDRESSES,
     NETWORKS,
@@ -30,7 +33,7 @@ from tests.vm.network import (
     ROUTER_ASN,
     Network,
 )
-from tests.vm.seed import write_seed
+from tests.vm.seed import voucher_in, write_seed
 
 MACHINE, REGION = "ams-1", "eu"
 APP = "hello"
@@ -72,8 +75,8 @@ class World:
             shutil.copyfile(content, new)
         new.rename(self.served)
 
-    def seed(self, *options: str) -> Path:
-        """A disk with what `edged provision render` says, and a voucher of its own.
+    def seed(self, *options: str) -> tuple[Path, str]:
+        """A disk with what `edged provision render` says, and a voucher of its own; that voucher.
 
         Args:
             options: of the command.
@@ -82,7 +85,27 @@ class World:
         self.fleet.run("provision", "render", "-C", self.fleet.operator, "--all", folder, *options)
         disk = folder.with_suffix(".iso")
         write_seed(folder / MACHINE, disk)
-        return disk
+        return disk, voucher_in((folder / MACHINE / "user-data").read_text())
+
+    def steal(self, voucher: str) -> None:
+        """Somebody else, who stands at the client, joins as the machine, and goes."""
+        folder = self.folder / "thief"
+        folder.mkdir()
+        (folder / "voucher").write_text(voucher + "\n")
+        place = self.net.address(CLIENT)
+        (folder / "node.toml").write_text(
+            f'[node]\nname = "{MACHINE}"\nregion = "{REGION}"\nstate_dir = "state"\nworkers = 1\n'
+            f'[fleet]\nlisten = "{place}:{fleets.FLEET_PORT}"\nvoucher = "voucher"\n'
+            f'[http]\nlisten = ["{place}:{fleets.HTTP_PORT}"]\n'
+        )
+        log = folder / "log"
+        config = str(folder / "node.toml")
+        self.net.run(CLIENT, edged_command("node", "--config", config, "init"))
+        thief = self.net.start(CLIENT, edged_command("node", "--config", config), log=log)
+        try:
+            wait(lambda: "node.joined" in log.read_text(), fleets.WAIT_S, f"the thief did not join, see {log}")
+        finally:
+            self.net.end(thief)
 
     def voucher(self, *options: str) -> str:
         """A new one for the machine."""
