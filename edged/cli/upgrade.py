@@ -95,7 +95,20 @@ def upgrade(
     order = Order(source or "", sha256, not no_restart, watch_s)
     # Whoever typed it may lose the terminal, by the node's own restart for instance.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    trio.run(partial(_run, machine, order, as_json=as_json), restrict_keyboard_interrupt_to_checkpoints=True)
+    try:
+        trio.run(partial(_run, machine, order, as_json=as_json), restrict_keyboard_interrupt_to_checkpoints=True)
+    except BaseException as error:
+        if not is_interrupt(error):
+            raise
+        click.echo("stopped; what it began goes on, or is ended, when it is run again", err=True)
+        raise KeyboardInterrupt from None
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Ctrl-C, also where a nursery has wrapped it."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(KeyboardInterrupt) is not None
+    return isinstance(error, KeyboardInterrupt)
 
 
 async def _run(machine: Machine, order: Order, *, as_json: bool) -> None:

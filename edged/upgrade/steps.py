@@ -48,10 +48,12 @@ class Course:
     Attributes:
         restart: the unit is started again; else the version is used at its next start.
         has_old: there is a version to go back to.
+        was_restarted: the unit has been told to start with the new version, now or by one that was stopped half-way.
     """
 
     restart: bool
     has_old: bool
+    was_restarted: bool
 
 
 def following(step: Step, *, done: bool, course: Course) -> Step | Outcome:
@@ -61,10 +63,10 @@ def following(step: Step, *, done: bool, course: Course) -> Step | Outcome:
         return "finish"
     if found == "upgraded" and not course.restart:
         return "switched"
-    if found == "restart back" and not course.restart:
-        return "give up"
+    if found == "restart back" and not course.was_restarted:
+        return "give up"  # the old one has run all the while
     if found == "switch back" and not course.has_old:
-        return "stuck"
+        return "stuck" if course.was_restarted else "unchanged"
     return found
 
 

@@ -128,7 +128,7 @@ class _Upgrade:
         self._new = ""
         self._old: str | None = None
         self._version = ""
-        self._is_restarted = False
+        self._is_restarted = self._was_restarted = False
         self._restart_at: float | None = None
         self._away_s: float | None = None
         self._expected: Expected | None = None
@@ -152,14 +152,14 @@ class _Upgrade:
         check_program(self._machine.unit.name, unit, self._versions.command)
         self._record = await trio.to_thread.run_sync(self._record_file.read)
         way = self._record.under_way
-        was_told = way is not None and way.expected is not None
-        if unit.active == "deactivating" and not was_told:
+        self._was_restarted = way is not None and way.expected is not None
+        if unit.active == "deactivating" and not self._was_restarted:
             raise UpgradeBusy(
                 f"{self._machine.unit.name} is just being stopped",
                 remedy="Wait until it is stopped, or runs again; then run this again.",
             )
         # One that somebody stopped stays so; but not one that was left half-way.
-        self._is_restarted = self._order.restart and (unit.active != "inactive" or was_told)
+        self._is_restarted = self._order.restart and (unit.active != "inactive" or self._was_restarted)
         self._current = await trio.to_thread.run_sync(self._versions.current)
         self._running = await trio.to_thread.run_sync(self._version_of, unit.main_pid)
         failed: list[EdgedError] = []
@@ -170,9 +170,11 @@ class _Upgrade:
             if error is not None:
                 failed.append(error)
                 self._say(error.message)
-            course = Course(restart=self._is_restarted, has_old=self._old is not None)
-            step = following(self._step, done=error is None, course=course)
+            step = following(self._step, done=error is None, course=self._course())
         return self._ended(step, failed)  # type: ignore[arg-type]
+
+    def _course(self) -> Course:
+        return Course(restart=self._is_restarted, has_old=self._old is not None, was_restarted=self._was_restarted)
 
     async def _take(self, step: Step) -> EdgedError | None:
         try:
@@ -267,6 +269,7 @@ class _Upgrade:
         self._say(f"{self._machine.unit.name} leaves traffic, and starts again")
         self._restart_at = trio.current_time()
         self._restarts = None
+        self._was_restarted = True
         await self._machine.unit.restart()
 
     async def _watch(self) -> None:
