@@ -188,12 +188,6 @@ class Agent:
         assert self._channel is not None
         self._channel.send({"execute": "guest-shutdown", "arguments": {"mode": mode}})
 
-    def clock_offset_s(self) -> float:
-        """How far the machine's clock is ahead of ours."""
-        before = time.time()
-        nanoseconds = int(self._call("guest-get-time", {}))
-        return nanoseconds / 1e9 - (before + time.time()) / 2
-
     def _call(self, name: str, arguments: Message) -> Any:
         self._sync_or_fail()
         assert self._channel is not None

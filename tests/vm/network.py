@@ -50,7 +50,7 @@ protocol kernel {{ ipv6 {{ export all; }}; }}
 protocol bgp machine {{
   local {ROUTER_ADDRESSES[0]} as {ROUTER_ASN};
   neighbor {MACHINE_ADDRESSES[0]} as {ASN};
-  hold time 9;
+  hold time 240;
   connect delay time 1;
   error wait time 1, 10;
   graceful restart off;

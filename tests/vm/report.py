@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.vm.start import STAGES, Start
+from tests.vm.start import OWN_STAGES, STAGES, Start
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Report:
             "well": self.is_well,
             "error": self.error,
             "starts": [
-                {"name": start.name, "seconds": {stage: round(at, 2) for stage, at in start.seconds.items()}}
+                {"name": start.name, "seconds": _rounded(start.seconds), "own_seconds": _rounded(start.own_seconds)}
                 for start in self.starts
             ],
             "checks": [{"name": check.name, "well": check.is_well, "text": check.text} for check in self.checks],
@@ -53,14 +53,16 @@ class Report:
 
 
 def table(reports: Sequence[Report]) -> str:
-    """Seconds from the power to each stage, a column a start; then what is not well."""
+    """Seconds from the power to each stage, a column a start; then what is not well.
+
+    Those by the machine's own clock are from when its kernel began.
+    """
     starts = [start for report in reports for start in report.starts]
     rows = [["seconds to", *(start.name for start in starts)]]
-    for stage in STAGES:
-        cells = [f"{start.seconds[stage]:.1f}" if stage in start.seconds else "" for start in starts]
-        if any(cells):
-            rows.append([stage, *cells])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    rows += [[stage, *(_cell(start.seconds, stage) for start in starts)] for stage in STAGES]
+    rows += [[f"{stage}, own clock", *(_cell(start.own_seconds, stage) for start in starts)] for stage in OWN_STAGES]
+    rows = [row for row in rows if any(row[1:])]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
     for report in reports:
         well = sum(check.is_well for check in report.checks)
@@ -69,6 +71,14 @@ def table(reports: Sequence[Report]) -> str:
             if not check.is_well:
                 lines += [f"  {check.name}:", *(f"    {line}" for line in check.text.splitlines())]
     return "\n".join(lines)
+
+
+def _cell(seconds: Mapping[str, float], stage: str) -> str:
+    return f"{seconds[stage]:.1f}" if stage in seconds else ""
+
+
+def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
+    return {stage: round(at, 2) for stage, at in seconds.items()}
 
 
 def _error(report: Report) -> str:

@@ -19,12 +19,15 @@ from tests.vm.channel import Agent
 from tests.vm.network import CLIENT, MACHINE_ADDRESSES, PREFIXES, Network
 from tests.vm.world import BODY, HOST, HTTP_PORT
 
-STAGES = ("kernel", "binary", "joined", "ready", "session", "answer", "anycast", "anycast6", "cloud-init")
-"""kernel: its first line. binary: brought, checked, unpacked. joined: let in by a node of the fleet. ready: systemd
-has been told so. session: Established at BIRD. answer: the first of the app, to a client, at the machine's own address;
-anycast: at the service's, by the route that BGP brought. cloud-init: has ended, by its own word."""
+STAGES = ("kernel", "cloud-init", "session", "answer", "anycast", "anycast6")
+"""As seen from outside. kernel: its first line. cloud-init: has ended, by its own word. session: Established at BIRD.
+answer: the first of the app, to a client, at the machine's own address; anycast: at the service's, by the route that
+BGP brought."""
 
-SEEN_OUTSIDE = ("kernel", "cloud-init", "session", "answer", "anycast", "anycast6")
+OWN_STAGES = ("binary", "joined", "ready")
+"""As only the machine knows. binary: brought, checked, unpacked. joined: let in by a node of the fleet. ready: systemd
+has been told so."""
+
 _STARTED = "39f53479d3a045ac8e11786248231fbf"
 """MESSAGE_ID of systemd's word that a unit is there: ready, or done if it is a oneshot."""
 
@@ -33,7 +36,7 @@ _JOINED = "node.joined"
 _CONSOLE = {"kernel": re.compile(rb"Linux version "), "cloud-init": re.compile(rb"Cloud-init v\. \S+ finished at")}
 _POLL_S = 0.1
 _RATE = 2.0
-_ASK_TIMEOUT_S = 3.0
+_ASK_TIMEOUT_S = 20.0
 
 
 @dataclass
@@ -41,12 +44,14 @@ class Start:
     """Attributes:
     name: of the start.
     at: when, `time.time()`.
-    seconds: by stage; those that did not happen are not there.
+    seconds: since then, by stage; those that did not happen are not there.
+    own_seconds: by the machine's own clock since its kernel began, by stage.
     """
 
     name: str
     at: float
     seconds: dict[str, float] = field(default_factory=dict)
+    own_seconds: dict[str, float] = field(default_factory=dict)
 
 
 class Watch:
@@ -96,7 +101,7 @@ class Watch:
         """
         deadline = time.monotonic() + timeout_s
         while until is None or not until():
-            missing = [stage for stage in SEEN_OUTSIDE if stage not in self.start.seconds]
+            missing = [stage for stage in STAGES if stage not in self.start.seconds]
             for stage in missing:
                 at = self._seen(stage)
                 if at is not None and at >= self.start.at:
@@ -114,13 +119,11 @@ class Watch:
                 return
 
     def read_journal(self, agent: Agent) -> None:
-        """The stages that only the machine itself knows, by its own clock, set right by how far that is off."""
-        offset_s = agent.clock_offset_s()
+        """The stages that only the machine knows."""
         units = ["-u", "edged", "-u", "edged-fetch"]
         fields = "--output-fields=MESSAGE,MESSAGE_ID,UNIT"
         text = agent.run("journalctl", "-b", "-o", "json", fields, *units).stdout
-        for stage, at in journal_stages(text).items():
-            self.start.seconds.setdefault(stage, at - offset_s - self.start.at)
+        self.start.own_seconds.update(journal_stages(text))
 
     def _seen(self, stage: str) -> float | None:
         """When, as far as that is known; None for not yet."""
@@ -163,7 +166,7 @@ class Asking:
 
 
 def journal_stages(text: str) -> Mapping[str, float]:
-    """When what happened, `time.time()` of the machine: the first of each.
+    """When what happened, in seconds since the machine's kernel began: the first of each.
 
     Args:
         text: of `journalctl -o json`.
@@ -172,7 +175,7 @@ def journal_stages(text: str) -> Mapping[str, float]:
     for line in text.splitlines():
         record = json.loads(line)
         if (stage := _stage(record)) is not None:
-            found.setdefault(stage, int(record["__REALTIME_TIMESTAMP"]) / 1e6)
+            found.setdefault(stage, int(record["__MONOTONIC_TIMESTAMP"]) / 1e6)
     return found
 
 

@@ -8,7 +8,7 @@ _STARTED = "39f53479d3a045ac8e11786248231fbf"
 
 
 def _line(at_us: int, **fields: object) -> str:
-    return json.dumps({"__REALTIME_TIMESTAMP": str(at_us), **fields})
+    return json.dumps({"__MONOTONIC_TIMESTAMP": str(at_us), **fields})
 
 
 def test_stages_by_the_first_word_of_each() -> None:

@@ -120,12 +120,12 @@ class World:
 
 
 @contextlib.contextmanager
-def standing(folder: Path, binary: Path, source: Source, workers: int) -> Iterator[World]:
+def standing(folder: Path, binary: Path, source: Source, hold_s: int) -> Iterator[World]:
     """All of it; ended with the block.
 
     Args:
         source: who gives the machine the one file.
-        workers: of the machine; 0 for one per core.
+        hold_s: of the machine's session with the router.
     """
     folder.mkdir(parents=True)
     with binary.open("rb") as file:
@@ -142,7 +142,7 @@ def standing(folder: Path, binary: Path, source: Source, workers: int) -> Iterat
             publisher="client",
         ) as fleet:
             url = f"http://{home}:{_PORTS[source]}/edged/{{sha256}}"
-            _describe(fleet, sha256, url, workers)
+            _describe(fleet, sha256, url, hold_s)
             fleet.run("fleet", "sign", "-C", fleet.operator, "--yes")
             fleet.run("fleet", "publish", "-C", fleet.operator)
             _push(fleet, folder / "app")
@@ -171,7 +171,7 @@ def _push(fleet: fleets.Fleet, folder: Path) -> None:
         raise RuntimeError(f"the app was not pushed: {done.stderr}")
 
 
-def _describe(fleet: fleets.Fleet, sha256: str, url: str, workers: int) -> None:
+def _describe(fleet: fleets.Fleet, sha256: str, url: str, hold_s: int) -> None:
     """The machine, in fleet.toml, as an operator writes it."""
     path = fleet.operator / "fleet.toml"
     text = path.read_text().replace('regions = ["home"]', f'regions = ["home", "{REGION}"]')
@@ -196,14 +196,12 @@ mac = "{NIC.mac}"
 addresses = {json.dumps(addresses)}
 gateways = {json.dumps(ROUTER_ADDRESSES)}
 
-[machine.node.node]
-workers = {workers}
-
 [machine.node.http]
 listen = ["[::]:{HTTP_PORT}"]
 
 [machine.node.bgp]
 asn = {ASN}
+hold_s = {hold_s}
 
 [[machine.node.bgp.peer]]
 name = "router"
