@@ -196,10 +196,15 @@ def _table(*titles: str, right: tuple[int, ...] = ()) -> Table:
 
 
 def print_whole(what: RenderableType, console: Console) -> None:
-    """Print tables; where there is no terminal, in lines as long as they need."""
-    if not console.is_terminal:
-        console.width = _FILE_COLUMNS
-    console.print(what)
+    """Print tables; where there is no terminal, in lines as long as they need and no longer."""
+    if console.is_terminal:
+        console.print(what)
+        return
+    console.width = _FILE_COLUMNS
+    with console.capture() as captured:
+        console.print(what)
+    # A table fills its last column up to the longest of all rows: in a file and over ssh these are blanks for nothing.
+    console.file.write("\n".join(line.rstrip(" ") for line in captured.get().split("\n")))
 
 
 def _print(what: RenderableType, console: Console | None) -> None:

@@ -124,6 +124,14 @@ def test_lines_are_whole_where_there_is_no_terminal(shape: dict[str, Any]) -> No
     assert any(shape["apps"][1]["hosts"][0] in line for line in lines(shape, terminal=False))
 
 
+def test_no_line_ends_with_blanks_where_there_is_no_terminal(shape: dict[str, Any]) -> None:
+    written = io.StringIO()
+    print_status(parse_status(shape), Console(file=written, force_terminal=False, highlight=False, _environ={}))
+    text = written.getvalue()
+    assert text.endswith("\n")
+    assert [line for line in text.split("\n") if line.endswith(" ")] == []
+
+
 def test_apps(shape: dict[str, Any]) -> None:
     found = lines(shape, show=print_apps)
     assert found[1].split() == ["hello", "✓", "live", "3", "http://hello.edged.localhost:8080/", "1", "region"]
