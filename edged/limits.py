@@ -187,6 +187,8 @@ COMPILE_TIMEOUT_S = 180.0  # wall time, should the child hang instead of computi
 # --- an engine, per worker (edged.wasm) ---
 
 EPOCH_TICK_S = 0.001  # a busy guest yields to the loop after one to two ticks
+PASS_GUEST_S_MAX = 0.005  # of guests in one pass of the loop: then requests queue to begin, and those under way go on
+PASS_START_COUNT_MAX = 64  # requests of that queue that begin in one pass, where they are small
 STACK_WASM_BYTES_MAX = 512 * KiB  # wasmtime's own default: deep recursion traps here
 STACK_ASYNC_BYTES = 2 * MiB  # a guest's fiber; host callbacks run Python on it above the wasm stack
 

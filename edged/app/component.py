@@ -84,6 +84,8 @@ async def load(
     log = _open_log(model, component.id, options.log_folder)
     try:
         linked = link(host)
+        if options.goes_first:
+            linked.pool.turnstile = None
         await _try(linked.pool, log)
     except BaseException:
         log.close()

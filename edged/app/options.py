@@ -45,6 +45,7 @@ class LoadOptions:
         state_folder: where stores and databases are kept; None for an app whose stores are not there.
         log_folder: also write guests' output to files there.
         limits: of every guest of the app.
+        goes_first: its requests begin before those of other apps that wait to.
         sources: cache folder for sources fetched by URL.
         on_compile: told a component's id and size in bytes when it has to be compiled, which takes seconds.
         on_loaded: told what became of each component.
@@ -61,5 +62,6 @@ class LoadOptions:
     state_folder: Path | None = None
     log_folder: Path | None = None
     limits: GuestLimits = field(default_factory=GuestLimits)
+    goes_first: bool = False
     on_compile: Callable[[str, int], None] = lambda _component, _bytes: None
     on_loaded: Callable[[ComponentLoaded], None] = lambda _component: None

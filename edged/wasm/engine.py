@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import trio
 import wasmtime
 
 from edged.limits import EPOCH_TICK_S, STACK_ASYNC_BYTES, STACK_WASM_BYTES_MAX, GuestLimits, KiB, MiB
 from edged.wasm import ffi
+from edged.wasm.turnstile import Turnstile
 
 # A tick thread that wakes a thousand times a second costs two percent of a core, so it dozes when no guest runs.
 _TICK_IDLE_S = 0.010
@@ -42,21 +42,6 @@ class PoolConfig:
     core_instances_per_component: int = GuestLimits().instance_count_max
     instance_bytes_max: int = 4 * MiB  # wasmtime's own metadata of one core instance
     keep_resident_bytes: int = 64 * KiB  # per memory: zeroed in place instead of given back, which costs a fault
-
-
-class Turnstile:
-    """Lets one busy guest through per pass of the trio loop.
-
-    Without it, ten endless loops would each take their slice between two steps of every other request. With it, other
-    requests wait for one slice at most, and the busy ones share what is left, first come first served.
-    """
-
-    def __init__(self) -> None:
-        self._lock = trio.Lock()
-
-    async def wait(self) -> None:
-        async with self._lock:
-            await trio.lowlevel.checkpoint()
 
 
 class Engine:

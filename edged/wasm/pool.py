@@ -20,6 +20,7 @@ from edged.limits import CHAIN_WAIT_S_MAX, GuestLimits
 from edged.wasm.instance import Instance
 from edged.wasm.linker import Program
 from edged.wasm.store import GuestStore
+from edged.wasm.turnstile import Turnstile
 
 BeforeWait = Callable[[], Awaitable[None]]
 InstanceT = TypeVar("InstanceT", bound=GuestStore)
@@ -40,11 +41,20 @@ class Pool(Generic[InstanceT]):
 
     Args:
         make: gives an instance that is not instantiated yet.
+
+    Attributes:
+        turnstile: where requests wait to begin; None for a program whose requests go before all others'.
     """
 
-    def __init__(self, limits: GuestLimits, make: Callable[[Invocation, BeforeWait | None], InstanceT]) -> None:
+    def __init__(
+        self,
+        limits: GuestLimits,
+        make: Callable[[Invocation, BeforeWait | None], InstanceT],
+        turnstile: Turnstile | None = None,
+    ) -> None:
         self.limits = limits
         self.make = make
+        self.turnstile = turnstile
         self._alive = 0
         self._refused = 0
         self._spares: deque[InstanceT] = deque()
@@ -71,6 +81,12 @@ class Pool(Generic[InstanceT]):
                 raise Overloaded(f"no instance of this app became free within {wait_s:g} s")
         else:
             self._alive += 1
+        if self.turnstile is not None:
+            try:
+                await self.turnstile.start()
+            except BaseException:
+                self._leave()
+                raise
         if self._spares:
             instance = self._spares.popleft()
             instance.begin(invocation, before_wait)
@@ -89,10 +105,14 @@ class Pool(Generic[InstanceT]):
         try:
             instance.close()
         finally:
-            if self._queue:
-                self._queue.unpark()
-            else:
-                self._alive -= 1
+            self._leave()
+
+    def _leave(self) -> None:
+        """A place is free: for whoever has waited longest, or nobody."""
+        if self._queue:
+            self._queue.unpark()
+        else:
+            self._alive -= 1
 
     async def keep_ahead(self, invocation: Invocation) -> None:
         """Make instances ahead of need, for ever. Returns if the component does not lend itself to it.
@@ -135,5 +155,5 @@ class InstancePool(Pool[Instance]):
     """Of a component."""
 
     def __init__(self, program: Program) -> None:
-        super().__init__(program.limits, partial(Instance, program))
+        super().__init__(program.limits, partial(Instance, program), program.engine.turnstile)
         self.program = program

@@ -211,7 +211,9 @@ class GuestStore(ABC):
         engine.guest = self
         started = perf_counter()
         done: bool = _poll_future(future)
-        self.cpu_s += perf_counter() - started
+        spent_s = perf_counter() - started
+        self.cpu_s += spent_s
+        engine.turnstile.spent_s += spent_s
         engine.guest = None
         return done
 

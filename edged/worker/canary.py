@@ -54,7 +54,7 @@ class Canary:
         self._worker = worker
         self._number = number
         self._host = canary_host(number)
-        self._options = LoadOptions(sources=sources, limits=CANARY_GUEST_LIMITS)
+        self._options = LoadOptions(sources=sources, limits=CANARY_GUEST_LIMITS, goes_first=True)
         self._app: LoadedApp | None = None
         self._changed = changed
         self.settled = False

@@ -180,5 +180,5 @@ class CorePool(Pool[CoreInstance]):
     """Instances of a core module."""
 
     def __init__(self, program: CoreProgram) -> None:
-        super().__init__(program.limits, partial(CoreInstance, program))
+        super().__init__(program.limits, partial(CoreInstance, program), program.engine.turnstile)
         self.program = program
