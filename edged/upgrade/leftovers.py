@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edged.upgrade import processes
 from edged.upgrade.versions import Versions
-from provisioning.binary.header import build_id_of
+from provisioning.binary.header import UNFINISHED, build_id_of
 from registry.disk import temporary
 
 _is_build = re.compile(r"[0-9a-f]{64}").fullmatch
@@ -52,8 +52,14 @@ def _remove_unpacked(unpacked: Path, builds: Set[str | None]) -> None:
             folder = Path(entry.path)
             is_needed = entry.name in builds or folder.parts in in_use
             if _is_build(entry.name) and entry.is_dir(follow_symlinks=False) and not is_needed:
-                # Under its own name it would be taken for whole while it goes. The head of the one file removes
-                # what begins with `new.` after an hour, should we be killed here.
-                hidden = unpacked / f"new.{temporary(unpacked).name}"
-                folder.rename(hidden)
-                shutil.rmtree(hidden, ignore_errors=True)
+                gone = hidden(unpacked)
+                folder.rename(gone)
+                shutil.rmtree(gone, ignore_errors=True)
+
+
+def hidden(unpacked: Path) -> Path:
+    """Another name for a folder while it is removed: under its own it would be taken for whole.
+
+    Should we be killed meanwhile, the head of the one file removes it after an hour.
+    """
+    return unpacked / f"{UNFINISHED}{temporary(unpacked).name}"

@@ -13,6 +13,9 @@ from pathlib import Path
 HEADER_BYTES = 8192
 """As dash reads a script: no byte of the archive reaches the shell. The script has half of it to grow."""
 
+UNFINISHED = ".edged-new."
+"""How folders begin that are being unpacked or removed. The head removes those that an hour has passed over."""
+
 _TEMPLATE = Path(__file__).with_name("header.sh")
 _build_id = re.compile(rb"^ *build=([0-9a-f]{64})$", re.MULTILINE)
 

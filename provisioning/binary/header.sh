@@ -13,12 +13,19 @@ safe() { # FOLDER...
 }
 
 whole() { # FOLDER: whether the program is there
-    [ -e "$1/$build" ] && { safe "$1" "$1/$build" || refuse "$1"; }
+    [ -e "$1/$build" ] || return
+    safe "$1" "$1/$build" || refuse "$1"
+    [ -x "$1/$build/edged" ]
 }
 
 refuse() { # FOLDER
     fail 77 "$1 is no folder that root or you alone can change, so nothing in it is executed" \
         "Remove it, or set EDGED_UNPACK_DIR to another one."
+}
+
+# `sudo -E` leaves root the HOME of whoever called it, who may put another folder in the place of any in there.
+at_home() {
+    [ "$user" != 0 ] || { [ -O "$home" ] && ! find "$home" "$cache" "$cache/edged" -prune ! -user 0 2>/dev/null | grep -q ''; }
 }
 
 reason() { # OUTPUT: the line of it that says most. Tools name a full disk last.
@@ -40,6 +47,8 @@ unpack() { # FOLDER
         fail 69 "it does not run on this machine, or not from $1: $(reason "$said")" \
             "It needs Linux on @MACHINE@ with glibc @GLIBC@ or later, and a folder that is not mounted noexec."
     sync -f "$new" 2>/dev/null || sync
+    # What somebody who cleaned up has left of it.
+    [ ! -d "$1/$build" ] || whole "$1" || mv -f "$1/$build" "$new/left"
     said=$(mv -f "$new/$build" "$1/" 2>&1) || whole "$1" ||
         fail 74 "it cannot unpack itself into $1: $(reason "$said")" "$room"
 }
@@ -55,8 +64,8 @@ folder() { # prints where the program is
     room="Make room there, or set EDGED_UNPACK_DIR to a folder of yours on another disk."
     shared=/var/cache/edged
     case ${XDG_CACHE_HOME:-} in
-        /*) cache=$XDG_CACHE_HOME ;;
-        *) cache=${HOME:+$HOME/.cache} ;; # a relative one is to be ignored, says the XDG Base Directory Specification
+        /*) home=$XDG_CACHE_HOME cache=$home ;;
+        *) home=${HOME:-} cache=${HOME:+$HOME/.cache} ;; # a relative one is to be ignored, says the XDG specification
     esac
     if [ -n "${EDGED_UNPACK_DIR:-}" ]; then
         base=$EDGED_UNPACK_DIR
@@ -64,7 +73,7 @@ folder() { # prints where the program is
         base=$shared
     elif [ -e "$shared/$build" ] && safe "$shared" "$shared/$build"; then
         base=$shared
-    elif [ -n "$cache" ]; then
+    elif [ -n "$cache" ] && at_home; then
         base=$cache/edged/program # beside what edged compiled, which is not to be executed by itself
     else
         fail 74 "it has no folder to unpack itself into" "Set HOME, or EDGED_UNPACK_DIR to a folder of yours."

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from edged.upgrade.leftovers import remove_leftovers
+from edged.upgrade.leftovers import hidden, remove_leftovers
 from edged.upgrade.processes import executables, one_file_of, one_files
 from edged.upgrade.versions import Versions
-from provisioning.binary.header import header
+from provisioning.binary.header import UNFINISHED, header
 
 
 @pytest.fixture
@@ -85,6 +85,13 @@ def test_what_a_process_runs_stays(versions: Versions, unpacked: Path) -> None:
         process.communicate()
     assert remove_leftovers(versions, {a}, unpacked) == (b,)
     assert [entry.name for entry in os.scandir(unpacked)] == ["a" * 64]
+
+
+def test_what_is_being_removed_has_a_name_that_the_head_clears(tmp_path: Path) -> None:
+    """Should the removing be killed: nothing else ever looks at it."""
+    assert hidden(tmp_path).parent == tmp_path
+    assert hidden(tmp_path).name.startswith(UNFINISHED)
+    assert f"-name '{UNFINISHED}*'".encode() in header("a" * 64, version="0", machine="x86_64", glibc="2.36")
 
 
 def test_nothing_is_unpacked(versions: Versions, unpacked: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.binary.header import HEADER_BYTES, build_id_of, header
+from provisioning.binary.header import HEADER_BYTES, UNFINISHED, build_id_of, header
 from tests.provisioning.binary.small import OneFile, one_file
 
 BUSYBOX = shutil.which("busybox")
@@ -211,10 +211,13 @@ def test_one_that_was_killed_while_it_unpacked(tmp_path: Path) -> None:
     shutil.rmtree(small.program.parent)
     hour_ago_s = time.time() - 61 * 60
     os.utime(small.unpack / left, (hour_ago_s, hour_ago_s))
-    keep = [small.unpack / "other", small.unpack / ".edged-new.recent"]
+    keep = [small.unpack / "other", small.unpack / f"{UNFINISHED}recent"]
     for folder in keep:
         folder.mkdir()
-    os.utime(keep[0], (hour_ago_s, hour_ago_s))
+    stale = small.unpack / f"{UNFINISHED}.tmp-of-an-upgrade"
+    stale.mkdir()
+    for folder in (keep[0], stale):
+        os.utime(folder, (hour_ago_s, hour_ago_s))
     assert small.run().stdout == "ran\n"
     assert small.left_behind() == sorted(folder.name for folder in keep)
 
@@ -282,6 +285,23 @@ def test_a_folder_by_half_a_path(small: OneFile) -> None:
     done = small.run(environment=small.environment | {"EDGED_UNPACK_DIR": "here"})
     assert done.status == 64
     assert "here, which is no absolute path" in done.stderr
+
+
+@pytest.mark.parametrize("left", ["nothing", "others", "all but the program"])
+def test_what_a_cleaner_left_is_replaced(small: OneFile, left: str) -> None:
+    small.run()
+    if left == "all but the program":
+        small.program.unlink()
+    else:
+        shutil.rmtree(small.program.parent)
+        small.program.parent.mkdir()
+    if left == "others":
+        (small.program.parent / "_internal").mkdir()
+        (small.program.parent / "_internal" / "old").write_text("")
+    assert small.run().said["program"] == str(small.program)
+    assert small.left_behind() == []
+    assert sorted(os.listdir(small.program.parent)) == ["_internal", "edged"]
+    assert os.listdir(small.program.parent / "_internal" / "deeper") == ["library"]
 
 
 def test_the_build_id_is_in_the_head(plain: OneFile, tmp_path: Path) -> None:

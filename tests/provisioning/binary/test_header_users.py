@@ -123,6 +123,27 @@ def test_a_disk_that_cannot_be_written(machine: Machine) -> None:
     assert machine.ran(NOBODY, before=read_only) == machine.shared
 
 
+@pytest.mark.parametrize("theirs", ["home", "home/.cache", "home/.cache/edged"])
+def test_root_with_the_home_of_somebody_else(machine: Machine, theirs: str, tmp_path: Path) -> None:
+    """`sudo -E`: whoever owns a folder above may put another one in place of what was looked at."""
+    os.chown(machine.home, 0, 0)
+    (machine.home / ".cache" / "edged").mkdir(parents=True)
+    os.chown(tmp_path / theirs, OTHER, OTHER)
+    done = machine.start(0, before="mount -o remount,bind,ro /var/cache")
+    assert (done.status, done.stdout) == (74, "")
+    assert done.stderr.startswith("edged: it has no folder to unpack itself into\n")
+    assert list((machine.home / ".cache" / "edged").iterdir()) == []
+    os.chown(tmp_path / theirs, 0, 0)
+    assert machine.ran(0, before="mount -o remount,bind,ro /var/cache") == machine.own
+
+
+def test_root_with_a_folder_for_caches_that_is_not_there(machine: Machine, tmp_path: Path) -> None:
+    """Nobody knows whose the folder above is."""
+    environment = {"PATH": os.environ["PATH"], "XDG_CACHE_HOME": str(tmp_path / "caches")}
+    done = machine.start(0, before="mount -o remount,bind,ro /var/cache", environment=environment)
+    assert (done.status, (tmp_path / "caches").exists()) == (74, False)
+
+
 def test_neither_can_be_written(machine: Machine) -> None:
     machine.home.chmod(0o555)
     done = machine.start(NOBODY)
