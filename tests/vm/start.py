@@ -34,7 +34,7 @@ _STARTED = "39f53479d3a045ac8e11786248231fbf"
 _UNITS = {"edged-fetch.service": "binary", "edged.service": "ready"}
 _JOINED = "node.joined"
 _CONSOLE = {"kernel": re.compile(rb"Linux version "), "cloud-init": re.compile(rb"Cloud-init v\. \S+ finished at")}
-_POLL_S = 0.1
+_POLL_S = 0.25
 _RATE = 2.0
 _ASK_TIMEOUT_S = 20.0
 
@@ -128,7 +128,7 @@ class Watch:
     def _seen(self, stage: str) -> float | None:
         """When, as far as that is known; None for not yet."""
         if stage in self._clients:
-            return self._clients[stage].answered_at()
+            return self._clients[stage].answered_at(self.start.at)
         if stage == "session":
             return self._net.established_at()
         with self._console.open("rb") as file:
@@ -151,13 +151,16 @@ class Asking:
         options = ["--host", HOST, "--rate", str(_RATE), "--timeout", str(_ASK_TIMEOUT_S), "--seconds", "7200"]
         self._process = self._net.start(CLIENT, [*command, str(HTTP_PORT), *options], log=self._log)
 
-    def answered_at(self) -> float | None:
-        """When the first answer of the app had come, `time.time()`."""
+    def answered_at(self, since: float) -> float | None:
+        """When the first answer of the app to a request after `since` had come, `time.time()` both: before a reboot the
+        machine still answers.
+        """
         offset_s = time.time() - time.monotonic()
         with self._log.open() as lines:
             whole = (line for line in lines if line.endswith("\n"))
             answers = (client.parse(line) for line in whole if BODY in line)
-            return next((answer.ended + offset_s for answer in answers if answer.body == BODY), None)
+            wanted = (each for each in answers if each.body == BODY and each.begun + offset_s >= since)
+            return next((answer.ended + offset_s for answer in wanted), None)
 
     def end(self) -> None:
         process, self._process = self._process, None
