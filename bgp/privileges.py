@@ -1,6 +1,6 @@
-"""Giving up root: what talks to routers needs no power over the machine, since it only connects.
+"""Giving up root: what talks to routers or runs guests needs no power over the machine.
 
-TCP-MD5, GTSM and binding a fresh socket to an interface are open to anybody on Linux (since 5.7 the last one).
+A speaker only connects: TCP-MD5, GTSM and, since Linux 5.7, binding a fresh socket to an interface are open to anybody.
 """
 
 from __future__ import annotations
@@ -28,20 +28,30 @@ def give_up() -> None:
     try:
         if os.geteuid() == 0:
             _become_nobody()
+        give_up_capabilities()
         libc = ctypes.CDLL(None, use_errno=True)
-        header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-        for done in (
-            libc.capset(header, (ctypes.c_uint32 * 6)()),
-            libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
-            libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0),
-        ):
+        for done in (libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)):
             if done != 0:
-                raise OSError(ctypes.get_errno(), "prctl or capset")
+                raise OSError(ctypes.get_errno(), "prctl")
     except OSError as error:
         raise SpeakerFailed(
             f"the speaker cannot give up its privileges: {error}",
             remedy="Let the node change users (CAP_SETUID, CAP_SETGID), or do not run it as root.",
         ) from None
+
+
+def give_up_capabilities() -> None:
+    """This process has no capability from now on, and what it executes as a user other than root has none.
+
+    To be called before there is another thread: each has its own.
+
+    Raises:
+        OSError: the kernel did not let it.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    if libc.capset(header, (ctypes.c_uint32 * 6)()) != 0:
+        raise OSError(ctypes.get_errno(), "capset")
 
 
 def _become_nobody() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterable
 
 import click
 import trio
 
+from bgp.privileges import give_up_capabilities
 from edged.logging import configure
 from edged.worker.child import Inherited, run
 
@@ -19,6 +21,10 @@ from edged.worker.child import Inherited, run
 @click.option("--udp-fd", "udp_fds", type=int, multiple=True, help="A bound socket for HTTP/3.")
 def worker(*, control_fd: int, listen_fds: tuple[int, ...], tls_fds: tuple[int, ...], udp_fds: tuple[int, ...]) -> None:
     """Serve what the supervisor says, on sockets that it has bound."""
+    # Whatever a guest may make of this process, the machine's addresses, routes and packet filter are not within reach,
+    # nor is the supervisor's memory, which has what a node needs for them. Root, as in a trial, reads files of others.
+    if os.geteuid() != 0:
+        give_up_capabilities()
     configure(as_json=True)
     (control,) = _sockets([control_fd])
     inherited = Inherited(control, _sockets(listen_fds), _sockets(tls_fds), _sockets(udp_fds))
