@@ -7,7 +7,7 @@ network configuration version 2. YAML is written by the library that cloud-init 
 from __future__ import annotations
 
 import base64
-import gzip
+import zlib
 from collections.abc import Sequence
 from hashlib import sha256
 from ipaddress import ip_address, ip_interface
@@ -112,7 +112,8 @@ def _file(file: MachineFile) -> dict[str, Any]:
         # cloud-init writes files before it makes users, but for those that may wait.
         found |= {"owner": file.owner, "defer": True}
     if file.is_packed:
-        packed = gzip.compress(file.content.encode(), mtime=0)
+        # The gzip format (wbits 31), with a header that is the same for every version of Python.
+        packed = zlib.compress(file.content.encode(), level=9, wbits=31)
         return found | {"encoding": "gz+b64", "content": base64.b64encode(packed).decode()}
     return found | {"content": file.content}
 
