@@ -22,7 +22,8 @@ from bgp.metadata.provider_sessions import ProviderSessions
 from edged.doctor.command import ask, properties
 from edged.doctor.machine_file import MachineFile, read_machine_file
 from edged.doctor.own_status import Unanswered, own_status
-from edged.errors import EdgedError
+from edged.errors import EdgedError, NodeConfigInvalid
+from edged.limits import DOCTOR_CHECK_S_MAX
 from edged.node.check import ConfigProblem, find, has_joined
 from edged.node.config import NodeConfig
 from edged.node.config_file import load
@@ -97,7 +98,7 @@ async def gather(config_file: Path, *, root: Path = Path("/"), now: float | None
         now: None for the clock's.
     """
     found = Subject(root, time.time() if now is None else now, config_file)
-    found = await trio.to_thread.run_sync(_files, found)
+    found = await read_files(found)
     config = found.config
     units: tuple[Mapping[str, Mapping[str, str]] | None, str] = (None, "")
     status: tuple[StatusView | None, str, bool] = (None, "", True)
@@ -136,6 +137,15 @@ async def gather(config_file: Path, *, root: Path = Path("/"), now: float | None
         may_ask=status[2],
         metadata=metadata,
     )
+
+
+async def read_files(found: Subject) -> Subject:
+    """The machine's own files, and what node.toml names, within DOCTOR_CHECK_S_MAX."""
+    with trio.move_on_after(DOCTOR_CHECK_S_MAX):
+        return await trio.to_thread.run_sync(_files, found, abandon_on_cancel=True)
+    # A share that is away, or a pipe in place of a file: whichever of them it is.
+    text = f"{found.config_file}, or a file that it names, cannot be read: not in {DOCTOR_CHECK_S_MAX:g} s"
+    return replace(found, config_error=NodeConfigInvalid(text))
 
 
 def _files(found: Subject) -> Subject:

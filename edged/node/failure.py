@@ -19,6 +19,7 @@ from bgp.errors import BgpError
 from edged.errors import EdgedError
 from edged.limits import FAILURE_BYTES_MAX, FAILURE_TEXT_CHARS_MAX
 from edged.nursery import first_error
+from registry.disk import Disk
 from registry.errors import RegistryError
 from registry.whole_file import write_whole
 
@@ -28,6 +29,7 @@ NAME = "failure.json"
 """In the state folder."""
 
 _VERSION = 1
+_AT_MAX = 1e11  # the year 5138
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,12 @@ def clear_failure(folder: Path) -> None:
 
 
 def read_failure(folder: Path) -> Failure | None:
-    """The failure that is kept; None where there is none, we may not look, or it is something else. Blocks."""
+    """The failure that is kept; None where there is none, we may not look, or it is something else. Blocks.
+
+    Root reads it, in a folder that is not root's: no link is followed, and no pipe waited for.
+    """
     try:
-        with (folder / NAME).open("rb") as file:
-            data = file.read(FAILURE_BYTES_MAX + 1)
+        data = Disk().read(folder / NAME, FAILURE_BYTES_MAX)
     except OSError:
         return None
     if len(data) > FAILURE_BYTES_MAX:
@@ -92,7 +96,8 @@ def read_failure(folder: Path) -> Failure | None:
 def _parse(value: Any) -> Failure | None:
     match value:
         case {"v": 1, "at": int() | float() as at, "code": str(code), "message": str(message), "remedy": str(remedy)}:
-            return Failure(float(at), code, message, remedy)
+            if 0 <= at < _AT_MAX:  # JSON as Python reads it knows NaN and infinity, too
+                return Failure(float(at), code, message, remedy)
     return None
 
 

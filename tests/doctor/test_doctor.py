@@ -15,7 +15,7 @@ from trio.testing import MockClock
 from edged.doctor.doctor import CHECKS, examine, run_checks
 from edged.doctor.finding import Finding, problems
 from edged.doctor.machine_file import MachineFile
-from edged.doctor.subject import FETCH_UNIT, FIREWALL_UNIT, NODE_UNIT, Subject, gather
+from edged.doctor.subject import FETCH_UNIT, FIREWALL_UNIT, NODE_UNIT, Subject, gather, read_files
 from edged.limits import DOCTOR_CHECK_S_MAX
 from edged.node.check import find
 from edged.node.failure import Failure
@@ -144,3 +144,16 @@ async def test_what_is_gathered(scene: Scene) -> None:
     (scene.state / "records" / "roster").mkdir(parents=True)
     (scene.state / "records" / "roster" / "1").write_bytes(b"x")
     assert (await gather(scene.config_file, root=scene.root)).joined
+
+
+async def test_a_file_that_nobody_ever_finishes(scene: Scene, autojump_clock: MockClock) -> None:
+    """A pipe where the node's user has put it, or a share that is away: an answer all the same."""
+    scene.machine_json()
+    scene.config.node.certificate.unlink()
+    os.mkfifo(scene.config.node.certificate)
+    try:
+        subject = await read_files(Subject(scene.root, NOW, scene.config_file))
+    finally:
+        os.close(os.open(scene.config.node.certificate, os.O_RDWR))  # the thread that was left to itself ends
+    (finding,) = await CHECKS["config"](subject)
+    assert (finding.state, finding.message.endswith("cannot be read: not in 45 s")) == ("problem", True)

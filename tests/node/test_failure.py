@@ -32,6 +32,26 @@ def test_there_and_back(tmp_path: Path) -> None:
     clear_failure(tmp_path)
 
 
+def test_no_link_is_followed_and_no_pipe_waited_for(tmp_path: Path) -> None:
+    """`edged doctor` reads it as root, in a folder of the node's user."""
+    write_failure(tmp_path, JoinFailed("no"), 1.0)
+    (tmp_path / NAME).rename(tmp_path / "elsewhere")
+    (tmp_path / NAME).symlink_to(tmp_path / "elsewhere")
+    assert read_failure(tmp_path) is None
+    (tmp_path / NAME).unlink()
+    os.mkfifo(tmp_path / NAME)
+    assert read_failure(tmp_path) is None
+
+
+@pytest.mark.parametrize("at", ["NaN", "Infinity", "-1", "1e400", "1" + "0" * 400])
+def test_times_that_are_none(at: str, tmp_path: Path) -> None:
+    text = f'{{"v":1,"at":{at},"code":"a","message":"b","remedy":"c"}}'
+    (tmp_path / NAME).write_text(text)
+    assert read_failure(tmp_path) is None
+    (tmp_path / NAME).write_text(text.replace(at, "0"))
+    assert read_failure(tmp_path) == Failure(0.0, "a", "b", "c")
+
+
 @pytest.mark.parametrize("error", [MetadataInvalid("no session"), ReleaseInvalid("no release"), JoinFailed("no")])
 def test_errors_of_all_packages_keep_code_and_remedy(error: Exception, tmp_path: Path) -> None:
     write_failure(tmp_path, error)
