@@ -399,6 +399,33 @@ def test_sigterm_leaves_nothing(path: str, machine: Machine, server: FileServer)
     assert machine.in_use == "not-here"
 
 
+def test_only_one_at_a_time(machine: Machine, server: FileServer) -> None:
+    """A second one, started by hand, might put its bytes where the first has checked others."""
+    machine.provision(DIGEST, server.url("/stalled"))
+    with machine.start() as process:
+        assert server.came.wait(60)
+        assert machine.fetch() == (75, "another one is at it\n")
+        assert machine.binaries <= {".incoming"}
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+    lock = machine.at(paths.FETCH_STATE).with_name("lock")
+    assert lock.stat().st_mode & 0o077 == 0  # whoever can open it can lock it
+    machine.provision(DIGEST, server.url("/edged"))
+    assert machine.fetch()[0] == 0
+    assert_here(machine)
+
+
+def test_an_upgrade_while_it_looks_is_not_undone(machine: Machine, server: FileServer) -> None:
+    """What is in use is run once, and meanwhile the operator has chosen another."""
+    other = machine.put(paths.BINARIES / f"edged-{sha256(OTHER)}", OTHER, 0o755)
+    command = machine.at(paths.COMMAND)
+    slow = f"#!/bin/sh\nln -sfn '{other}' '{command}'\n".encode()
+    machine.install(slow)
+    machine.provision(DIGEST, server.url("/edged"))
+    assert machine.fetch()[0] == 0
+    assert command.resolve() == other
+
+
 def test_what_a_power_cut_left_is_cleared(machine: Machine, server: FileServer) -> None:
     machine.provision(DIGEST, server.url("/stalled"))
     with machine.start() as process:
