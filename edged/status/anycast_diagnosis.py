@@ -60,7 +60,9 @@ def _bring_back(nodes: Sequence[NodeView], prefix: str) -> str:
     if not nodes:
         return "Give nodes of another region a [bgp] table with this prefix."
     for node in nodes:
-        if node.anycast and any(each.prefix == prefix and each.state == "drained" for each in node.anycast.prefixes):
+        if node.state != "up" or node.anycast is None:
+            continue  # one that was stopped left traffic first: what it said last is no order to stay away
+        if any(each.prefix == prefix and each.state == "drained" for each in node.anycast.prefixes):
             return f"Run `edged undrain {node.name}`."
     return f"Look at what is said of {', '.join(node.name for node in nodes)}."
 

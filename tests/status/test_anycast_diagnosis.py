@@ -203,6 +203,14 @@ def test_a_dead_node_announces_nothing(view: StatusView) -> None:
     assert not any("session" in text for text in texts)
 
 
+def test_a_node_that_was_stopped_is_not_to_be_undrained(view: StatusView) -> None:
+    """It left traffic, said so, and ended."""
+    left = anycast(prefixes=(withdrawn(state="drained"),), peers=(peer(announced=()),))
+    remedies = [remedy for _, _, remedy in said(view, left, anycast(), state="silent", heard_s=60.0)]
+    assert "Look at what is said of a." in remedies
+    assert not any("undrain" in remedy for remedy in remedies)
+
+
 def test_one_region_only(view: StatusView) -> None:
     found = said(view, anycast(prefixes=(prefix(),)), None)
     text = f"{V4} is announced by the region eu only: when that fails, nobody answers there"
