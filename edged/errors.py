@@ -271,7 +271,7 @@ class HostTaken(EdgedError):
 class TlsError(EdgedError):
     code = "tls.invalid"
     exit_status = 78
-    default_remedy = "Give a PEM certificate chain with --tls-cert and its key with --tls-key."
+    default_remedy = "Give the PEM certificate chain and its plain key."
 
 
 class NotLoggedIn(EdgedError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -105,7 +106,13 @@ def server_context(files: TlsFiles) -> ssl.SSLContext:
         reason = (error.reason or "not PEM").replace("_", " ").lower()
         raise TlsError(f"{files.certificate} and {files.key} are not a certificate and its key: {reason}") from None
     except OSError as error:
-        raise TlsError(f"{error.filename or files.certificate} cannot be read: {error.strerror}") from None
+        # OpenSSL does not say which of the two it was.
+        certificate_is_well = os.path.isfile(files.certificate) and os.access(files.certificate, os.R_OK)
+        unread = files.key if certificate_is_well else files.certificate
+        raise TlsError(
+            f"{unread} cannot be read: {error.strerror}",
+            remedy="Let the user that edged runs as read both, the key nobody else.",
+        ) from None
     return context
 
 

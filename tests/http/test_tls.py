@@ -48,8 +48,10 @@ def test_another_certificates_key(files: TlsFiles, tmp_path: Path) -> None:
 
 
 def test_a_folder(files: TlsFiles, tmp_path: Path) -> None:
-    with pytest.raises(TlsError, match="cannot be read"):
-        server_context(TlsFiles(tmp_path, files.key))
+    for pair in (TlsFiles(tmp_path, files.key), TlsFiles(files.certificate, tmp_path)):
+        with pytest.raises(TlsError, match=rf"^{tmp_path} cannot be read") as raised:
+            server_context(pair)
+        assert raised.value.remedy == "Let the user that edged runs as read both, the key nobody else."
 
 
 def test_an_encrypted_key_does_not_ask_for_its_password(files: TlsFiles, tmp_path: Path) -> None:
