@@ -210,6 +210,10 @@ class Versions:
         if not target.is_file():
             raise UpgradeImpossible(f"{target} is not there", remedy="Give `edged upgrade` the file or its address.")
         folder = self.command.parent
+        if self.current() == sha256:  # so that there is a way back where nothing can be written
+            with _faults(folder):
+                self._disk.sync_folder(folder)
+            return
         link = temporary(folder)
         link = link.with_name(_NEW + link.name)
         with _faults(folder):

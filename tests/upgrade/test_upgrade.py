@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from edged.upgrade.serving import Serving, serving
 from edged.upgrade.unit import UnitState
 from edged.upgrade.upgrade import Machine, Order, upgrade
 from edged.upgrade.versions import Versions
+from registry.disk import Disk
 from tests.registry.faulty_disk import FaultyDisk
 from tests.upgrade.views import PREFIX, view
 
@@ -323,6 +325,23 @@ async def test_a_disk_that_fails_restarts_nothing(site: Site, old: str) -> None:
         await upgrade(machine, Order(str(file), None, True, 1.0), site.events.append)
     assert (site.versions.current(), site.played.restarted) == (old, 0)
     assert site.record.read() == Record(old)
+
+
+async def test_a_link_that_cannot_be_changed_is_no_reason_for_alarm(site: Site, old: str) -> None:
+    """Neither to the new version nor to the old one: that one has run all the while."""
+
+    class ReadOnly(Disk):
+        def rename(self, old: Path, new: Path) -> None:
+            if new == site.versions.command:
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+            super().rename(old, new)
+
+    file, _ = site.build("new")
+    machine = replace(site.machine, versions=Versions(site.versions.folder, site.versions.command, ReadOnly()))
+    with pytest.raises(UpgradeUndone, match="Read-only"):
+        await upgrade(machine, Order(str(file), None, True, 1.0), site.events.append)
+    assert (site.versions.current(), site.played.restarted) == (old, 0)
+    assert site.record.read().under_way is None
 
 
 async def test_without_an_old_one(site: Site) -> None:
