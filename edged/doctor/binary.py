@@ -1,6 +1,7 @@
 """Check `binary`: whether there is an edged, whether it is whole, and if not, how bringing it goes.
 
 /usr/local/bin/edged ─> /usr/local/lib/edged/edged-SHA256 ── hashed ──┐
+/var/cache/edged/BUILD-ID, what runs ── hashed ───────────────────────┤
 /run/edged-fetch/state ── what edged-fetch said last ─────────────────┴── judge
 """
 
@@ -11,17 +12,20 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import trio
 
 from edged.doctor.command import properties
 from edged.doctor.finding import Finding
 from edged.doctor.machine_file import MachineFile
-from edged.doctor.subject import FETCH_UNIT, Subject
+from edged.doctor.subject import FETCH_UNIT, NODE_UNIT, Subject
 from edged.limits import DOCTOR_BINARY_BYTES_MAX, DOCTOR_FILE_BYTES_MAX
 from edged.status.problem import duration
 from provisioning import paths
+from provisioning.binary.contents import build_id, entries_of
+from provisioning.binary.header import build_id_of
 
 _PIECE_BYTES = 1024 * 1024
 _AGAIN = "It is tried again at least every 30 s: nothing else needs to be done."
@@ -36,6 +40,8 @@ class BinaryFacts:
         target: path of what the command leads to; "" for nothing.
         sha256: of its bytes; "" where they could not be read.
         is_writable: others than root may change it.
+        damaged: folder that it is unpacked to, if that has something else than was packed; "" where it is whole, and
+            where there is none: the next start makes it.
         fetch: what edged-fetch said last; empty if nothing.
         fetch_state: of its unit, as systemctl has it; "" where that is not known.
         why: it could not be looked at.
@@ -44,6 +50,7 @@ class BinaryFacts:
     target: str = ""
     sha256: str = ""
     is_writable: bool = False
+    damaged: str = ""
     fetch: Mapping[str, str] = field(default_factory=dict)
     fetch_state: str = ""
     why: str = ""
@@ -62,7 +69,7 @@ def judge(facts: BinaryFacts, machine: MachineFile | None, now: float) -> Iterat
     if facts.why:
         yield Finding("binary", "unknown", facts.why, "Run `edged doctor` as root.")
     elif name is None:
-        yield _absent(facts, now)
+        yield _other(facts, now)
     elif facts.sha256 != name[1]:
         yield Finding(
             "binary",
@@ -77,6 +84,12 @@ def judge(facts: BinaryFacts, machine: MachineFile | None, now: float) -> Iterat
             f"others than root may change {facts.target}, which root runs",
             f"Run: chown root:root {facts.target}; chmod 0755 {facts.target}",
         )
+    elif facts.damaged:
+        again = (
+            f"systemctl stop {NODE_UNIT}; rm -r {facts.damaged}; systemctl start {NODE_UNIT}"  # its end reads it, too
+        )
+        remedy = f"Look at the disk; then run `{again}`, which unpacks it again."
+        yield Finding("binary", "problem", f"{facts.damaged}, from where edged runs, is damaged", remedy)
     else:
         yield Finding("binary", "ok", f"{paths.COMMAND} is the file with the sha256 {facts.sha256}")
         if machine is not None and machine.binary_sha256 != facts.sha256:
@@ -85,10 +98,17 @@ def judge(facts: BinaryFacts, machine: MachineFile | None, now: float) -> Iterat
             )
 
 
+def _other(facts: BinaryFacts, now: float) -> Finding:
+    if not facts.target or facts.target == str(paths.NOT_HERE):
+        return _absent(facts, now)
+    text = f"{paths.COMMAND} leads to {facts.target}, which is no edged that was brought by its digest"
+    # edged-fetch leaves what an operator has put elsewhere, and the node may well run with it.
+    is_ours = os.path.normpath(paths.COMMAND.parent / facts.target).startswith(f"{paths.BINARIES}/")
+    remedy = "Run `edged upgrade FILE --sha256 HEX` with the one that is meant."
+    return Finding("binary", "problem" if is_ours else "warning", text, remedy)
+
+
 def _absent(facts: BinaryFacts, now: float) -> Finding:
-    if facts.target and facts.target != str(paths.NOT_HERE):
-        text = f"{paths.COMMAND} leads to {facts.target}, which is no edged that was brought by its digest"
-        return Finding("binary", "problem", text, "Run `edged upgrade FILE --sha256 HEX` with the one that is meant.")
     say = _FETCH.get(facts.fetch.get("state", ""))
     if say is None or facts.fetch_state in ("inactive", "failed"):
         remedy = f"Run `systemctl enable --now {FETCH_UNIT}`, then see `systemctl status {FETCH_UNIT}`."
@@ -163,4 +183,21 @@ def _gather(subject: Subject) -> BinaryFacts:
         return facts
     except OSError as error:
         return BinaryFacts(why=f"{path} cannot be read: {error.strerror}")
-    return BinaryFacts(target, digest.hexdigest(), is_writable, facts.fetch, facts.fetch_state)
+    return replace(
+        facts, target=target, sha256=digest.hexdigest(), is_writable=is_writable, damaged=_damaged(subject, path)
+    )
+
+
+def _damaged(subject: Subject, file: Path) -> str:
+    """See `BinaryFacts.damaged`. A build id is a digest of what is packed: the folder's name says what is in it."""
+    try:
+        build = build_id_of(file)
+        if build is None or not subject.path(paths.UNPACKED / build).is_dir():
+            return ""
+    except OSError:
+        return ""
+    try:
+        is_whole = build_id(entries_of(subject.path(paths.UNPACKED / build))) == build
+    except OSError as error:  # it is just being removed, or the disk fails
+        is_whole = isinstance(error, FileNotFoundError)
+    return "" if is_whole else str(paths.UNPACKED / build)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+import shutil
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -13,6 +14,7 @@ from edged.doctor.machine_file import MachineFile
 from edged.doctor.subject import FETCH_UNIT
 from provisioning import paths
 from tests.doctor.scene import DIGEST, NOW, Scene, one, said
+from tests.provisioning.binary.small import one_file
 
 CONTENT = b"#!/bin/sh\n"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -112,9 +114,39 @@ async def test_a_state_that_nobody_wrote(scene: Scene, line: str) -> None:
     assert one(await found(scene)).state == "problem"
 
 
-async def test_something_else_in_its_place(scene: Scene) -> None:
-    scene.write(paths.COMMAND, CONTENT, 0o755)
-    assert "no edged that was brought by its digest" in one(await found(scene)).message
+@pytest.mark.parametrize(
+    ("place", "state"), [(paths.COMMAND, "warning"), ("/opt/edged", "warning"), (paths.FETCH, "problem")]
+)
+async def test_something_else_in_its_place(scene: Scene, place: PurePosixPath, state: str) -> None:
+    """What an operator has put there runs, for all that is known."""
+    scene.write(place, CONTENT, 0o755)
+    if place != paths.COMMAND:
+        scene.path(paths.COMMAND).symlink_to(str(place))
+    finding = one(await found(scene))
+    assert (finding.state, "no edged that was brought by its digest" in finding.message) == (state, True)
+
+
+@pytest.mark.parametrize("spoilt", ["nothing", "a bit", "a file that is gone", "all of it is gone"])
+async def test_what_it_was_unpacked_to(scene: Scene, tmp_path: Path, spoilt: str) -> None:
+    """A bit that has turned round shows: the folder's name is a digest of what is in it."""
+    small = one_file(tmp_path)
+    data = small.file.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    scene.write(paths.BINARIES / f"edged-{sha256}", data, 0o755)
+    scene.path(paths.COMMAND).symlink_to(f"{paths.BINARIES}/edged-{sha256}")
+    folder = scene.path(paths.UNPACKED) / small.build
+    shutil.copytree(tmp_path / "content", folder, symlinks=True)
+    library = folder / "_internal" / "deeper" / "library"
+    if spoilt == "a bit":
+        library.write_bytes(bytes([library.read_bytes()[0] ^ 1]) + library.read_bytes()[1:])
+    elif spoilt == "a file that is gone":
+        library.unlink()
+    elif spoilt == "all of it is gone":
+        shutil.rmtree(folder)
+    finding = next(iter(await found(scene)))
+    is_damaged = spoilt in ("a bit", "a file that is gone")
+    assert finding.state == ("problem" if is_damaged else "ok")
+    assert (f"; rm -r {paths.UNPACKED / small.build}; systemctl start" in finding.remedy) == is_damaged
 
 
 async def test_a_machine_that_was_set_up_by_hand_may_have_it_anywhere(scene: Scene) -> None:
