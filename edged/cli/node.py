@@ -11,8 +11,16 @@ import click
 import trio
 
 from edged.errors import StateFolderError
-from edged.fleet.certificate import certificate_pem, days_left, load_identity, make_identity, save_identity
+from edged.fleet.certificate import (
+    certificate_pem,
+    days_left,
+    load_identity,
+    make_identity,
+    save_certificate_of,
+    save_identity,
+)
 from edged.logging import configure
+from edged.node.check import has_joined
 from edged.node.config_file import load
 from edged.node.node import run_node
 
@@ -57,6 +65,10 @@ def init(context: click.Context, config: Path | None, as_json: bool) -> None:
             except OSError as error:
                 raise StateFolderError(f"{folder} cannot be made: {error.strerror}") from error
         save_identity(make_identity(settings.node.name, now=time.time()), key, certificate)
+    elif not certificate.exists() and not has_joined(settings):
+        # Power was lost between the two, or the disk was full. Of one that has joined, the fleet knows the certificate.
+        save_certificate_of(key, certificate, settings.node.name, now=time.time())
+        is_new = True
     identity = load_identity(key, certificate)
     days = days_left(identity.certificate, time.time())
     if as_json:

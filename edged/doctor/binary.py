@@ -85,9 +85,8 @@ def judge(facts: BinaryFacts, machine: MachineFile | None, now: float) -> Iterat
             f"Run: chown root:root {facts.target}; chmod 0755 {facts.target}",
         )
     elif facts.damaged:
-        again = (
-            f"systemctl stop {NODE_UNIT}; rm -r {facts.damaged}; systemctl start {NODE_UNIT}"  # its end reads it, too
-        )
+        # Not a restart: a node reads from there until it has ended.
+        again = f"systemctl stop {NODE_UNIT}; rm -r {facts.damaged}; systemctl start {NODE_UNIT}"
         remedy = f"Look at the disk; then run `{again}`, which unpacks it again."
         yield Finding("binary", "problem", f"{facts.damaged}, from where edged runs, is damaged", remedy)
     else:

@@ -86,6 +86,23 @@ def save_identity(identity: Identity, key_path: Path, certificate_path: Path) ->
     write_file(certificate_path, certificate_pem(identity.certificate).encode(), mode=0o644)
 
 
+def save_certificate_of(key_path: Path, certificate_path: Path, name: str, *, now: float) -> None:
+    """Write the certificate of a key that has none yet: `save_identity` ended between the two, or the disk was full.
+
+    Args:
+        now: unix time, s, from which it is valid.
+
+    Raises:
+        IdentityInvalid: the key is none, or others could read it.
+        FleetFileExists, FleetFileError.
+    """
+    try:
+        key = SigningKey.load(key_path)
+    except RegistryError as error:
+        raise IdentityInvalid(error.message, remedy=error.remedy) from error
+    write_file(certificate_path, certificate_pem(make_certificate(name, key, now=now)).encode(), mode=0o644)
+
+
 def load_identity(key_path: Path, certificate_path: Path) -> Identity:
     """A key and the certificate that belongs to it.
 

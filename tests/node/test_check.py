@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from edged.cli.check import check as check_command
 from edged.cli.node import node as node_command
-from edged.errors import NodeConfigInvalid
+from edged.errors import FleetFileMissing, NodeConfigInvalid
 from edged.fleet.certificate import load_identity, make_identity
 from edged.fleet.roster import Node, Region, Roster
 from edged.fleet.voucher import Seed, Voucher, token_of
@@ -82,6 +82,26 @@ def test_an_identity_is_made_once(folder: Folder) -> None:
     shown = json.loads(result.output)
     assert (shown["made"], shown["fingerprint"]) == (False, folder.identity.fingerprint)
     assert (folder.folder / "state" / "identity" / "node.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_that_power_was_lost_over_is_given_its_certificate(folder: Folder) -> None:
+    """The unit does this at every start, so that a full disk or a power cut at the first one heals by itself."""
+    key, certificate = (folder.folder / "state" / "identity" / name for name in ("node.key", "node.crt"))
+    before = key.read_bytes()
+    certificate.unlink()
+    result = CliRunner().invoke(node_command, ["init", "--config", str(folder.file), "--json"])
+    assert (result.exit_code, json.loads(result.output)["made"]) == (0, True)
+    assert key.read_bytes() == before
+    assert load_identity(key, certificate).name == "n1"
+
+
+def test_a_certificate_that_the_fleet_knows_is_not_made_anew(folder: Folder) -> None:
+    certificate = folder.folder / "state" / "identity" / "node.crt"
+    certificate.unlink()
+    (folder.folder / "state" / "records" / "roster" / "1").mkdir(parents=True)
+    result = CliRunner().invoke(node_command, ["init", "--config", str(folder.file)])
+    assert isinstance(result.exception, FleetFileMissing)
+    assert not certificate.exists()
 
 
 def test_without_an_identity_it_says_how_to_make_one(folder: Folder) -> None:
