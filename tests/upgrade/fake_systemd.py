@@ -39,7 +39,7 @@ class FakeSystemd:
 
     def restart(self) -> None:
         """By a process of its own, as everybody has it."""
-        command = [self.folder / "bin" / "systemctl", "restart", "--", self.unit.name]
+        command = [str(self.folder / "bin" / "systemctl"), "restart", "--", self.unit.name]
         done = subprocess.run(command, env={**os.environ, **self.environment}, capture_output=True, check=False)
         assert done.returncode == 0, (done, self.log[-3000:])
 
