@@ -333,6 +333,7 @@ CANARY_LAG_S_MAX = 0.2  # of our own loop; what was not answered meanwhile says 
 CANARY_SILENT_COUNT = 3  # requests in a row without an answer, after which a worker may be taken for hung
 HUNG_S_MAX = 1.0  # without an answer, where another worker answers: this one is cut off and killed
 HUNG_ALONE_S_MAX = 3.0  # where none does: it may be the machine, and all of them at once are no small loss
+HUNG_NEW_S_MAX = 15.0  # where none does and this one never has: on a slow machine it would never come so far
 REPORT_CLOSING_INTERVAL_S = 0.1  # between a worker's reports while clients are to go: somebody waits for the last one
 
 # --- anycast: what is announced, and when (edged.anycast) ---

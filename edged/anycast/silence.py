@@ -10,14 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edged.anycast.probe import Round
-from edged.limits import CANARY_LAG_S_MAX, CANARY_SILENT_COUNT, HUNG_ALONE_S_MAX, HUNG_S_MAX
+from edged.limits import CANARY_LAG_S_MAX, CANARY_SILENT_COUNT, HUNG_ALONE_S_MAX, HUNG_NEW_S_MAX, HUNG_S_MAX
 
 
 @dataclass(slots=True)
 class _Process:
     pid: int
     heard_at: float
+    has_answered: bool = False
     unanswered: int = 0
+
+    def patience_s(self, *, others_answer: bool) -> float:
+        if others_answer:
+            return HUNG_S_MAX
+        return HUNG_ALONE_S_MAX if self.has_answered else HUNG_NEW_S_MAX
 
 
 class Silence:
@@ -37,16 +43,17 @@ class Silence:
         for worker, pid in pids.items():
             known = self._processes.get(worker)
             if known is None or known.pid != pid or worker in heard:
-                self._processes[worker] = _Process(pid, now)
+                self._processes[worker] = _Process(pid, now, worker in heard)
             elif round_.lag_s <= CANARY_LAG_S_MAX:
                 known.unanswered += 1
         for worker in self._processes.keys() - pids.keys():
             del self._processes[worker]
-        patience = HUNG_S_MAX if heard & pids.keys() else HUNG_ALONE_S_MAX
+        others_answer = bool(heard & pids.keys())
         found = [
             worker
             for worker, known in self._processes.items()
-            if known.unanswered >= CANARY_SILENT_COUNT and now - known.heard_at >= patience
+            if known.unanswered >= CANARY_SILENT_COUNT
+            and now - known.heard_at >= known.patience_s(others_answer=others_answer)
         ]
         for worker in found:
             del self._processes[worker]

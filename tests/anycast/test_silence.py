@@ -9,7 +9,7 @@ import pytest
 
 from edged.anycast.probe import Probe, Round, Target
 from edged.anycast.silence import Silence
-from edged.limits import CANARY_LAG_S_MAX, CANARY_SILENT_COUNT, HUNG_ALONE_S_MAX, HUNG_S_MAX
+from edged.limits import CANARY_LAG_S_MAX, CANARY_SILENT_COUNT, HUNG_ALONE_S_MAX, HUNG_NEW_S_MAX, HUNG_S_MAX
 
 TARGETS = tuple(Target(ip_address(text), 80) for text in ("203.0.113.10", "2001:db8::10"))
 PIDS = {0: 100, 1: 101}
@@ -56,6 +56,15 @@ def test_all_of_them_are_given_more_time(after_s: float, hung: list[int]) -> Non
     for _ in range(CANARY_SILENT_COUNT - 1):
         assert watch.round(0, 1, after_s=0.0) == []
     assert watch.round(0, 1, after_s=after_s) == hung
+
+
+@pytest.mark.parametrize(("after_s", "hung"), [(HUNG_NEW_S_MAX, [0, 1]), (HUNG_NEW_S_MAX - 0.01, [])])
+def test_those_that_never_answered_are_given_most(after_s: float, hung: list[int]) -> None:
+    watch = Watch()
+    successors = {0: 200, 1: 201}
+    for _ in range(CANARY_SILENT_COUNT):
+        assert watch.round(0, 1, after_s=0.0, pids=successors) == []
+    assert watch.round(0, 1, after_s=after_s, pids=successors) == hung
 
 
 def test_an_answer_begins_anew() -> None:
