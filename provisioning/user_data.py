@@ -47,7 +47,8 @@ def user_data(machine: Machine, files: Sequence[MachineFile], ssh_keys: Sequence
     Raises:
         UserDataTooLarge
     """
-    document: dict[str, Any] = {"users": ["default", _user()]}
+    # Without a name server nobody else knows the machine's own name: sudo waits for one, and says so each time.
+    document: dict[str, Any] = {"manage_etc_hosts": "localhost", "users": ["default", _user()]}
     if ssh_keys:
         document["ssh_authorized_keys"] = list(ssh_keys)
     if packages := PROVIDERS[machine.provider].packages:

@@ -45,7 +45,7 @@ def check(machine: Machine, text: str) -> dict[str, Any]:
     assert {
         file["path"]: (content_of(file), file["permissions"], file.get("owner", "root:root")) for file in files
     } == wanted
-    known = {"users", "ssh_authorized_keys", "packages", "write_files", "runcmd"}
+    known = {"manage_etc_hosts", "users", "ssh_authorized_keys", "packages", "write_files", "runcmd"}
     assert document.keys() <= known
     assert [line for line in document["runcmd"] if not line.startswith("systemctl ")] == []
     assert isinstance(document, dict)
@@ -58,6 +58,7 @@ def test_everything_comes_back(name: str) -> None:
     document = check(of, render(of, voucher_of(of), [SSH_KEY]).user_data)
     assert document["ssh_authorized_keys"] == [SSH_KEY]
     assert document.get("packages", []) == list(PROVIDERS[of.provider].packages)
+    assert document["manage_etc_hosts"] == "localhost"
     default, edged = document["users"]
     assert (default, edged["name"], edged["lock_passwd"]) == ("default", "edged", True)
 
