@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from provisioning.binary.build import commit_of
+
+_ROOT = Path(__file__).parents[3]
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -52,3 +55,11 @@ def test_sources_that_are_not_the_commits(repository: Path, change: str) -> None
 
 def test_no_repository(tmp_path: Path) -> None:
     assert commit_of(tmp_path) == ""
+
+
+def test_nothing_that_edged_imports_is_left_out() -> None:
+    """Some modules are imported by a command only once it runs, which no `--help` shows."""
+    left_out = re.findall(r'"(provisioning\.[\w.]+)"', (_ROOT / "provisioning" / "binary" / "edged.spec").read_text())
+    assert "provisioning.binary.build" in left_out
+    sources = "".join(path.read_text() for path in (_ROOT / "edged").rglob("*.py"))
+    assert [name for name in left_out if f"from {name} import" in sources] == []
