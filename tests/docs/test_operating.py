@@ -1,4 +1,4 @@
-"""docs/operating.md: its fleet.toml can be rendered, and each command of edged on it exists with the options it is given."""
+"""docs/operating.md: its fleet.toml can be rendered, each command is one with its options, each link leads on."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.docs.tables import DOCS
 
 TEXT = (DOCS / "operating.md").read_text()
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_EDGED = re.compile(r"(?:^|[\s\"])edged ((?!-)\w.*)$")
 _HEAD = 'fleet = "demo"\nregions = ["eu", "us"]\nprefixes = ["203.0.113.10/32"]\n'
 
 
@@ -27,9 +28,9 @@ def edged_commands() -> list[str]:
     """What is typed after `edged`, here or by ssh there; of loops and of `&&` each on its own."""
     typed = [line.partition("$ ")[2] for text in blocks("console") for line in text.splitlines() if "$ " in line]
     parts = (part for line in typed for part in re.split(r"&&|;", line))
-    return [
-        found[1].strip('"') for part in parts if (found := re.search(r"(?:^|[\s\"])edged ((?!-)\w.*)$", part.strip()))
-    ]
+    found = (match[1] for part in parts if (match := _EDGED.search(part.strip())))
+    # The end of what ssh is given in quotes, whose beginning is not ours.
+    return [text.removesuffix('"') if text.count('"') % 2 else text for text in found]
 
 
 COMMANDS = edged_commands()
@@ -57,6 +58,7 @@ def test_a_command_is_one(text: str) -> None:
     command: click.Command = getattr(import_module(_COMMANDS[name]), name)
     while isinstance(command, click.Group) and words and words[0] in command.commands:
         command = command.commands[words.pop(0)]
+    assert not (isinstance(command, click.Group) and words)
     known = {option for param in command.params for option in param.opts}
     assert {word for word in words if word.startswith("-")} <= known
 
