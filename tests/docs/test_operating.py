@@ -1,4 +1,4 @@
-"""docs/operating.md: its fleet.toml can be rendered, each command is one with its options, each link leads on."""
+"""docs/operating.md: its fleet.toml can be rendered, its commands exist with their options, its links lead somewhere."""
 
 from __future__ import annotations
 
