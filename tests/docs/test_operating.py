@@ -1,4 +1,4 @@
-"""docs/operating.md: its fleet.toml can be rendered, its commands exist with their options, its links lead somewhere."""
+"""docs/operating.md: its fleet.toml can be rendered, its commands exist with their options, links lead somewhere."""
 
 from __future__ import annotations
 
