@@ -1020,6 +1020,11 @@ def _subclasses(cls: type[EdgedError]) -> list[type[EdgedError]]:
     return [cls, *(leaf for child in cls.__subclasses__() for leaf in _subclasses(child))]
 
 
+def remedy_of(code: str) -> str:
+    """What is usually done about an error of this code; "" for one that is not known."""
+    return next((cls.default_remedy for cls in _subclasses(EdgedError) if cls.code == code), "")
+
+
 def from_json(value: dict[str, str]) -> EdgedError:
     """The error that `as_json` described, as a child process reports one to its parent.
 

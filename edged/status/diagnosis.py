@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
+from edged.errors import remedy_of
 from edged.limits import CERTIFICATE_DAYS_WARNED, DISK_FREE_BYTES_WARNED, REPORT_UP_S
 from edged.status.anycast_diagnosis import anycast_problems
 from edged.status.problem import Problem, Severity, duration
 from edged.status.view import FAILED, AppNodeView, AppView, NodeView, Stage, StatusView
+
+_CODE = re.compile(r" \[([a-z.-]+)\]$")
 
 
 def diagnose(view: StatusView) -> tuple[Problem, ...]:
@@ -36,7 +40,7 @@ def _nodes(view: StatusView) -> Iterator[Problem]:
             severity: Severity = "warning" if node.workers_ready else "error"
             yield Problem(severity, f"{where} has {node.workers_ready or 0} of {node.workers_total} workers ready")
         for alarm in node.alarms:
-            yield Problem("error", f"{where}: {alarm}")
+            yield _alarm(f"{where}: {alarm}")
         if node.disk_free_bytes is not None and node.disk_free_bytes < DISK_FREE_BYTES_WARNED:
             yield Problem("warning", f"{where} has {node.disk_free_bytes // 1024**2} MiB of disk left", "Make room.")
 
@@ -106,11 +110,19 @@ def _certificates(view: StatusView) -> Iterator[Problem]:
 
 
 def _rest(view: StatusView) -> Iterator[Problem]:
+    said = {alarm for node in view.nodes if node.name == view.answered_by for alarm in node.alarms}
     for alarm in view.alarms:
-        yield Problem("error", alarm)
+        if alarm not in said:  # as that node's own
+            yield _alarm(alarm)
     behind = [node for node in view.nodes if _has_older_roster(view, node)]
     for node in behind:
         yield Problem("warning", f"node {node.name} has roster {node.roster_version}, not {view.fleet.roster_version}")
+
+
+def _alarm(text: str) -> Problem:
+    """A node says its alarms with their code behind them, which is what names the remedy."""
+    code = _CODE.search(text)
+    return Problem("error", text, "" if code is None else remedy_of(code[1]))
 
 
 def _has_older_roster(view: StatusView, node: NodeView) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edged.errors import ProtocolError
+from edged.errors import ProtocolError, RecordOrphaned
 from edged.fleet.deployment import Deployment
 from edged.limits import CERTIFICATE_DAYS_WARNED, DISK_FREE_BYTES_WARNED, REPORT_UP_S
 from edged.status.diagnosis import diagnose
@@ -147,6 +147,22 @@ def test_workers_disk_alarms_and_rosters(shape: dict[str, Any]) -> None:
         ("warning", "node a in eu has 1023 MiB of disk left"),
         ("warning", "node b in us has 3 of 4 workers ready"),
         ("warning", "node b has roster 1, not 2"),
+    ]
+
+
+def test_an_alarm_of_the_node_that_answers_is_said_once_and_each_with_the_remedy_of_its_code(
+    shape: dict[str, Any],
+) -> None:
+    alarm = "deployment shop: nobody of the roster signed it [fleet.record-orphaned]"
+    shape["nodes"][0]["alarms"] = shape["nodes"][1]["alarms"] = [alarm]
+    shape["alarms"] = [alarm, "roster: of no code [no.such-code]"]
+    assert shape["answered_by"] == shape["nodes"][0]["name"]
+    found = [(problem.text, problem.remedy) for problem in diagnose(parse_status(shape))]
+    remedy = RecordOrphaned.default_remedy
+    assert found == [
+        (f"node a in eu: {alarm}", remedy),
+        (f"node b in us: {alarm}", remedy),
+        ("roster: of no code [no.such-code]", ""),
     ]
 
 
