@@ -25,7 +25,7 @@ from edged.host.network.trust import system_roots_http
 from edged.limits import GuestLimits
 from edged.runtime_config.model import ClientTls, OutboundNetworking, RuntimeConfig
 from edged.wasm.engine import PoolConfig
-from edged.worker import Worker, open_worker
+from edged.worker.worker import Worker, open_worker
 from tests.conftest import GuestPath
 from tests.guests import wat
 from tests.host.fakes import FakeExchange, head

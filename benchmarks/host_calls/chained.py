@@ -18,7 +18,7 @@ import httpx
 
 from edged import manifest
 from edged.app import LoadOptions
-from edged.worker import Served, open_worker
+from edged.worker.worker import Served, open_worker
 from tests.guests import wat
 from tests.host.fakes import FakeExchange, head
 

@@ -13,7 +13,7 @@ import trio
 from edged import manifest
 from edged.app import LoadOptions
 from edged.http.gateway import serve_behind_hypercorn
-from edged.worker import Served, open_worker
+from edged.worker.worker import Served, open_worker
 
 
 async def main(folder: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib import import_module
+from types import ModuleType
 
 import click
 
@@ -49,7 +51,16 @@ class _Commands(click.Group):
 
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         module = _COMMANDS.get(name)
-        return None if module is None else getattr(import_module(module), name)
+        return None if module is None else getattr(_imported(module), name)
+
+
+def _imported(name: str) -> ModuleType:
+    """A module, imported without looking for garbage among what stays anyway, which is a tenth of the time."""
+    gc.disable()
+    try:
+        return import_module(name)
+    finally:
+        gc.enable()
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

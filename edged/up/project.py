@@ -25,7 +25,7 @@ from edged.up.event import Compiling, Loaded, Loading, Show, Warned
 from edged.up.options import UpOptions
 from edged.up.scan import Scan, Scanner, Stamps, WatchPlan
 from edged.up.watcher import Watcher
-from edged.worker import Worker
+from edged.worker.worker import Worker
 
 STATE_FOLDER = ".spin"  # where `spin up` keeps it too
 

@@ -42,7 +42,7 @@ from edged.up.options import UpOptions
 from edged.up.project import Project
 from edged.up.trigger import Route, Trigger, triggers_of
 from edged.up.watcher import Watcher
-from edged.worker import Served, Worker, open_worker, pool_for
+from edged.worker.worker import Served, Worker, open_worker, pool_for
 
 
 async def run(options: UpOptions, show: Show) -> None:

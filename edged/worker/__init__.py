@@ -1,5 +1,5 @@
-"""A worker: one engine, the apps it serves, and the listeners in front of them."""
+"""A worker: one engine, the apps it serves, and the listeners in front of them.
 
-from edged.worker.worker import Counted, Served, Worker, WorkerStatistics, open_worker, pool_for
-
-__all__ = ["Counted", "Served", "Worker", "WorkerStatistics", "open_worker", "pool_for"]
+Nothing is imported here. The supervisor needs what it and its workers say to each other, which is little, and nothing
+of what runs guests, which is a third of all there is to import.
+"""

@@ -15,7 +15,7 @@ from edged.app import LoadOptions
 from edged.bundle.unpack import unpack
 from edged.manifest.model import App, PathSource
 from edged.wasm.engine import PoolConfig
-from edged.worker import open_worker
+from edged.worker.worker import open_worker
 from tests.bundle.apps import SHOP, checked_out, packed, write
 from tests.conftest import GuestPath
 from tests.guests import wat

@@ -13,7 +13,7 @@ import trio
 from edged import manifest
 from edged.app import LoadedApp, LoadOptions
 from edged.triggers.cron import CronTrigger
-from edged.worker import Served, open_worker
+from edged.worker.worker import Served, open_worker
 from tests.conftest import GuestPath
 from tests.end_to_end.conftest import CACHE
 

@@ -14,7 +14,7 @@ from edged import manifest
 from edged.app import LoadOptions
 from edged.http.listener import Listener, ListenOptions, serve
 from edged.wasm.engine import PoolConfig
-from edged.worker import Served, Worker, open_worker
+from edged.worker.worker import Served, Worker, open_worker
 from tests.guests import wat
 
 REQUESTS = 10_000

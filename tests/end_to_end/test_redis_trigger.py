@@ -17,7 +17,7 @@ from edged.app import LoadOptions
 from edged.host.redis.address import parse_address
 from edged.host.redis.connection import Connection, connect
 from edged.triggers.redis import RedisTrigger
-from edged.worker import Served, open_worker
+from edged.worker.worker import Served, open_worker
 from tests.conftest import GuestPath
 from tests.end_to_end.conftest import CACHE
 from tests.host.redis.fakes import LOCAL

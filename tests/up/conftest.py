@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edged.worker import Worker, open_worker
+from edged.worker.worker import Worker, open_worker
 
 
 @pytest.fixture(scope="session")

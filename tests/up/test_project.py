@@ -24,7 +24,7 @@ from edged.up.event import Building, Compiling, Event, Loaded, Loading, Warned
 from edged.up.options import UpOptions
 from edged.up.project import Project
 from edged.up.watcher import Watcher
-from edged.worker import Worker
+from edged.worker.worker import Worker
 from tests.conftest import GuestPath
 from tests.up.apps import MANIFEST, built_app, replace, write_app
 

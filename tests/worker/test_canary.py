@@ -17,8 +17,9 @@ from edged.errors import CompileFailed
 from edged.http.canary import canary_host
 from edged.limits import CANARY_RETRY_S
 from edged.wasm.engine import PoolConfig
-from edged.worker import Worker, canary, open_worker
+from edged.worker import canary
 from edged.worker.canary import Canary
+from edged.worker.worker import Worker, open_worker
 from tests.host.fakes import FakeExchange, head
 
 SMALL = PoolConfig(instances=10, core_instances=100, memories=50, tables=50)

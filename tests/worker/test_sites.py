@@ -19,9 +19,9 @@ from edged.errors import LoadTimeout, SourceMissing
 from edged.limits import SITE_RETRY_S
 from edged.manifest.model import App
 from edged.wasm.engine import PoolConfig
-from edged.worker import Worker, open_worker
 from edged.worker.sites import Sites
 from edged.worker.table import Site, Table
+from edged.worker.worker import Worker, open_worker
 from tests.host.fakes import FakeExchange, head
 from tests.node.checkouts import checkout, site
 

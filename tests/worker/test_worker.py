@@ -19,7 +19,7 @@ from edged.app import LoadedApp, LoadOptions
 from edged.errors import HostTaken, HostUnknown, NotReady
 from edged.limits import GUEST_LIMITS_LOWEST, GuestLimits, MiB
 from edged.wasm.engine import PoolConfig
-from edged.worker import Served, Worker, WorkerStatistics, open_worker, pool_for
+from edged.worker.worker import Served, Worker, WorkerStatistics, open_worker, pool_for
 from tests.guests import wat
 from tests.host.fakes import FakeExchange, head
 
@@ -61,7 +61,7 @@ def test_the_highest_limits_work() -> None:
     """In a process of its own: wasmtime ends the process where it cannot reserve a pool."""
     program = (
         "from edged.limits import GUEST_LIMITS_HIGHEST; from edged.wasm.engine import Engine; "
-        "from edged.worker import open_worker, pool_for; Engine(pool_for(GUEST_LIMITS_HIGHEST))"
+        "from edged.worker.worker import open_worker, pool_for; Engine(pool_for(GUEST_LIMITS_HIGHEST))"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
 
