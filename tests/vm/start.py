@@ -130,7 +130,9 @@ class Watch:
         if stage in self._clients:
             return self._clients[stage].answered_at(self.start.at)
         if stage == "session":
-            return self._net.established_at()
+            # The router keeps the session of before, until its hold time is over.
+            kernel_s, at = self.start.seconds.get("kernel"), self._net.established_at()
+            return None if kernel_s is None or at is None or at < self.start.at + kernel_s else at
         with self._console.open("rb") as file:
             file.seek(self._offset)
             return time.time() if _CONSOLE[stage].search(file.read()) else None
