@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
@@ -516,7 +517,11 @@ async def test_a_worker_that_says_nothing_or_nonsense_is_killed(
     assert event.decode() in "".join(capsys.readouterr())
 
 
-async def test_a_release_that_ends_workers_while_they_load_it_is_given_up(running: OpenPool, tmp_path: Path) -> None:
+async def test_a_release_that_ends_workers_while_they_load_it_is_given_up(
+    running: OpenPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However slowly workers start here, what waits for one is its successor's.
+    monkeypatch.setattr("edged.node.workers.SOCKETS_WAIT_S_MAX", math.inf)
     good, deadly = checkout(tmp_path / "good", "hello"), checkout(tmp_path / "deadly", "hello")
     (deadly / LOCK_ENTRY).unlink()
     os.mkfifo(deadly / LOCK_ENTRY)  # whoever reads that is there to be killed
