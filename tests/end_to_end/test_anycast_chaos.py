@@ -24,7 +24,7 @@ def test_a_seed_is_a_plan() -> None:
 
 
 @pytest.mark.skipif(bool(may_run()), reason=may_run())
-def test_nothing_is_left_over_or_stale(tmp_path: Path) -> None:
+def test_nothing_is_stale(tmp_path: Path) -> None:
     """The second node keeps still, and its route with it."""
     strikes = (
         Strike(0.5, 0.5, NODE, "kill the speaker", 0),
