@@ -136,7 +136,11 @@ def test_as_many_members_as_may_be_and_one_more(tmp_path: Path, monkeypatch: pyt
     assert "members" in refused(tmp_path / "over", data)
 
 
-@pytest.mark.parametrize("data", [b"", b"no archive", gzip.compress(b"x" * 2000), gzip.compress(b"x" * 2000)[:-8]])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no archive", gzip.compress(b"x" * 2000), gzip.compress(b"x" * 2000)[:-8]],
+    ids=["empty", "text", "compressed text", "cut"],  # what is compressed has its time in it
+)
 def test_what_is_no_archive(tmp_path: Path, data: bytes) -> None:
     refused(tmp_path, data)
 
