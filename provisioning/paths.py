@@ -38,6 +38,9 @@ UNITS = PurePosixPath("/etc/systemd/system")
 FETCH_STATE = PurePosixPath("/run/edged-fetch/state")
 """Lines of KEY=VALUE: how the bringing goes."""
 
+FETCH_LOCK = FETCH_STATE.with_name("lock")
+"""Held by the script that brings the binary: one at a time."""
+
 STATE = PurePosixPath("/var/lib/edged")
 """The node's `state_dir`."""
 
