@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SUITE = "bookworm"
-DEFAULT_MIRROR = "http://deb.debian.org/debian"
 PACKAGES = (
     "ca-certificates",
     "cloud-init",
@@ -99,14 +98,14 @@ def digest() -> str:
     return hashlib.sha256(repr(recipe).encode()).hexdigest()
 
 
-def mirror(texts: Sequence[str]) -> str:
-    """Where a machine gets Debian from.
+def mirror(texts: Sequence[str]) -> str | None:
+    """Where a machine gets Debian from; None if it does not say, and debootstrap's own choice is to be taken.
 
     Args:
         texts: of its apt sources, of either form.
     """
     found = (match[1] for text in texts for match in _URI.finditer(text))
-    return next(found, DEFAULT_MIRROR)
+    return next(found, None)
 
 
 def _build(folder: Path, say: Callable[[str], None]) -> None:
@@ -116,7 +115,9 @@ def _build(folder: Path, say: Callable[[str], None]) -> None:
     if (single := Path("/etc/apt/sources.list")).is_file():
         sources.append(single.read_text())
     say(f"image: {len(PACKAGES)} packages and what they need, from Debian {SUITE}: minutes, once")
-    _run(["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, str(root), mirror(sources)])
+    found = mirror(sources)
+    where = [] if found is None else [found]
+    _run(["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, str(root), *where])
     for pattern in REMOVED:
         for path in root.glob(pattern):
             if path.is_dir() and not path.is_symlink():
