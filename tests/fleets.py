@@ -30,7 +30,7 @@ from tests.lab.lab import Lab
 
 FLEET_PORT, HTTP_PORT = 7400, 8080
 DOMAIN = "edged.localhost"
-WAIT_S = 60.0
+WAIT_S = 120.0
 """Whatever takes longer on two busy cores does not come."""
 
 Event = dict[str, Any]
