@@ -188,11 +188,11 @@ async def speaking(
             with trio.fail_after(30):  # far beyond anything that a test waits for: a hang is a failure, not a stop
                 yield child
         finally:
+            nursery.cancel_scope.cancel()  # first: a beat to a process that is gone is a broken pipe
             child.process.kill()
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(child.process.wait)
             child.sock.close()
-            nursery.cancel_scope.cancel()
 
 
 async def _beat(child: Child) -> None:
