@@ -587,6 +587,8 @@ class GuestLimits:
     concurrent_max: int = 1_000  # instances of one component alive at once in one worker
     queue_max: int = 1_000  # requests that wait for an instance; one more is answered 503
     instances_ahead: int = 0  # instances made before a request asks for them
+    instance_requests_max: int = 128  # that one instance of a WASI 0.3 component serves in its life, as in Spin
+    instance_concurrent_max: int = 16  # of them at once, as in Spin
 
 
 GUEST_LIMITS_LOWEST = GuestLimits(
@@ -604,6 +606,8 @@ GUEST_LIMITS_LOWEST = GuestLimits(
     concurrent_max=1,
     queue_max=0,
     instances_ahead=0,
+    instance_requests_max=1,
+    instance_concurrent_max=1,
 )
 """The least that an operator may set. Less could not mean anything."""
 
@@ -622,6 +626,8 @@ GUEST_LIMITS_HIGHEST = GuestLimits(
     concurrent_max=4_000,  # each reserves four memories of 4 GiB out of 128 TiB of address space
     queue_max=100_000,
     instances_ahead=1_000,
+    instance_requests_max=1_000_000,
+    instance_concurrent_max=10_000,
 )
 """The most. With more, wasmtime could not reserve its pool, and would end the process instead of saying so."""
 

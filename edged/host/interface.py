@@ -25,6 +25,10 @@ request's own trio task. A suspension costs about 10 us, so a method that mostly
 | option<T>            | None or the value (`Some(value)` only where T is itself an option)                |
 | result<T, E>         | as the function's result: return the ok value, raise `Err(e)`; elsewhere Ok / Err |
 | own<r>, borrow<r>    | the Python object itself                                                          |
+| stream<T>, future<T> | a reader in, a source out: see `edged.host.channel`                               |
+
+A function that WIT calls `async` is the same to a host module: an `async def`, or a `def` that may answer at once. The
+guest goes on while it is awaited, so several such calls of one request may be under way.
 
 Any other exception that leaves a host function is our own fault: the request ends with `host.failed`,
 except the errors of `edged.errors.GuestError`, which end it as themselves.

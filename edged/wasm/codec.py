@@ -104,6 +104,8 @@ def compile_codec(ty: wit.WitType) -> Codec:
             return _result(ty)
         case wit.Handle(resource, owned):
             return _handle(resource, owned)
+        case wit.FixedList() | wit.Stream() | wit.Future():
+            raise AssertionError("`edged.wasm.types.describe` finds none: the C API has no such values")
 
 
 def compile_result(ty: wit.Result) -> tuple[Store, Store]:

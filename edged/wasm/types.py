@@ -30,6 +30,14 @@ class List:
 
 
 @dataclass(frozen=True, slots=True)
+class FixedList:
+    """A list whose length is part of its type."""
+
+    element: WitType
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tuple:
     elements: tuple[WitType, ...]
 
@@ -67,19 +75,37 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """`own<r>` or `borrow<r>`; `resource` numbers the component's distinct imported resource types from 1."""
+    """`own<r>` or `borrow<r>`; `resource` numbers the component's distinct resource types from 1: those it imports, and
+    on the core API (`edged.wasm.component`) those it defines."""
 
     resource: int
     owned: bool
 
 
-WitType = Primitive | List | Tuple | Record | Variant | Enum | Flags | Option | Result | Handle
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """`stream<T>`, or a stream of nothing. The C API has no such values."""
+
+    element: WitType | None
+
+
+@dataclass(frozen=True, slots=True)
+class Future:
+    """`future<T>`, or a future of nothing. The C API has no such values."""
+
+    payload: WitType | None
+
+
+WitType = (
+    Primitive | List | FixedList | Tuple | Record | Variant | Enum | Flags | Option | Result | Handle | Stream | Future
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
     params: tuple[WitType, ...]
     result: WitType | None
+    is_async: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +146,8 @@ def signature(function: Function, resource_names: Sequence[tuple[str, str]]) -> 
                 return kind.lower()
             case List(element):
                 return f"list<{text(element)}>"
+            case FixedList(element, length):
+                return f"list<{text(element)}, {length}>"
             case Tuple(elements):
                 return f"tuple<{', '.join(map(text, elements))}>"
             case Record(fields):
@@ -137,9 +165,13 @@ def signature(function: Function, resource_names: Sequence[tuple[str, str]]) -> 
                 return "result" if ok is err is None else f"result<{text(ok)}, {text(err)}>"
             case Handle(resource, owned):
                 return f"{'own' if owned else 'borrow'}<{resource_names[resource - 1][1]}>"
+            case Stream(element):
+                return "stream" if element is None else f"stream<{text(element)}>"
+            case Future(payload):
+                return "future" if payload is None else f"future<{text(payload)}>"
 
     result = "" if function.result is None else f" -> {text(function.result)}"
-    return f"func({', '.join(map(text, function.params))}){result}"
+    return f"{'async ' if function.is_async else ''}func({', '.join(map(text, function.params))}){result}"
 
 
 class _Resources:
