@@ -182,6 +182,7 @@ COMPILE_CPU_S_MAX = 120  # RLIMIT_CPU; 37 MB take 10 s on one slow core
 CACHE_BYTES_MAX = 4096 * MiB  # compiled artefacts on disk; the ones longest unused go first
 INTERFACE_ITEM_COUNT_MAX = 1_000  # imports, or functions and types of one interface; wasi:http/types has a hundred
 INTERFACE_TYPE_COUNT_MAX = 20_000  # of all interfaces: the loop waits 10 us for each. Python guests have 5 600
+COMPONENT_NAME_BYTES_MAX = 100_000  # one name inside of it, as wasmtime has it; mangled C++ symbols have thousands
 COMPILE_TIMEOUT_S = 180.0  # wall time, should the child hang instead of computing
 
 # --- an engine, per worker (edged.wasm) ---
