@@ -22,14 +22,14 @@ from edged.host.registry import REFUSED, HostConfig, core_modules, spin_interfac
 from edged.manifest.model import App, Component
 from edged.manifest.source import local_file
 from edged.triggers.component import TriggerComponent, start_invocation
-from edged.triggers.exports import check_handler, find_handler
+from edged.triggers.exports import Entry, check_handler, find_handler
 from edged.triggers.wagi import find_entry_point
 from edged.wasm.cache import AotCache
 from edged.wasm.compiler import kind_of
 from edged.wasm.core.instance import CorePool
-from edged.wasm.core.program import CoreExport, CoreProgram
+from edged.wasm.core.program import CoreProgram
 from edged.wasm.engine import Engine
-from edged.wasm.linker import Export, Program
+from edged.wasm.linker import Program
 from edged.wasm.loader import LoadedComponent, LoadedModule, load_component, load_module
 from edged.wasm.pool import InstancePool, Pool
 from edged.wasm.types import describe
@@ -43,7 +43,7 @@ class _Linked(NamedTuple):
     """
 
     pool: Pool[Any]
-    exports: Mapping[str, Export | CoreExport]
+    exports: Mapping[str, Entry]
     refusals: tuple[str, ...]
 
 

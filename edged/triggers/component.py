@@ -16,8 +16,7 @@ from edged.host.budget import Budget
 from edged.host.chain import Chain
 from edged.host.guest_log import GuestLog
 from edged.host.interface import Err, Invocation, Ok
-from edged.wasm.core.program import CoreExport
-from edged.wasm.linker import Export
+from edged.triggers.exports import Entry
 from edged.wasm.pool import Pool
 
 
@@ -27,13 +26,13 @@ class TriggerComponent:
 
     Attributes:
         pool: of a component, or of a core module with the exports of one.
-        exports: type of trigger -> the function that it calls.
+        exports: type of trigger -> where it enters.
     """
 
     id: str
     pool: Pool[Any]
     log: GuestLog
-    exports: Mapping[str, Export | CoreExport] = field(default_factory=dict)
+    exports: Mapping[str, Entry] = field(default_factory=dict)
     # Unique in this process and hard to guess outside of it, and cheap: a request has 200 us in all.
     _id_prefix: str = field(default_factory=lambda: secrets.token_hex(6))
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -46,7 +45,7 @@ class TriggerComponent:
         """
         return start_invocation(self.log, f"{self._id_prefix}{next(self._ids):010x}", chain)
 
-    async def call(self, export: Export | CoreExport, *arguments: Any) -> Any:
+    async def call(self, export: Any, *arguments: Any) -> Any:
         """Call a function of a fresh instance; values as in `edged.host.interface`.
 
         Raises:

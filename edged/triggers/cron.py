@@ -239,6 +239,6 @@ def guest_call(guest: TriggerComponent) -> Call:
     """A component that exports the handler of Spin's cron plugin."""
 
     async def call(tick_s: int) -> None:
-        await guest.call(guest.exports["cron"], (tick_s,))
+        await guest.call(guest.exports["cron"].export, (tick_s,))
 
     return call

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
 
 from edged.errors import ComponentUnsupported
-from edged.wasm.linker import Export, Program
 from edged.wasm.types import ComponentType, Function, signature
+
+Style = Literal["plain", "incoming-handler", "handler"]
+"""How a trigger calls what it found, where that is not the same for all that it looks for."""
+
+
+class LinkedComponent(Protocol):
+    """A component joined to the host, by whatever runs it."""
+
+    @property
+    def type(self) -> ComponentType: ...
+
+    def export(self, interface_prefix: str, function: str) -> Any: ...
+
+
+class Entry(NamedTuple):
+    """Where a trigger enters a component.
+
+    Attributes:
+        export: for `call` of an instance of the component.
+    """
+
+    export: Any
+    style: Style = "plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +39,8 @@ class Handler:
 
     Attributes:
         interface: what the name of the exported interface starts with; empty for a function that is in none. Release
-            candidates of WASI are other interfaces, whatever their names start with.
-        signature: as `edged.wasm.types.signature` writes it.
+            candidates of WASI are other interfaces, whatever their names start with, so each stands here by itself.
+        signature: as `edged.wasm.types.signature` writes it, or what it starts with where it ends in `...`.
         remedy: what to do about a component without it.
     """
 
@@ -25,35 +48,58 @@ class Handler:
     function: str
     signature: str
     remedy: str
+    style: Style = "plain"
 
 
-HANDLERS: Mapping[str, Handler] = {
-    "http": Handler(
-        "wasi:http/incoming-handler@0.2",
-        "handle",
-        "func(own<incoming-request>, own<response-outparam>)",
-        "Build the component for Spin's http trigger, or for the wasi:http/proxy world.",
+_HTTP_REMEDY = "Build the component for Spin's http trigger, or for the wasi:http/proxy or wasi:http/service world."
+_REDIS_REMEDY = "Build the component for Spin's redis trigger."
+# Its error is only ever described, so its forty cases are not looked at.
+_HTTP_ASYNC = "async func(own<request>) -> result<own<response>, variant{..."
+
+HANDLERS: Mapping[str, Sequence[Handler]] = {
+    "http": (
+        Handler(
+            "wasi:http/incoming-handler@0.2",
+            "handle",
+            "func(own<incoming-request>, own<response-outparam>)",
+            _HTTP_REMEDY,
+            "incoming-handler",
+        ),
+        Handler("wasi:http/handler@0.3", "handle", _HTTP_ASYNC, _HTTP_REMEDY, "handler"),
+        Handler("wasi:http/handler@0.3.0-rc-2026-03-15", "handle", _HTTP_ASYNC, _HTTP_REMEDY, "handler"),
     ),
-    "redis": Handler(
-        "fermyon:spin/inbound-redis",
-        "handle-message",
-        "func(list<u8>) -> result<_, enum{success, error}>",
-        "Build the component for Spin's redis trigger.",
+    "redis": (
+        Handler(
+            "fermyon:spin/inbound-redis",
+            "handle-message",
+            "func(list<u8>) -> result<_, enum{success, error}>",
+            _REDIS_REMEDY,
+        ),
+        Handler(
+            "spin:redis/inbound-redis@3",
+            "handle-message",
+            "async func(list<u8>) -> result<_, ...",
+            _REDIS_REMEDY,
+        ),
     ),
-    "cron": Handler(
-        "",
-        "handle-cron-event",
-        "func(record{timestamp: u64}) -> result<_, variant{other(string)}>",
-        "Build the component for Spin's cron trigger (the world fermyon:spin-cron@2.0.0).",
+    "cron": (
+        Handler(
+            "",
+            "handle-cron-event",
+            "func(record{timestamp: u64}) -> result<_, variant{other(string)}>",
+            "Build the component for Spin's cron trigger (the world fermyon:spin-cron@2.0.0).",
+        ),
     ),
-    "wagi": Handler(
-        "wasi:cli/run@0.2",
-        "run",
-        "func() -> result",
-        "Build it as a program: a core module for wasm32-wasip1, or a component for wasm32-wasip2.",
+    "wagi": (
+        Handler(
+            "wasi:cli/run@0.2",
+            "run",
+            "func() -> result",
+            "Build it as a program: a core module for wasm32-wasip1, or a component for wasm32-wasip2.",
+        ),
     ),
 }
-"""Type of trigger -> what it calls. `wagi` is HTTP's other executor."""
+"""Type of trigger -> what it calls, the first that a component exports. `wagi` is HTTP's other executor."""
 
 
 def check_handler(trigger: str, found: ComponentType) -> None:
@@ -62,36 +108,44 @@ def check_handler(trigger: str, found: ComponentType) -> None:
     Raises:
         ComponentUnsupported: the component does not export it, or exports something else under its name.
     """
-    handler = HANDLERS[trigger]
-    name, function = _find(handler, found)
+    handlers = HANDLERS[trigger]
+    handler, name, function = _find(handlers, found)
     if function is None:
         exports = ", ".join([*found.exports, *found.functions])
+        wanted = " or ".join(each.interface or each.function for each in handlers if "-rc" not in each.interface)
         raise ComponentUnsupported(
-            f"the component exports no {handler.interface or handler.function} handler"
-            + (f" (it exports {exports})" if exports else ""),
-            remedy=handler.remedy,
+            f"the component exports no {wanted} handler" + (f" (it exports {exports})" if exports else ""),
+            remedy=handlers[0].remedy,
         )
-    if (exported := signature(function, found.resource_names)) != handler.signature:
+    exported = signature(function, found.resource_names)
+    start = handler.signature.removesuffix("...")
+    if exported != start and not (start != handler.signature and exported.startswith(start)):
         raise ComponentUnsupported(
             f"the component's {name}#{handler.function} is {exported} and should be {handler.signature}",
             remedy="Rebuild the component with its SDK.",
         )
 
 
-def find_handler(trigger: str, program: Program) -> Export:
+def find_handler(trigger: str, program: LinkedComponent) -> Entry:
     """What a trigger calls, of a component that `check_handler` has let pass."""
-    handler = HANDLERS[trigger]
-    name, _ = _find(handler, program.type)
+    handler, name, _ = _find(HANDLERS[trigger], program.type)
     export = program.export(name, handler.function)
     assert export is not None
-    return export
+    return Entry(export, handler.style)
 
 
-def _find(handler: Handler, found: ComponentType) -> tuple[str, Function | None]:
-    """The interface's full name, and the function's type or None."""
-    if not handler.interface:
-        return "", found.functions.get(handler.function)
-    for name, interface in found.exports.items():
-        if name.startswith(handler.interface) and "-rc" not in name and handler.function in interface.functions:
-            return name, interface.functions[handler.function]
-    return "", None
+def _find(handlers: Sequence[Handler], found: ComponentType) -> tuple[Handler, str, Function | None]:
+    """The first that there is, the interface's full name, and the function's type or None."""
+    for handler in handlers:
+        if not handler.interface:
+            if handler.function in found.functions:
+                return handler, "", found.functions[handler.function]
+            continue
+        for name, interface in found.exports.items():
+            if _is_one(name, handler.interface) and handler.function in interface.functions:
+                return handler, name, interface.functions[handler.function]
+    return handlers[0], "", None
+
+
+def _is_one(name: str, prefix: str) -> bool:
+    return name == prefix if "-rc" in prefix else name.startswith(prefix) and "-rc" not in name

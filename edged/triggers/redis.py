@@ -294,7 +294,7 @@ def guest_call(guest: TriggerComponent) -> Call:
     """A component that exports fermyon:spin/inbound-redis."""
 
     async def call(message: bytes) -> None:
-        await guest.call(guest.exports["redis"], message)
+        await guest.call(guest.exports["redis"].export, message)
 
     return call
 

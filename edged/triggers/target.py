@@ -53,7 +53,7 @@ class GuestTarget:
         try:
             instance = await pool.acquire(invocation, call.settle)
             try:
-                await instance.call(guest.exports["http"], call.request, call.outparam())
+                await instance.call(guest.exports["http"].export, call.request, call.outparam())
                 call.returned()
             finally:
                 pool.release(instance)  # a client that reads slowly holds no instance

@@ -18,12 +18,13 @@ from edged.http.cgi import arguments, variables
 from edged.http.exchange import ClientGone, Exchange
 from edged.http.router import RouteMatch
 from edged.triggers.component import TriggerComponent
-from edged.wasm.core.program import CoreExport, CoreProgram
+from edged.triggers.exports import Entry
+from edged.wasm.core.program import CoreProgram
 
 ENTRY_POINT = "_start"
 
 
-def find_entry_point(program: CoreProgram) -> CoreExport:
+def find_entry_point(program: CoreProgram) -> Entry:
     """What is run of a core module.
 
     Raises:
@@ -35,7 +36,7 @@ def find_entry_point(program: CoreProgram) -> CoreExport:
             f"the module exports no function {ENTRY_POINT} without parameters and results",
             remedy="Build it as a program (a command) for wasm32-wasip1.",
         )
-    return export
+    return Entry(export)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class WagiTarget:
             invocation.command = Command(arguments(self.argv, request), environment, call.stdin, call)
             instance = await guest.pool.acquire(invocation, call.settle)
             try:
-                await instance.call(guest.exports["wagi"])
+                await instance.call(guest.exports["wagi"].export)
             except GuestExit as ended:
                 if ended.status:
                     raise

@@ -27,6 +27,7 @@ from edged.limits import (
 from edged.manifest.model import RedisTrigger as Model
 from edged.manifest.template import parse_template
 from edged.triggers.component import TriggerComponent
+from edged.triggers.exports import Entry
 from edged.triggers.redis import Backoff, RedisTrigger, Subscription, guest_call, subscription
 from tests.host.fakes import invocation
 from tests.host.redis.fakes import LOCAL, Played
@@ -326,7 +327,7 @@ def component(answer: object) -> tuple[TriggerComponent, FakePool]:
             return invocation()
 
     pool = FakePool(answer)
-    return Component("a", pool, None, {"redis": "handle-message"}), pool  # type: ignore[arg-type]
+    return Component("a", pool, None, {"redis": Entry("handle-message")}), pool  # type: ignore[arg-type]
 
 
 async def test_a_component_is_given_the_message() -> None:
