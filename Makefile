@@ -56,11 +56,12 @@ vm: venv
 	@$(BIN)/python -m provisioning.binary
 	@exec $(BIN)/python -m tests.vm $(ARGS)
 
-# Two at a time, each file by one: those of the lab wait for timers of BGP, while others compute.
+# Two at a time, each file by one: those of the lab wait for timers of BGP, while others compute. tests/conftest.py has
+# the order.
 test: venv
 	@.ci/need servers
 	$(BIN)/python -m tests.guests.build
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: venv
 	$(BIN)/ruff check

@@ -27,6 +27,11 @@ settings.register_profile("edged", deadline=None)
 settings.load_profile("edged")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """End-to-end tests first: a file of theirs takes minutes, and the last that is begun decides when all have ended."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/end_to_end/"))
+
+
 @pytest.fixture(scope="session")
 def guest_path() -> GuestPath:
     """`guest_path("loop")`: the `.wasm` of a guest that tests/guests/README.md lists."""
