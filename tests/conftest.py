@@ -28,7 +28,7 @@ settings.load_profile("edged")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """End-to-end tests first: a file of theirs takes minutes, and the last that is begun decides when all have ended."""
+    """End-to-end tests first: a file of theirs takes minutes, and what is begun last decides when all have ended."""
     items.sort(key=lambda item: not item.nodeid.startswith("tests/end_to_end/"))
 
 
