@@ -17,16 +17,15 @@ from edged.limits import CORE_ITEM_COUNT_MAX
 from edged.wasm.component.plan import CoreKind, CoreSignature
 from edged.wasm.component.reader import Reader, is_component, sections
 
-TYPES, IMPORTS, FUNCTIONS, TABLES, MEMORIES, GLOBALS, EXPORTS, START, ELEMENTS, CODE, DATA, DATA_COUNT, TAGS = range(
-    1, 14
-)
+TYPES, IMPORTS, FUNCTIONS, TABLES, MEMORIES, GLOBALS, EXPORTS = range(1, 8)
+START, ELEMENTS, CODE, DATA, DATA_COUNT, TAGS = range(8, 14)
 """Ids of sections. 0 is a custom one."""
 
 KINDS: tuple[CoreKind, ...] = ("func", "table", "memory", "global", "tag")
 """Of imports and exports, by their byte."""
 
 VECTOR, REFERENCE = "v", "r"
-"""Letters of values that the canonical ABI has no use for, beside `i`, `I`, `f` and `F`: v128, references of all kinds."""
+"""Letters of v128 and of references of all kinds, which the canonical ABI has no use for."""
 
 _LETTERS = {0x7F: "i", 0x7E: "I", 0x7D: "f", 0x7C: "F", 0x7B: VECTOR} | dict.fromkeys(
     (0x70, 0x6F, 0x6E, 0x6D, 0x6C, 0x6B, 0x6A, 0x69, 0x71, 0x72, 0x73, 0x74), REFERENCE
