@@ -185,6 +185,9 @@ INTERFACE_TYPE_COUNT_MAX = 20_000  # of all interfaces: the loop waits 10 us for
 COMPONENT_NAME_BYTES_MAX = 100_000  # one name inside of it, as wasmtime has it; mangled C++ symbols have thousands
 CORE_ITEM_COUNT_MAX = 1_000_000  # types, functions, imports, exports of one core module, as wasmtime has it
 COMPONENT_DEPTH_MAX = 32  # components inside each other; SDKs make 2, and each composition adds one
+COMPONENT_ITEM_COUNT_MAX = 200_000  # definitions, types, fields, names: read in 1 us each. Python guests have 13 000
+COMPONENT_DEPTH_MAX = 32  # components and types inside each other; SDKs nest four
+FLAGS_COUNT_MAX = 32  # of one flags type, as the canonical ABI has it: they are one i32
 COMPILE_TIMEOUT_S = 180.0  # wall time, should the child hang instead of computing
 
 # --- an engine, per worker (edged.wasm) ---
