@@ -10,17 +10,16 @@ What an import resolves to:
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from wasmtime import component
 
-from edged.errors import ComponentUnsupported
-from edged.host.interface import Interface, Resource
+from edged.host.interface import Interface
 from edged.limits import GuestLimits
-from edged.wasm import ffi
+from edged.wasm import ffi, provide
 from edged.wasm import types as wit
-from edged.wasm.binding import Continuations, HostFunction, bind, bind_destructor, bind_refusal, bind_suspending
+from edged.wasm.binding import Continuations, bind, bind_destructor, bind_refusal, bind_suspending
 from edged.wasm.codec import Codec, compile_codec
 from edged.wasm.engine import Engine
 
@@ -68,16 +67,14 @@ class Program:
         self._continuations = Continuations(engine)
         self._destructor = bind_destructor(engine)
         self.linker = int(ffi.lib.wasmtime_component_linker_new(engine.address))
-        provided: dict[str, list[Interface]] = {}
-        for interface in interfaces:
-            provided.setdefault(interface.wit, []).append(interface)
+        provided = provide.by_name(interfaces)
         unknown = []
         root = ffi.lib.wasmtime_component_linker_root(self.linker)
         try:
             for name, imported in self.type.imports.items():
                 if not imported.functions and not imported.resources:
                     continue  # types only: nothing that could be called
-                provider = _provider(provided, name)
+                provider = provide.provider(provided, name)
                 if provider is None and not name.startswith(tuple(refusable)):
                     unknown.append(name)
                     continue
@@ -87,10 +84,7 @@ class Program:
         finally:
             ffi.lib.wasmtime_component_linker_instance_delete(root)
         if unknown:
-            raise ComponentUnsupported(
-                f"the component imports {', '.join(unknown)}, which edged does not know",
-                remedy="Build the component for a world that edged has: wasi:http/proxy@0.2, or Spin's http-trigger.",
-            )
+            raise provide.unknown_imports(unknown)
 
     def __del__(self) -> None:
         linker = self.__dict__.pop("linker", None)
@@ -144,7 +138,7 @@ class Program:
     def _link_function(
         self, linker_instance: int | None, name: str, item: str, ty: wit.Function, interface: Interface | None
     ) -> None:
-        function = None if interface is None else _resolve(interface, name, item)
+        function = None if interface is None else provide.resolve(interface, name, item)
         add = ffi.lib.wasmtime_component_linker_instance_add_func
         if function is None:
             callback = bind_refusal(self.engine, name)
@@ -158,36 +152,3 @@ class Program:
         self._keep.append(callback)
         encoded = item.encode()
         ffi.check(add(linker_instance, encoded, len(encoded), ffi.address(callback), None, None))
-
-
-def _provider(provided: Mapping[str, Sequence[Interface]], name: str) -> Interface | None:
-    base, _, version = name.partition("@")
-    for interface in provided.get(base, ()):
-        for served in interface.versions:
-            # "0.2" serves every release of its track, but a pre-release is another interface.
-            if version == served or (version.startswith(served + ".") and "-" not in version):
-                return interface
-    return None
-
-
-def _resolve(interface: Interface, name: str, item: str) -> HostFunction | None:
-    """The Python function behind a WIT name; see the table in `edged.host.interface`."""
-    kind, _, rest = item.removeprefix("[").partition("]") if item.startswith("[") else ("", "", item)
-    resource, _, method = rest.partition(".")
-    owner: Any = interface
-    match kind:
-        case "method":
-            owner, attribute = interface.resources.get(resource), method
-        case "static":
-            attribute = f"{resource}-{method}"
-        case "constructor":
-            attribute = f"{resource}-constructor"
-        case _:
-            attribute = item
-    attribute = attribute.replace("-", "_")
-    call = getattr(owner, attribute, None)
-    # What every class of ours has is not the guest's to call: `drop` of a handle that it keeps would leave it reading a
-    # file descriptor that is somebody else's next.
-    if not callable(call) or hasattr(Resource if kind == "method" else Interface, attribute):
-        return None
-    return HostFunction.of(name, call, takes_invocation=kind != "method")
