@@ -8,14 +8,14 @@ Source: WebAssembly core specification 3.0, chapter "Binary Format".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from edged.errors import ComponentUnsupported
 from edged.limits import CORE_ITEM_COUNT_MAX
 from edged.wasm.component.plan import CoreKind, CoreSignature
-from edged.wasm.component.reader import Reader, is_component, sections
+from edged.wasm.component.reader import Malformed, Reader, is_component, sections
 
 TYPES, IMPORTS, FUNCTIONS, TABLES, MEMORIES, GLOBALS, EXPORTS = range(1, 8)
 START, ELEMENTS, CODE, DATA, DATA_COUNT, TAGS = range(8, 14)
@@ -219,7 +219,9 @@ class _Module:
 
     def read_functions(self, reader: Reader) -> None:
         count = reader.count(CORE_ITEM_COUNT_MAX, "functions")
-        self.functions.extend(reader.u32() for _ in range(count))
+        self.functions.extend(_numbers(reader.take(reader.end - reader.position)))
+        if len(self.functions) - self.imported.count("func") != count:
+            raise reader.malformed(f"{count} functions, and types of {len(self.functions)}")
 
     def read_tables(self, reader: Reader) -> None:
         for _ in range(reader.count(CORE_ITEM_COUNT_MAX, "tables")):
@@ -259,6 +261,19 @@ class _Module:
         if signature is None:
             raise reader.malformed(f"type {item} is not that of a function")
         return signature if kind == "func" else CoreTag(signature)
+
+
+def _numbers(encoded: bytes) -> Iterator[int]:
+    """The unsigned numbers that these bytes are, several times as fast as one by one: there may be 100 000."""
+    start = 0
+    for end in [position for position, byte in enumerate(encoded, 1) if byte < 0x80]:
+        if end - start == 1:
+            yield encoded[start]
+        else:
+            yield Reader(encoded, start, end).u32()
+        start = end
+    if start != len(encoded):
+        raise Malformed("the bytes end early", len(encoded))
 
 
 def _read_sub_type(reader: Reader) -> CoreSignature | None:

@@ -35,7 +35,7 @@ def rewrite(data: memoryview, names: Sequence[tuple[str, str]], keep: Collection
     Raises:
         ComponentInvalid, ComponentUnsupported: the module is malformed where it is read.
     """
-    written = [bytes(data[:PREAMBLE_BYTES])]
+    written: list[bytes | memoryview] = [data[:PREAMBLE_BYTES]]
     dropped: list[int] = []
     declared = False
     for section in sections(data):
