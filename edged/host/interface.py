@@ -45,6 +45,8 @@ from edged.host.chain import Chain
 from edged.host.output import OutputSink
 
 if TYPE_CHECKING:
+    import trio
+
     from edged.host.command import Command
 
 
@@ -103,6 +105,8 @@ class Invocation:
     Attributes:
         chain: where this call stands among those that led to it.
         command: arguments, variables and streams of this call alone, for a guest that is run as a program.
+        nursery: where host functions start tasks that go on beside the guest, as one that empties a guest's stream.
+            Set by the runtime for as long as the call lasts, and cancelled at its end; None on WASI 0.2's path.
     """
 
     request_id: str
@@ -111,6 +115,7 @@ class Invocation:
     budget: Budget = field(default_factory=Budget)
     chain: Chain = field(default_factory=Chain)
     command: Command | None = None
+    nursery: trio.Nursery | None = None
 
     def close(self) -> None:
         """The call has ended: emit what is left of its output."""

@@ -16,17 +16,17 @@ from edged.host.streams import IoError
 ACCESS_DENIED = "access-denied"
 
 
-def _refused(_self: Resource, *_arguments: Any) -> NoReturn:
+def refused(_self: Resource, *_arguments: Any) -> NoReturn:
     """A method that can answer with an error-code."""
     raise Err(ACCESS_DENIED)
 
 
-def _impossible(_self: Resource, *_arguments: Any) -> NoReturn:
+def impossible(_self: Resource, *_arguments: Any) -> NoReturn:
     """A method that cannot."""
     raise GuestTrap("a socket was used that cannot exist")
 
 
-_Method = Callable[..., NoReturn]
+Method = Callable[..., NoReturn]
 
 
 class Network(Resource):
@@ -36,74 +36,74 @@ class Network(Resource):
 class TcpSocket(Resource):
     """`resource tcp-socket`. There is never one."""
 
-    start_bind: _Method = _refused
-    finish_bind: _Method = _refused
-    start_connect: _Method = _refused
-    finish_connect: _Method = _refused
-    start_listen: _Method = _refused
-    finish_listen: _Method = _refused
-    accept: _Method = _refused
-    local_address: _Method = _refused
-    remote_address: _Method = _refused
-    is_listening: _Method = _impossible
-    address_family: _Method = _impossible
-    set_listen_backlog_size: _Method = _refused
-    keep_alive_enabled: _Method = _refused
-    set_keep_alive_enabled: _Method = _refused
-    keep_alive_idle_time: _Method = _refused
-    set_keep_alive_idle_time: _Method = _refused
-    keep_alive_interval: _Method = _refused
-    set_keep_alive_interval: _Method = _refused
-    keep_alive_count: _Method = _refused
-    set_keep_alive_count: _Method = _refused
-    hop_limit: _Method = _refused
-    set_hop_limit: _Method = _refused
-    receive_buffer_size: _Method = _refused
-    set_receive_buffer_size: _Method = _refused
-    send_buffer_size: _Method = _refused
-    set_send_buffer_size: _Method = _refused
-    subscribe: _Method = _impossible
-    shutdown: _Method = _refused
+    start_bind: Method = refused
+    finish_bind: Method = refused
+    start_connect: Method = refused
+    finish_connect: Method = refused
+    start_listen: Method = refused
+    finish_listen: Method = refused
+    accept: Method = refused
+    local_address: Method = refused
+    remote_address: Method = refused
+    is_listening: Method = impossible
+    address_family: Method = impossible
+    set_listen_backlog_size: Method = refused
+    keep_alive_enabled: Method = refused
+    set_keep_alive_enabled: Method = refused
+    keep_alive_idle_time: Method = refused
+    set_keep_alive_idle_time: Method = refused
+    keep_alive_interval: Method = refused
+    set_keep_alive_interval: Method = refused
+    keep_alive_count: Method = refused
+    set_keep_alive_count: Method = refused
+    hop_limit: Method = refused
+    set_hop_limit: Method = refused
+    receive_buffer_size: Method = refused
+    set_receive_buffer_size: Method = refused
+    send_buffer_size: Method = refused
+    set_send_buffer_size: Method = refused
+    subscribe: Method = impossible
+    shutdown: Method = refused
 
 
 class UdpSocket(Resource):
     """`resource udp-socket`. There is never one."""
 
-    start_bind: _Method = _refused
-    finish_bind: _Method = _refused
-    stream: _Method = _refused
-    local_address: _Method = _refused
-    remote_address: _Method = _refused
-    address_family: _Method = _impossible
-    unicast_hop_limit: _Method = _refused
-    set_unicast_hop_limit: _Method = _refused
-    receive_buffer_size: _Method = _refused
-    set_receive_buffer_size: _Method = _refused
-    send_buffer_size: _Method = _refused
-    set_send_buffer_size: _Method = _refused
-    subscribe: _Method = _impossible
+    start_bind: Method = refused
+    finish_bind: Method = refused
+    stream: Method = refused
+    local_address: Method = refused
+    remote_address: Method = refused
+    address_family: Method = impossible
+    unicast_hop_limit: Method = refused
+    set_unicast_hop_limit: Method = refused
+    receive_buffer_size: Method = refused
+    set_receive_buffer_size: Method = refused
+    send_buffer_size: Method = refused
+    set_send_buffer_size: Method = refused
+    subscribe: Method = impossible
 
 
 class IncomingDatagramStream(Resource):
     """`resource incoming-datagram-stream`. There is never one."""
 
-    receive: _Method = _refused
-    subscribe: _Method = _impossible
+    receive: Method = refused
+    subscribe: Method = impossible
 
 
 class OutgoingDatagramStream(Resource):
     """`resource outgoing-datagram-stream`. There is never one."""
 
-    check_send: _Method = _refused
-    send: _Method = _refused
-    subscribe: _Method = _impossible
+    check_send: Method = refused
+    send: Method = refused
+    subscribe: Method = impossible
 
 
 class ResolveAddressStream(Resource):
     """`resource resolve-address-stream`. There is never one."""
 
-    resolve_next_address: _Method = _refused
-    subscribe: _Method = _impossible
+    resolve_next_address: Method = refused
+    subscribe: Method = impossible
 
 
 class InstanceNetwork(Interface):
