@@ -37,6 +37,7 @@ ZIG = Venv("tool-zig", EXAMPLES / "streaming-c" / "requirements.txt")
 NODE = Venv("tool-node", SOURCES / "js" / "requirements.txt")
 JS_SDK = NodeModules("tool-js-sdk", SOURCES / "js", NODE)
 """Of all examples too: their package.json pin the same versions, which a test makes sure of."""
+JS_WASI3 = NodeModules("tool-js-wasi3", SOURCES / "js" / "wasi3", NODE)
 
 
 def _example(name: str, *files: str) -> dict[str, Path]:
@@ -127,6 +128,14 @@ GUESTS = {
             modules=JS_SDK,
         ),
         Guest(
+            "js-wasi3",
+            "JavaScript by componentize-qjs, which builds for WASI 0.3: /, /echo, /capitals, /drip/COUNT/MILLISECONDS",
+            {file: SOURCES / "js" / "wasi3" / file for file in ("Makefile", "app.js", "world.wit")},
+            handler="wasi:http/handler@0.3.0",
+            venv=PYTHON_SDK_WASI3,
+            modules=JS_WASI3,
+        ),
+        Guest(
             "hello-python",
             "Python SDK: / (HTML), /hello/:name (by the header of the manifest's route)",
             _example("hello-python", "app.py"),
@@ -175,9 +184,30 @@ GUESTS = {
         ),
         Guest(
             "python-wasi3",
-            "Python SDK 5, which builds for WASI 0.3: to be refused",
+            "Python SDK 5, which builds for WASI 0.3: says hello",
             {file: SOURCES / "python" / "wasi3" / file for file in ("Makefile", "app.py")},
             handler="wasi:http/handler@0.3.0",
+            venv=PYTHON_SDK_WASI3,
+        ),
+        Guest(
+            "python5-capabilities",
+            "Python SDK 5: streaming bodies, and every interface of Spin that has a WASI 0.3 form; see below",
+            {
+                **{
+                    file: SOURCES / "python" / "wasi3_capabilities" / file
+                    for file in ("Makefile", "app.py", "bodies.py", "outbound.py", "stores.py")
+                },
+                "values.py": SOURCES / "python" / "capabilities" / "values.py",
+            },
+            handler="wasi:http/handler@0.3.0",
+            venv=PYTHON_SDK_WASI3,
+        ),
+        Guest(
+            "python5-redis-trigger",
+            'Python SDK 5: keeps a message in the store "default", publishes it again where ANSWER names a server; '
+            "`fail`, `trap`",
+            {file: SOURCES / "python" / "wasi3_redis_trigger" / file for file in ("Makefile", "app.py")},
+            handler="spin:redis/inbound-redis@3.0.0",
             venv=PYTHON_SDK_WASI3,
         ),
     )
