@@ -52,9 +52,8 @@ class Engine:
     """
 
     def __init__(self, pool: PoolConfig | None = None) -> None:
-        config = wasmtime.Config()
+        config = _config()
         config.epoch_interruption = True
-        config.wasm_threads = False
         raw = ffi.address(config.ptr())
         # WASI 0.3 has no values in the C API. With its machinery on, wasmtime 50 ends a suspended call that was given
         # two borrowed handles (wasi:io/poll) with a bug of its own; the guest `poll` in tests/triggers holds that.
@@ -100,6 +99,27 @@ class Engine:
                 time.sleep(EPOCH_TICK_S)
             seen = self.polls
             increment(address)
+
+
+def new_validator() -> wasmtime.Engine:
+    """An engine that says whether a component is valid, with every feature of the component model that edged can run.
+
+    The core features are `Engine`'s. Features that the C API cannot turn on (lists of fixed length, error contexts,
+    threads) it refuses. It runs nothing, so it optimizes nothing.
+    """
+    config = _config()
+    config.cranelift_opt_level = "none"
+    raw = ffi.address(config.ptr())
+    for feature in ("async", "async_stackful", "more_async_builtins", "map", "implements"):
+        getattr(ffi.lib, f"wasmtime_config_wasm_component_model_{feature}_set")(raw, True)
+    return wasmtime.Engine(config)
+
+
+def _config() -> wasmtime.Config:
+    """What all engines have in common: the features of core modules."""
+    config = wasmtime.Config()
+    config.wasm_threads = False
+    return config
 
 
 def _use_pool(config: int, pool: PoolConfig) -> None:

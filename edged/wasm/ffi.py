@@ -49,6 +49,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "wasmtime_store_limiter": (None, (c_void_p, *(ctypes.c_int64,) * 5)),
     "wasmtime_store_delete": (None, (c_void_p,)),
     "wasmtime_context_set_epoch_deadline": (None, (c_void_p, c_uint64)),
+    "wasmtime_store_epoch_deadline_callback": (None, (c_void_p,) * 4),
     # The header declares an error result; the library leaves the register alone, so it is read as nothing.
     "wasmtime_context_epoch_deadline_async_yield_and_update": (None, (c_void_p, c_uint64)),
     # calls
@@ -76,6 +77,9 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "wasmtime_memory_data_size": (c_size_t, (c_void_p, c_void_p)),
     "wasmtime_linker_new": (c_void_p, (c_void_p,)),
     "wasmtime_linker_delete": (None, (c_void_p,)),
+    "wasmtime_linker_allow_shadowing": (None, (c_void_p, c_bool)),
+    "wasmtime_linker_define_instance": (c_void_p, (c_void_p, c_void_p, c_char_p, c_size_t, c_void_p)),
+    "wasmtime_linker_instantiate_async": (c_void_p, (c_void_p,) * 6),
     "wasmtime_linker_define_func_unchecked": (c_void_p, (c_void_p, *(c_char_p, c_size_t) * 2, *(c_void_p,) * 4)),
     "wasmtime_linker_define_async_func": (c_void_p, (c_void_p, *(c_char_p, c_size_t) * 2, *(c_void_p,) * 4)),
     "wasmtime_linker_instantiate_pre": (c_void_p, (c_void_p,) * 3),
@@ -87,6 +91,10 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "wasmtime_engine_increment_epoch": (None, (c_void_p,)),
     "wasmtime_config_async_stack_size_set": (None, (c_void_p, c_uint64)),
     "wasmtime_config_wasm_component_model_async_set": (None, (c_void_p, c_bool)),
+    "wasmtime_config_wasm_component_model_async_stackful_set": (None, (c_void_p, c_bool)),
+    "wasmtime_config_wasm_component_model_more_async_builtins_set": (None, (c_void_p, c_bool)),
+    "wasmtime_config_wasm_component_model_map_set": (None, (c_void_p, c_bool)),
+    "wasmtime_config_wasm_component_model_implements_set": (None, (c_void_p, c_bool)),
     "wasmtime_config_concurrency_support_set": (None, (c_void_p, c_bool)),
     "wasmtime_config_max_wasm_stack_set": (None, (c_void_p, c_size_t)),
     "wasmtime_pooling_allocation_config_new": (c_void_p, ()),
@@ -156,7 +164,10 @@ KINDS = (
 )
 KIND: dict[str, int] = {}
 """Value kind name -> the tag byte, as the installed wasmtime numbers them."""
-CORE_KINDS = ("WASMTIME_I32", "WASMTIME_I64", "WASMTIME_EXTERN_FUNC", "WASMTIME_EXTERN_MEMORY")
+CORE_KINDS = (
+    *("WASMTIME_I32", "WASMTIME_I64", "WASMTIME_F32", "WASMTIME_F64"),
+    *("WASMTIME_EXTERN_FUNC", "WASMTIME_EXTERN_MEMORY"),
+)
 CORE_KIND: dict[str, int] = {}
 """The same for values and exports of core modules."""
 
@@ -176,6 +187,12 @@ Destructor = ctypes.CFUNCTYPE(c_void_p, c_void_p, c_void_p, c_uint32)
 """error* (data, context, rep)"""
 ContinuationCallback = ctypes.CFUNCTYPE(c_bool, c_void_p)
 """bool (env): is the host function's answer there"""
+EpochCallback = ctypes.CFUNCTYPE(c_void_p, c_void_p, c_void_p, c_void_p, c_void_p)
+"""error* (context, data, delta*, kind*): a guest met its epoch deadline"""
+UPDATE_DEADLINE_CONTINUE = 0
+"""`wasmtime_update_deadline_kind_t`: the guest goes on. The header's, which the binding leaves out."""
+UPDATE_DEADLINE_YIELD = 1
+"""The same: the guest's fiber is left, and the poll of it ends."""
 
 
 class WasmtimeFailure(Exception):

@@ -39,6 +39,12 @@ def guest_error(text: str) -> GuestError:
     return GuestTrap(_cause(text))
 
 
+def reason(text: str) -> str:
+    """Why wasmtime refuses to compile something: its causes, outermost first, on one line."""
+    lines = (line.strip() for line in text.splitlines())
+    return "; ".join(line for line in lines if line and line != _CAUSES)
+
+
 def _cause(text: str) -> str:
     """The trap, if the text names one, else all that it says but the backtrace, on one line."""
     lines = [line.strip() for line in text.splitlines()]
