@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.guests import tools
-from tests.guests.catalog import EXAMPLES, GUESTS, JS_SDK, SOURCES, Guest
+from tests.guests.catalog import EXAMPLES, GUESTS, JS_SDK, JS_WASI3, SOURCES, Guest
 
 PACKAGES = sorted([*EXAMPLES.glob("*/package.json"), SOURCES / "js" / "package.json"])
+OWN_MODULES = JS_WASI3.project / "package.json"
+SHARED_MODULES = sorted(set(SOURCES.glob("js/*/package.json")) - {OWN_MODULES})
+"""Of guests that are built with the modules of all."""
 REQUIREMENTS = sorted([*EXAMPLES.glob("*/requirements.txt"), *SOURCES.glob("*/requirements.txt")])
 
 
@@ -53,7 +56,7 @@ def test_python_packages_are_pinned(requirements: Path) -> None:
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
 
 
-@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("package", [*PACKAGES, OWN_MODULES], ids=lambda path: path.parent.name)
 def test_npm_packages_are_pinned_by_version_and_checksum_and_by_no_host(package: Path) -> None:
     assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in dependencies(package).values())
     lock = json.loads(package.with_name("package-lock.json").read_text())["packages"]
@@ -61,7 +64,7 @@ def test_npm_packages_are_pinned_by_version_and_checksum_and_by_no_host(package:
     assert all("integrity" in entry and "resolved" not in entry for entry in lock.values())
 
 
-@pytest.mark.parametrize("package", [*PACKAGES, *SOURCES.glob("js/*/package.json")], ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("package", [*PACKAGES, *SHARED_MODULES], ids=lambda path: path.parent.name)
 def test_tests_build_an_example_with_the_packages_that_it_pins(package: Path) -> None:
     assert dependencies(package).items() <= dependencies(JS_SDK.project / "package.json").items()
 
