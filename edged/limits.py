@@ -197,6 +197,12 @@ PASS_GUEST_S_MAX = 0.005  # of guests in one pass of the loop: then requests que
 PASS_START_COUNT_MAX = 64  # requests of that queue that begin in one pass, where they are small
 STACK_WASM_BYTES_MAX = 512 * KiB  # wasmtime's own default: deep recursion traps here
 STACK_ASYNC_BYTES = 2 * MiB  # a guest's fiber; host callbacks run Python on it above the wasm stack
+NESTED_CALL_S_MAX = 0.25  # a guest's allocator or destructor, which cannot give way: 64 MiB are zeroed in 20 ms
+FIBER_COUNT_MAX = 128  # calls of one instance that wait on stacks of their own; a worker has 1 000 stacks
+CANCEL_GRACE_S = 1.0  # for a guest that is told that nobody wants its answer, to clean up behind itself
+INSTANCE_IDLE_S = 10.0  # an instance that may serve more requests waits so long for the next one
+STREAM_READ_BYTES_MAX = 64 * 1024  # asked of a host's stream at once, whatever the guest has room for
+STREAM_READ_COUNT_MAX = 1_024  # the same of a stream of other values than bytes: one costs the loop 3 us
 
 # --- the admin API (edged.admin) ---
 
@@ -464,7 +470,8 @@ KEY_VALUE_VALUE_BYTES_MAX = 1 * MiB  # likewise
 KEY_VALUE_LOOP_BYTES_MAX = 64 * KiB  # a value that is read on the loop; a larger one has a thread of its own
 KEY_VALUE_BATCH_COUNT_MAX = 1_000  # keys of one get-many, set-many or delete-many
 KEY_VALUE_BATCH_BYTES_MAX = 4 * MiB  # values of one; a list<u8> takes 32 bytes a byte on its way into a guest
-KEY_VALUE_KEYS_MAX = 10_000  # of one get-keys, which the loop waits for: 10 ms
+KEY_VALUE_KEYS_MAX = 10_000  # of one get-keys, which the loop waits for: 10 ms; of a page where they are a stream
+KEY_VALUE_KEY_OVERHEAD_BYTES = 64  # what a key costs here besides its bytes
 KEY_VALUE_PAGE_COUNT = 1_000  # keys of one list-keys
 KEY_VALUE_STORES_OPEN_MAX = 256  # of one request, as in Spin
 KEY_VALUE_SWAPS_OPEN_MAX = 16  # of one request; each holds a value
@@ -526,6 +533,10 @@ SQL_CELL_OVERHEAD_BYTES = 64  # what a value costs besides its bytes, or NULLs w
 SQL_ROW_COUNT_MAX = 10_000  # of one result, which the loop waits for while it is given to the guest
 SQL_COLUMN_COUNT_MAX = 4_096  # of one result: MySQL's own number; PostgreSQL has 1 664
 SQL_SCRAM_ITERATIONS_MAX = 100_000  # hashes that a server may ask for: 50 ms; PostgreSQL asks for 4 096
+ROWS_PAGE_BYTES = 64 * KiB  # rows of a stream that are read at once, overhead included; the last may be larger
+ROWS_PAGE_COUNT = 1_000  # of them, where they have no columns; a guest is given them in 3 ms
+ROW_STREAMS_OPEN_MAX = 64  # of one request; each may be a cursor with memory of its own
+ROWS_HELD_BYTES_MAX = 16 * MiB  # of one request, read ahead and not given to the guest: three with the largest row
 JSON_OBJECT_COUNT_MAX = 80_000  # in one answer, which the loop waits for: 40 ms. A libSQL result has one for each value
 LIBSQL_STREAM_COUNT_MAX = 64  # of one database of one app in one worker; a server has 128 for all. More wait
 LIBSQL_ANSWER_BYTES_MAX = 8 * MiB  # one result in JSON: twice SQLITE_RESULT_BYTES_MAX
