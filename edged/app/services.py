@@ -15,7 +15,7 @@ import trio
 
 from edged.app.options import LoadOptions
 from edged.errors import RuntimeConfigError
-from edged.host.http.outgoing_handler import Outgoing
+from edged.host.http.outbound import Outgoing
 from edged.host.http_client.client import ComponentClient, HttpClient
 from edged.host.http_client.client_tls import ClientTlsSettings, open_client_tls
 from edged.host.initial_state import set_initial_state

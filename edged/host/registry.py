@@ -12,7 +12,7 @@ from edged.host.files import filesystem
 from edged.host.files.tree import build_tree
 from edged.host.http import outgoing_handler
 from edged.host.http import types as http_types
-from edged.host.http.outgoing_handler import Outgoing
+from edged.host.http.outbound import Outgoing
 from edged.host.interface import Interface
 from edged.host.key_value import interfaces as key_value
 from edged.host.llm.compute import LlmCompute

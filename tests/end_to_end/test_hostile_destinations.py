@@ -14,7 +14,7 @@ from ipaddress import ip_address
 import pytest
 import trio
 
-from edged.host.http.outgoing_handler import Outgoing
+from edged.host.http.outbound import Outgoing
 from edged.host.http_client.client import HttpClient
 from edged.host.network.dialer import Dialer, connect
 from edged.host.network.gate import Address

@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from edged.host.http.outgoing_handler import Outgoing
+from edged.host.http.outbound import Outgoing
 from edged.host.http_client.client import HttpClient
 from edged.host.network.dialer import Dialer
 from edged.host.network.gate import LOOPBACK, AddressGate

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
 import trio
@@ -12,31 +11,10 @@ from edged.host.http.error import CONNECTION_TERMINATED
 from edged.host.http.fields import Fields, content_length
 from edged.host.http.incoming_body import BodySource, IncomingBody
 from edged.host.http.outgoing_body import BodySink, OutgoingBody
+from edged.host.http.request_line import METHODS, Method, RequestLine, Scheme
 from edged.host.interface import Err, Ok, Resource
 from edged.host.poll import Pollable
 from edged.http.exchange import Exchange, Header
-
-Method = str | tuple[str, str]
-"""`variant method`: `"get"`, or `("other", "PURGE")`."""
-
-Scheme = str | tuple[str, str]
-"""`variant scheme`: `"HTTP"`, `"HTTPS"`, or `("other", "ftp")`."""
-
-METHODS = {
-    name.upper(): name for name in ("get", "head", "post", "put", "delete", "connect", "options", "trace", "patch")
-}
-"""Method as sent -> case of `variant method`."""
-
-_is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
-_is_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*").fullmatch
-# Visible ASCII without what RFC 3986 keeps out of URIs. Quotes, braces and bars stay: JSON in a query is real.
-_is_path_with_query = re.compile(r"\*|([/?][!-~]*)?").fullmatch
-_find_not_in_path = re.compile(r"[#<>\\^`]").search
-# RFC 3986 3.2 without userinfo, which RFC 9110 4.2.4 tells recipients of http(s) URIs to treat as an error. A port
-# alone is allowed: it is how the Python SDK writes a relative URL.
-_match_authority = re.compile(
-    r"(?!$)(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::([0-9]{1,5}))?"
-).fullmatch
 
 
 class IncomingRequest(Resource):
@@ -152,19 +130,16 @@ class OutgoingResponse(Resource):
 
 
 class OutgoingRequest(Resource):
-    """`resource outgoing-request`. Consumes its headers, which cannot change any more."""
+    """`resource outgoing-request`. Consumes its headers, which cannot change any more. Setters are `RequestLine`'s."""
 
-    __slots__ = ("_authority", "_budget", "_bytes_max", "_headers", "_method", "_path_with_query", "_scheme", "sink")
+    __slots__ = ("_budget", "_bytes_max", "_headers", "line", "sink")
 
     def __init__(self, headers: Fields, bytes_max: int, budget: Budget | None = None) -> None:
         headers.mutable = False
         self._headers = headers
         self._bytes_max = bytes_max
         self._budget = budget
-        self._method: Method = "get"
-        self._path_with_query: str | None = None
-        self._scheme: Scheme | None = None
-        self._authority: str | None = None
+        self.line = RequestLine()
         self.sink: BodySink | None = None
         """Of the body that the guest took; without one the body is empty."""
 
@@ -181,44 +156,28 @@ class OutgoingRequest(Resource):
             self.sink.leave()
 
     def method(self) -> Method:
-        return self._method
+        return self.line.method
 
     def set_method(self, method: Method) -> None:
-        """Raises Err for an `other` that is no token."""
-        if isinstance(method, tuple) and not _is_token(method[1]):
-            raise Err
-        self._method = method
+        self.line.set_method(method)
 
     def path_with_query(self) -> str | None:
-        return self._path_with_query
+        return self.line.path_with_query
 
     def set_path_with_query(self, path_with_query: str | None) -> None:
-        """Raises Err for what is no path and query."""
-        if path_with_query is not None and (
-            not _is_path_with_query(path_with_query) or _find_not_in_path(path_with_query)
-        ):
-            raise Err
-        self._path_with_query = path_with_query
+        self.line.set_path_with_query(path_with_query)
 
     def scheme(self) -> Scheme | None:
-        return self._scheme
+        return self.line.scheme
 
     def set_scheme(self, scheme: Scheme | None) -> None:
-        """Raises Err for an `other` that is no scheme."""
-        if isinstance(scheme, tuple) and not _is_scheme(scheme[1]):
-            raise Err
-        self._scheme = scheme
+        self.line.set_scheme(scheme)
 
     def authority(self) -> str | None:
-        return self._authority
+        return self.line.authority
 
     def set_authority(self, authority: str | None) -> None:
-        """Raises Err for what is no host with an optional port."""
-        if authority is not None:
-            match = _match_authority(authority)
-            if match is None or int(match[1] or 0) > 0xFFFF:
-                raise Err
-        self._authority = authority
+        self.line.set_authority(authority)
 
     def headers(self) -> Fields:
         return self._headers.view()

@@ -10,69 +10,21 @@ No redirect is followed: a guest that does so sends another request, which is as
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv6Address
 from typing import ClassVar
 
-import structlog
 import trio
 
 from edged.host.budget import Budget
-from edged.host.chain import Chain
-from edged.host.http.error import CONNECTION_TERMINATED, ErrorCode, HttpError
-from edged.host.http.fields import Fields, content_length
+from edged.host.http.error import CONNECTION_TERMINATED
+from edged.host.http.fields import Fields
 from edged.host.http.incoming_body import BodySource, IncomingBody
-from edged.host.http.message import (
-    METHODS,
-    FutureIncomingResponse,
-    IncomingResponse,
-    OutgoingRequest,
-    RequestOptions,
-)
+from edged.host.http.message import FutureIncomingResponse, IncomingResponse, OutgoingRequest, RequestOptions
+from edged.host.http.outbound import OutboundGate, Outgoing, carry, timeouts_of
 from edged.host.http.request_body import SinkReader
-from edged.host.http.transport import SERVICES, InboundResponse, OutboundRequest, Timeouts, Transport
+from edged.host.http.transport import InboundResponse, OutboundRequest, Timeouts, Transport
 from edged.host.interface import Err, Interface, Invocation, Ok
 from edged.host.network.grant import Grant
-from edged.http.exchange import ClientGone, Header
-from edged.limits import (
-    HTTP_CLIENT_BETWEEN_BYTES_S_MAX,
-    HTTP_CLIENT_CONNECT_S_MAX,
-    HTTP_CLIENT_FIRST_BYTE_S_MAX,
-    HTTP_CLIENT_TARGET_BYTES_MAX,
-    GuestLimits,
-)
-
-log = structlog.get_logger()
-
-DENIED: ErrorCode = "HTTP-request-denied"
-_URI_INVALID: ErrorCode = "HTTP-request-URI-invalid"
-_ABORTED: ErrorCode = "HTTP-protocol-error"  # what Spin's runtime calls a body that was dropped before its end
-
-_PORTS = {"http": 80, "https": 443}
-_SELF = frozenset({"", "self", "self.alt"})
-"""Hosts that mean the app's own listener. Some SDKs cannot leave the host out."""
-_NS_PER_S = 1_000_000_000
-_METHODS = {case: method for method, case in METHODS.items()}
-
-# `set-authority` has seen to the rest of RFC 3986; what is left here are names that a resolver may be asked for.
-_match_authority = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._]*)(?::(?P<port>[0-9]{1,5}))?").fullmatch
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """How the requests of one component leave.
-
-    Attributes:
-        network: of the app (`edged.host.http_client.client.HttpClient`).
-        nursery: where requests under way run; it outlives the app's guests.
-        local: to other components of the app and to its own routes; None where there is no such thing.
-    """
-
-    network: Transport
-    nursery: trio.Nursery
-    local: Transport | None = None
+from edged.limits import GuestLimits
 
 
 class OutgoingHandler(Interface):
@@ -87,51 +39,19 @@ class OutgoingHandler(Interface):
     wit: ClassVar[str] = "wasi:http/outgoing-handler"
 
     def __init__(self, grant: Grant, outgoing: Outgoing | None, limits: GuestLimits) -> None:
-        self._grant = grant
-        self._outgoing = outgoing
-        self._response_body_bytes_max = limits.response_body_bytes_max
+        self._gate = OutboundGate(grant, outgoing, limits)
 
     def handle(
         self, invocation: Invocation, request: OutgoingRequest, options: RequestOptions | None
     ) -> FutureIncomingResponse:
         """Raises Err of an error-code: HTTP-request-denied where the manifest does not allow it."""
-        outbound = self._outbound(request, options, invocation.chain)
-        outgoing = self._outgoing
-        if outgoing is None or not self._is_allowed(outbound):
-            raise Err(DENIED)
-        transport: Transport | None = outgoing.network
-        if outbound.authority is None or outbound.host.endswith(SERVICES):
-            transport = outgoing.local
-        if transport is None:
-            raise Err(_URI_INVALID if outbound.authority is None else "destination-not-found")
-        if not invocation.budget.http_requests:
-            raise Err("connection-limit-reached")
+        body = None if request.sink is None else SinkReader(request.sink)
+        outbound, transport, outgoing = self._gate.admit(
+            invocation, request.line, request.headers(), body, _timeouts(options)
+        )
         sending = Sending(outbound, invocation.budget)
         outgoing.nursery.start_soon(sending.run, transport)
         return sending.start()
-
-    def _is_allowed(self, request: OutboundRequest) -> bool:
-        if request.authority is None:
-            return self._grant.allows_self()
-        return self._grant.allows(request.scheme, request.host, request.port)
-
-    def _outbound(self, request: OutgoingRequest, options: RequestOptions | None, chain: Chain) -> OutboundRequest:
-        method = _method(request)
-        scheme = _scheme(request)
-        authority, host, port = _authority(request, scheme)
-        return OutboundRequest(
-            method=method,
-            scheme=scheme,
-            authority=authority,
-            host=host,
-            port=port,
-            target=_target(request, method),
-            headers=_headers(request),
-            body=None if request.sink is None else SinkReader(request.sink),
-            timeouts=_timeouts(options),
-            response_body_bytes_max=self._response_body_bytes_max,
-            chain=chain,
-        )
 
 
 class Sending:
@@ -154,23 +74,16 @@ class Sending:
 
     async def run(self, transport: Transport) -> None:
         """The task. Raises nothing but what cancels it."""
-        code: ErrorCode = CONNECTION_TERMINATED
+        code = None
         try:
             with self._scope:
-                await transport.send(self._request, self._respond)
-        except HttpError as error:
-            code = error.code
-        except ClientGone:
-            code = _ABORTED
-        except Exception:
-            log.exception("outbound.failed", host=self._request.host)
-            code = ("internal-error", None)
+                code = await carry(transport, self._request, self._respond)
         finally:
             if self._request.body is not None:
                 self._request.body.close()
             if self._response is None:
                 self._give_back()
-            self._resolve(Err(code))
+            self._resolve(Err(code or CONNECTION_TERMINATED))
 
     def release(self) -> None:
         """The guest has no use for the response: stop whatever is still going on for it. Idempotent."""
@@ -205,72 +118,7 @@ class Sending:
             future.resolve(result)
 
 
-def _method(request: OutgoingRequest) -> str:
-    method = request.method()
-    name = _METHODS[method] if isinstance(method, str) else method[1]
-    if name.upper() == "CONNECT":
-        raise Err("HTTP-request-method-invalid")
-    return name
-
-
-def _scheme(request: OutgoingRequest) -> str:
-    scheme = request.scheme()
-    name = "https" if scheme is None else scheme.lower() if isinstance(scheme, str) else scheme[1].lower()
-    if name not in _PORTS:
-        raise Err("HTTP-protocol-error")  # as in Spin
-    return name
-
-
-def _authority(request: OutgoingRequest, scheme: str) -> tuple[str | None, str, int]:
-    """Authority, host without brackets and final dot, and port; no authority where the app itself is meant."""
-    authority = request.authority() or ""
-    match = _match_authority(authority)
-    if match is None:
-        raise Err(_URI_INVALID)
-    host, port = match["host"].lower(), int(match["port"] or _PORTS[scheme])
-    if host in _SELF:
-        return None, "", port
-    host = host.removesuffix(".")  # of the root of all names: another spelling of the same one
-    if not host or host.endswith(".") or not port:
-        raise Err(_URI_INVALID)
-    if host.startswith("["):
-        host = host[1:-1]
-        try:
-            IPv6Address(host)
-        except AddressValueError:
-            raise Err(_URI_INVALID) from None
-    return authority, host, port
-
-
-def _target(request: OutgoingRequest, method: str) -> str:
-    target = request.path_with_query() or "/"
-    if len(target) > HTTP_CLIENT_TARGET_BYTES_MAX:
-        raise Err("HTTP-request-URI-too-long")
-    if target == "*" and method != "OPTIONS":
-        raise Err(_URI_INVALID)
-    return "/" + target if target.startswith("?") else target
-
-
-def _headers(request: OutgoingRequest) -> Sequence[Header]:
-    fields = request.headers()
-    try:
-        length = content_length(fields)
-    except ValueError:
-        raise Err("HTTP-protocol-error") from None
-    if length and request.sink is None:
-        raise Err(("HTTP-request-body-size", 0))
-    return fields.headers()
-
-
 def _timeouts(options: RequestOptions | None) -> Timeouts:
     if options is None:
-        return Timeouts(HTTP_CLIENT_CONNECT_S_MAX, HTTP_CLIENT_FIRST_BYTE_S_MAX, HTTP_CLIENT_BETWEEN_BYTES_S_MAX)
-    return Timeouts(
-        connect_s=_seconds(options.connect_timeout(), HTTP_CLIENT_CONNECT_S_MAX),
-        first_byte_s=_seconds(options.first_byte_timeout(), HTTP_CLIENT_FIRST_BYTE_S_MAX),
-        between_bytes_s=_seconds(options.between_bytes_timeout(), HTTP_CLIENT_BETWEEN_BYTES_S_MAX),
-    )
-
-
-def _seconds(duration_ns: int | None, most_s: float) -> float:
-    return most_s if duration_ns is None else min(duration_ns / _NS_PER_S, most_s)
+        return timeouts_of(None, None, None)
+    return timeouts_of(options.connect_timeout(), options.first_byte_timeout(), options.between_bytes_timeout())

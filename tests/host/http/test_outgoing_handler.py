@@ -15,7 +15,8 @@ from edged.host.chain import Chain
 from edged.host.http.error import HttpError
 from edged.host.http.fields import Fields
 from edged.host.http.message import OutgoingRequest, RequestOptions
-from edged.host.http.outgoing_handler import Outgoing, OutgoingHandler
+from edged.host.http.outbound import Outgoing
+from edged.host.http.outgoing_handler import OutgoingHandler
 from edged.host.http.transport import InboundResponse, Timeouts
 from edged.host.http_client.client import HttpClient
 from edged.host.http_client.fetch import WholeBody
