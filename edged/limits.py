@@ -187,6 +187,12 @@ CORE_ITEM_COUNT_MAX = 1_000_000  # types, functions, imports, exports of one cor
 COMPONENT_DEPTH_MAX = 32  # components inside each other; SDKs make 2, and each composition adds one
 COMPONENT_ITEM_COUNT_MAX = 200_000  # definitions, types, fields, names: read in 1 us each. Python guests have 13 000
 COMPONENT_DEPTH_MAX = 32  # components and types inside each other; SDKs nest four
+COMPONENT_ELABORATION_COUNT_MAX = 200_000  # definitions followed: those of a nested component each time it is instantiated
+COMPONENT_INSTANCE_COUNT_MAX = 1_000  # component instances, outermost included; composing a hundred apps makes a few hundred
+COMPONENT_TYPE_NODE_COUNT_MAX = 10_000  # of one type, written out; the largest of WASI, an http error code, has 70
+COMPONENT_TYPE_DEPTH_MAX = 64  # types inside each other; codecs take two Python frames for each
+COMPONENT_TYPE_BYTES_MAX = 1 * MiB  # of one value in memory, what it points to not counted: lists of fixed length
+COMPONENT_TRAMPOLINE_DEPTH_MAX = 8  # functions lowered, lifted and lowered again without a core module between them
 FLAGS_COUNT_MAX = 32  # of one flags type, as the canonical ABI has it: they are one i32
 COMPILE_TIMEOUT_S = 180.0  # wall time, should the child hang instead of computing
 

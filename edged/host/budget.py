@@ -16,6 +16,8 @@ from edged.limits import (
     MQTT_CONNECTIONS_OPEN_MAX,
     RANDOM_BYTES_MAX,
     REDIS_CONNECTIONS_OPEN_MAX,
+    ROW_STREAMS_OPEN_MAX,
+    ROWS_HELD_BYTES_MAX,
     SQL_CONNECTIONS_OPEN_MAX,
     SQLITE_CONNECTIONS_OPEN_MAX,
 )
@@ -38,6 +40,8 @@ class Budget:
         redis_connections: to Redis servers; given back likewise.
         mqtt_connections: likewise.
         sql_connections: to PostgreSQL and MySQL servers; likewise.
+        row_streams: of rows or keys, that are not at their end; given back then.
+        row_bytes: of rows and keys, read ahead; given back when the guest reads them. Negative by one page at most.
     """
 
     log_bytes: int = LOG_BYTES_MAX
@@ -52,6 +56,8 @@ class Budget:
     redis_connections: int = REDIS_CONNECTIONS_OPEN_MAX
     mqtt_connections: int = MQTT_CONNECTIONS_OPEN_MAX
     sql_connections: int = SQL_CONNECTIONS_OPEN_MAX
+    row_streams: int = ROW_STREAMS_OPEN_MAX
+    row_bytes: int = ROWS_HELD_BYTES_MAX
 
     def spend_random(self, count_bytes: int) -> None:
         """Take `count_bytes` of random bytes, or end the request with `guest.budget-exhausted`."""

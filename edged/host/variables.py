@@ -1,6 +1,7 @@
-"""`fermyon:spin/variables` and `wasi:config/store`: the variables of one component, as its manifest makes them.
+"""`fermyon:spin/variables`, `spin:variables/variables` and `wasi:config/store`: the variables of one component.
 
-Every value is known when the app is loaded, so that both answer at once. Values may be secrets: no message has one.
+They are as the manifest makes them. All are known when the app is loaded, so that every function answers at once. They
+may be secrets: no message has one.
 """
 
 from __future__ import annotations
@@ -34,6 +35,13 @@ class Variables(Interface):
         if name not in self._values:
             raise Err(("undefined", f"the component has no variable {shown(name)}"))
         return self._values[name]
+
+
+class Variables3(Variables):
+    """`spin:variables/variables@3.0.0`: the same."""
+
+    wit: ClassVar[str] = "spin:variables/variables"
+    versions: ClassVar[tuple[str, ...]] = ("3.0.0",)
 
 
 class ConfigStore(Interface):

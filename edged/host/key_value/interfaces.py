@@ -1,4 +1,4 @@
-"""`fermyon:spin/key-value` and `wasi:keyvalue` (store, batch, atomics) over the stores of one component.
+"""`fermyon:spin/key-value`, `spin:key-value` and `wasi:keyvalue` (store, batch, atomics): stores of one component.
 
     guest ── Store, Bucket ── KeyValue (edged.host.key_value.engine) ── SQLite
 
@@ -12,12 +12,15 @@ from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from edged.host.budget import Budget
-from edged.host.interface import Err, Interface, Invocation, Resource, may_suspend
+from edged.host.channel import FutureReader, Pieces, Ready, StreamReader
+from edged.host.interface import Err, Interface, Invocation, Ok, Resource, may_suspend
 from edged.host.key_value.engine import LATER, KeyValue, StoreFailed
+from edged.host.pages import TOO_MANY_STREAMS, Page, PagedStream, taken
 from edged.limits import (
     KEY_VALUE_BATCH_BYTES_MAX,
     KEY_VALUE_BATCH_COUNT_MAX,
     KEY_VALUE_KEY_BYTES_MAX,
+    KEY_VALUE_KEY_OVERHEAD_BYTES,
     KEY_VALUE_KEYS_MAX,
     KEY_VALUE_PAGE_COUNT,
     KEY_VALUE_VALUE_BYTES_MAX,
@@ -30,7 +33,7 @@ Stores = Mapping[str, KeyValue | None]
 
 
 class StoreHandle(Resource):
-    """An open store, as both packages have it."""
+    """An open store, as all packages have it."""
 
     __slots__ = ("_budget", "engine")
 
@@ -82,6 +85,41 @@ class Store(StoreHandle):
         return keys
 
 
+class Store3(StoreHandle):
+    """`resource store` of spin:key-value."""
+
+    __slots__ = ()
+
+    def get_keys(self) -> tuple[StreamReader, FutureReader[Ok | Err]]:
+        """All keys, in order of their code points; what is set or deleted meanwhile may be among them or not.
+
+        Error of the future: `other`.
+        """
+        try:
+            with taken(self._budget, Err(("other", TOO_MANY_STREAMS))):
+                stream = PagedStream(_Keys(self.engine), self._budget)
+        except Err as refused:
+            return Pieces(), Ready(refused)
+        return stream, stream.outcome
+
+
+class _Keys:
+    """`Pages` of a store's keys. A page that was asked for in vain is asked for again."""
+
+    def __init__(self, engine: KeyValue) -> None:
+        self._engine = engine
+        self._after = ""
+
+    async def next(self) -> Page:
+        keys = await _answer(self._engine.keys(self._after, KEY_VALUE_KEYS_MAX))
+        self._after = keys[-1] if keys else ""
+        size_bytes = KEY_VALUE_KEY_OVERHEAD_BYTES * len(keys) + sum(map(len, keys))
+        return Page(keys, size_bytes, is_last=len(keys) < KEY_VALUE_KEYS_MAX)
+
+    def close(self) -> None:
+        pass
+
+
 class KeyResponse(NamedTuple):
     """`record key-response`. The cursor is the last key, for the next page."""
 
@@ -101,22 +139,38 @@ class Bucket(StoreHandle):
         return KeyResponse(page, page[-1] if len(keys) > len(page) else None)
 
 
-class SpinKeyValue(Interface):
+class _KeyValue(Interface):
+    """What Spin's two packages share. Subclasses name their class of stores."""
+
+    _store: ClassVar[type[StoreHandle]]
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def store_open(self, invocation: Invocation, label: str) -> StoreHandle:
+        """Errors: `access-denied`, `no-such-store`, `store-table-full`."""
+        engine = _granted(self._stores, label)
+        if invocation.budget.key_value_stores < 1:
+            raise Err("store-table-full")
+        return self._store(engine, invocation.budget)
+
+
+class SpinKeyValue(_KeyValue):
     """`fermyon:spin/key-value@2.0.0` of one component."""
 
     wit: ClassVar[str] = "fermyon:spin/key-value"
     versions: ClassVar[tuple[str, ...]] = ("2.0.0",)
     resources: ClassVar[Mapping[str, type[Resource]]] = {"store": Store}
+    _store = Store
 
-    def __init__(self, stores: Stores) -> None:
-        self._stores = stores
 
-    def store_open(self, invocation: Invocation, label: str) -> Store:
-        """Errors: `access-denied`, `no-such-store`, `store-table-full`."""
-        engine = _granted(self._stores, label)
-        if invocation.budget.key_value_stores < 1:
-            raise Err("store-table-full")
-        return Store(engine, invocation.budget)
+class SpinKeyValue3(_KeyValue):
+    """`spin:key-value/key-value@3.0.0` of one component."""
+
+    wit: ClassVar[str] = "spin:key-value/key-value"
+    versions: ClassVar[tuple[str, ...]] = ("3.0.0",)
+    resources: ClassVar[Mapping[str, type[Resource]]] = {"store": Store3}
+    _store = Store3
 
 
 class WasiKeyValueStore(Interface):

@@ -1,4 +1,4 @@
-"""`fermyon:spin/mqtt`: connections of one component to brokers."""
+"""`fermyon:spin/mqtt` and `spin:mqtt/mqtt`: connections of one component to brokers."""
 
 from __future__ import annotations
 
@@ -80,3 +80,10 @@ class SpinMqtt(Interface):
         except ValueError as error:
             raise Err(("other", str(error))) from None
         return Connection(publisher, self._publishers, invocation.budget)
+
+
+class SpinMqtt3(SpinMqtt):
+    """`spin:mqtt/mqtt@3.0.0`: asynchronous. Messages of one connection go one after the other."""
+
+    wit: ClassVar[str] = "spin:mqtt/mqtt"
+    versions: ClassVar[tuple[str, ...]] = ("3.0.0",)

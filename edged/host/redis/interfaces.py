@@ -1,15 +1,18 @@
-"""`fermyon:spin/redis@2.0.0`: connections to the Redis servers that a component is allowed.
+"""`fermyon:spin/redis@2.0.0` and `spin:redis/redis@3.0.0`: connections to the Redis servers that a component may use.
 
     guest ── RedisConnection ── Connection ── RedisPool ── server
 
 An open connection is the guest's alone until it is dropped, as in Spin, so that MULTI or SELECT work as they do there.
-Then the next request may have it, unless `commands.py` says that something of this one might be left on it.
+Then the next request may have it, unless `commands.py` says that something of this one might be left on it. Commands
+that a guest of WASI 0.3 gives at once go one after the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
+
+import trio
 
 from edged.host.budget import Budget
 from edged.host.interface import Err, Interface, Invocation, Resource
@@ -32,12 +35,13 @@ RedisResult = str | tuple[str, Any]
 class RedisConnection(Resource):
     """`resource connection`. Errors: `type-error` for a reply of another type than the function's, else `other`."""
 
-    __slots__ = ("_budget", "_connection", "_pool")
+    __slots__ = ("_budget", "_connection", "_pool", "_turn")
 
     def __init__(self, connection: Connection, pool: RedisPool, budget: Budget) -> None:
         self._connection = connection
         self._pool = pool
         self._budget = budget
+        self._turn = trio.Lock()
 
     def drop(self) -> None:
         self._pool.release(self._connection)
@@ -89,7 +93,8 @@ class RedisConnection(Resource):
 
     async def _ask(self, *arguments: bytes | str | int) -> Reply:
         try:
-            reply = await self._connection.command(*arguments)
+            async with self._turn:
+                reply = await self._connection.command(*arguments)
         except RedisFailed as failed:
             raise Err(("other", str(failed))) from None
         if isinstance(reply, ErrorReply):
@@ -138,6 +143,13 @@ class SpinRedis(Interface):
                 raise Err(("other", str(error))) from None
             raise
         return RedisConnection(connection, pool, budget)
+
+
+class SpinRedis3(SpinRedis):
+    """`spin:redis/redis@3.0.0`: the same, by asynchronous functions."""
+
+    wit: ClassVar[str] = "spin:redis/redis"
+    versions: ClassVar[tuple[str, ...]] = ("3.0.0",)
 
 
 def _bytes(reply: Reply) -> bytes:

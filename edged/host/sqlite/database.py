@@ -12,11 +12,14 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import trio
 
+from edged.host.pages import Page
 from edged.host.sqlite.engine import DatabaseFailed, Result, Value
 from edged.limits import (
+    ROWS_PAGE_BYTES,
     SQLITE_BUSY_S_MAX,
     SQLITE_CELL_OVERHEAD_BYTES,
     SQLITE_CONNECTION_COUNT_MAX,
@@ -30,6 +33,8 @@ from edged.limits import (
     SQLITE_THREAD_COUNT_MAX,
     SQLITE_VALUE_BYTES_MAX,
 )
+
+T = TypeVar("T")
 
 _PRAGMAS = frozenset(
     {
@@ -125,11 +130,21 @@ class Database:
 
 
 class OpenDatabase:
-    """A connection. For one task."""
+    """A connection: a `SqlConnection`."""
 
     def __init__(self, database: Database, connection: sqlite3.Connection) -> None:
         self._database = database
         self._connection = connection
+        self._turn = trio.Lock()
+        self._ended: list[sqlite3.Cursor] = []  # to be closed when no thread works on the connection
+
+    @property
+    def is_busy(self) -> bool:
+        return self._turn.locked()
+
+    async def wait_idle(self) -> None:
+        async with self._turn:
+            pass
 
     async def execute(self, statement: str, parameters: Sequence[Value]) -> Result:
         """Run one statement in a thread. Cancelling interrupts it.
@@ -137,7 +152,20 @@ class OpenDatabase:
         Raises:
             DatabaseFailed
         """
-        return await trio.to_thread.run_sync(self._execute, statement, parameters, limiter=self._database.limiter)
+        return await self.run(lambda: _read(self._connection.execute(statement, parameters)))
+
+    async def query(self, statement: str, parameters: Sequence[Value]) -> OpenCursor:
+        """Begin one statement in a thread. Cancelling interrupts it.
+
+        Raises:
+            DatabaseFailed
+        """
+
+        def begin() -> tuple[sqlite3.Cursor, Page]:
+            cursor = self._connection.execute(statement, parameters)
+            return cursor, _read_page(cursor)
+
+        return OpenCursor(self, *await self.run(begin))
 
     def last_insert_rowid(self) -> int:
         """Of this connection; 0 before its first insert. Does no input or output."""
@@ -152,12 +180,30 @@ class OpenDatabase:
         self._connection.close()
         self._database.connections.release()
 
-    def _execute(self, statement: str, parameters: Sequence[Value]) -> Result:
+    async def run(self, work: Callable[[], T]) -> T:
+        """Let a thread work on the connection, when it is this task's turn. Cancelling interrupts it.
+
+        Raises:
+            DatabaseFailed
+        """
+        async with self._turn:
+            return await trio.to_thread.run_sync(self._guarded, work, limiter=self._database.limiter)
+
+    def end(self, cursor: sqlite3.Cursor) -> None:
+        """End a statement that is under way, without waiting for a thread that works on another one."""
+        if self.is_busy:
+            self._ended.append(cursor)
+        else:
+            cursor.close()
+
+    def _guarded(self, work: Callable[[], T]) -> T:
         clock = self._database.clock
         deadline = clock() + SQLITE_STATEMENT_S_MAX
         self._connection.set_progress_handler(lambda: clock() > deadline or _is_cancelled(), SQLITE_STEPS_PER_LOOK)
         try:
-            return _read(self._connection.execute(statement, parameters))
+            while self._ended:
+                self._ended.pop().close()
+            return work()
         except MemoryError:
             raise DatabaseFailed("out of memory") from None
         # Warning: more than one statement. ValueError: a NUL in the statement.
@@ -168,6 +214,30 @@ class OpenDatabase:
             raise DatabaseFailed(str(error), is_full=code == sqlite3.SQLITE_FULL) from None
         finally:
             self._connection.set_progress_handler(None, 0)
+
+
+class OpenCursor:
+    """A statement under way, of which a thread reads a page at a time."""
+
+    def __init__(self, connection: OpenDatabase, cursor: sqlite3.Cursor, first: Page) -> None:
+        self.columns = _columns(cursor)
+        self._connection = connection
+        self._cursor = cursor
+        self._first: Page | None = first
+
+    async def page(self) -> Page:
+        """The next rows. Cancelling ends the statement.
+
+        Raises:
+            DatabaseFailed
+        """
+        first, self._first = self._first, None
+        if first is not None:
+            return first
+        return await self._connection.run(lambda: _read_page(self._cursor))
+
+    def close(self) -> None:
+        self._connection.end(self._cursor)
 
 
 def authorize(action: int, first: str | None, second: str | None, *_where: str | None) -> int:
@@ -188,7 +258,7 @@ def authorize(action: int, first: str | None, second: str | None, *_where: str |
 
 
 def _read(cursor: sqlite3.Cursor) -> Result:
-    columns = [description[0] for description in cursor.description or ()]
+    columns = _columns(cursor)
     rows: list[Sequence[Value]] = []
     bytes_left = SQLITE_RESULT_BYTES_MAX
     try:
@@ -202,6 +272,21 @@ def _read(cursor: sqlite3.Cursor) -> Result:
     finally:
         cursor.close()
     return Result(columns, rows)
+
+
+def _read_page(cursor: sqlite3.Cursor) -> Page:
+    rows: list[Sequence[Value]] = []
+    size_bytes = 0
+    for row in cursor:
+        rows.append(row)
+        size_bytes += sum(_size_bytes(value) for value in row)
+        if size_bytes >= ROWS_PAGE_BYTES:
+            return Page(rows, size_bytes, is_last=False)
+    return Page(rows, size_bytes, is_last=True)
+
+
+def _columns(cursor: sqlite3.Cursor) -> list[str]:
+    return [description[0] for description in cursor.description or ()]
 
 
 def _size_bytes(value: Value) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from edged.host.pages import Cursor, Page
+
 Value = int | float | str | bytes | None
 
 
@@ -27,8 +29,29 @@ class Result(NamedTuple):
     rows: Sequence[Sequence[Value]]
 
 
+class SqlCursor(Cursor, Protocol):
+    """The rows of a statement, page by page. What it raises is `DatabaseFailed`.
+
+    Attributes:
+        columns: their names.
+    """
+
+    @property
+    def columns(self) -> Sequence[str]: ...
+
+
 class SqlConnection(Protocol):
-    """A connection, with a transaction of its own. For one task."""
+    """A connection, with a transaction of its own. Many tasks may call it; statements go one after the other.
+
+    Attributes:
+        is_busy: a statement is under way, and the next call would wait for it.
+    """
+
+    @property
+    def is_busy(self) -> bool: ...
+
+    async def wait_idle(self) -> None:
+        """Wait until it is not busy."""
 
     async def execute(self, statement: str, parameters: Sequence[Value]) -> Result:
         """Run one statement.
@@ -37,14 +60,35 @@ class SqlConnection(Protocol):
             DatabaseFailed
         """
 
+    async def query(self, statement: str, parameters: Sequence[Value]) -> SqlCursor:
+        """Begin one statement, and read its first page. Others may be executed before the last one is read.
+
+        Raises:
+            DatabaseFailed
+        """
+
     def last_insert_rowid(self) -> int:
-        """Of this connection; 0 before its first insert. Does no input or output."""
+        """Of this connection; 0 before its first insert. Does no input or output. Not while it is busy."""
 
     def changes(self) -> int:
-        """Rows that the last insert, update or delete of this connection changed. Does no input or output."""
+        """Rows that the last insert, update or delete of this connection changed. Likewise."""
 
     def close(self) -> None:
-        """Roll back what was not committed, and give the connection back."""
+        """Roll back what was not committed, and give the connection back. Call it when no cursor is open any more."""
+
+
+class Whole:
+    """A cursor over a result that is there already."""
+
+    def __init__(self, result: Result, size_bytes: int) -> None:
+        self.columns = result.columns
+        self._page = Page(result.rows, size_bytes, is_last=True)
+
+    async def page(self) -> Page:
+        return self._page
+
+    def close(self) -> None:
+        pass
 
 
 class SqlDatabase(Protocol):
