@@ -1,7 +1,13 @@
 """Typed codecs between Python values and a guest's linear memory and core values, compiled once per type.
 
-Which Python value stands for which WIT type is written in `edged.host.interface`. What a codec does in memory is
-`load` and `store`, what it does with core values ("flat") is `lower` and `lift`. Core values are Python numbers, one
+    compile_linear(type) -> LinearCodec       one value: load, store (memory); lift, lower (core values, "flat")
+         scalar.py      numbers, char, enums, flags, handles
+         span.py        strings and lists: a pointer and a length
+         aggregate.py   records, tuples
+         choice.py      variants, options, results
+    signature.py        whole functions: parameters and results
+
+Which Python value stands for which WIT type is written in `edged.host.interface`. Core values are Python numbers, one
 for each letter of `plan.CoreSignature`: integers unsigned, floats as they are.
 
 Bytes and numbers of guests are hostile: what breaks the ABI is a `GuestTrap`. A value out of a host function that does
@@ -12,42 +18,87 @@ Source: CanonicalABI.md, from "Alignment" to "Flat Lowering".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+import functools
+from typing import Any
 
 from edged.wasm import types as wit
+from edged.wasm.component import aggregate, choice, scalar, span
 from edged.wasm.component.context import Context
-
-Load = Callable[[Context, int], Any]
-Store = Callable[[Context, int, Any], None]
-Lower = Callable[[Context, Any, "list[int | float]"], None]
-Lift = Callable[[Context, "Sequence[Any]"], Any]
+from edged.wasm.component.flat import LinearCodec
 
 
-class LinearCodec(NamedTuple):
-    """Of one type.
-
-    Attributes:
-        size, align: in memory, bytes.
-        flat: letters of its core values.
-        load: the value at an address, which is aligned.
-        store: write a value at an address, which is aligned.
-        lower: append its core values.
-        lift: `lift(slot, letters)`: a reader of the value whose first core value is at `slot` of a sequence. `letters`
-            are those that are there: `flat`, or where variants join slots, wider ones.
-        has_borrow: there may be a borrow in it: `Context.scope` is asked for.
-    """
-
-    size: int
-    align: int
-    flat: str
-    load: Load
-    store: Store
-    lower: Lower
-    lift: Callable[[int, str], Lift]
-    has_borrow: bool = False
-
-
+@functools.cache
 def compile_linear(ty: wit.WitType) -> LinearCodec:
     """The codec of one type. Equal types share one."""
-    raise NotImplementedError
+    match ty:
+        case wit.Primitive("STRING"):
+            return span.string()
+        case wit.Primitive("CHAR"):
+            return scalar.char()
+        case wit.Primitive(kind):
+            return scalar.number(kind)
+        case wit.List(wit.Primitive("U8")):
+            return span.byte_list()
+        case wit.List(element):
+            return span.value_list(compile_linear(element))
+        case wit.FixedList(element, length):
+            return aggregate.fixed_list(compile_linear(element), length, element == wit.Primitive("U8"))
+        case wit.Tuple(elements):
+            return aggregate.group([compile_linear(element) for element in elements])
+        case wit.Record(fields):
+            return aggregate.group([compile_linear(field) for _, field in fields])
+        case wit.Variant(cases):
+            return choice.variant([(name, compile_maybe(payload)) for name, payload in cases])
+        case wit.Enum(names):
+            return scalar.enum(names)
+        case wit.Flags(names):
+            return scalar.flags(names)
+        case wit.Option(payload):
+            return choice.option(compile_linear(payload), nested=isinstance(payload, wit.Option))
+        case wit.Result(ok, err):
+            return choice.result(compile_maybe(ok), compile_maybe(err))
+        case wit.Handle(resource, owned):
+            return _own(resource) if owned else _borrow(resource)
+        case wit.Stream():
+            return _stream(ty)
+        case wit.Future():
+            return _future(ty)
+
+
+def compile_maybe(ty: wit.WitType | None) -> LinearCodec | None:
+    return None if ty is None else compile_linear(ty)
+
+
+def _own(resource: int) -> LinearCodec:
+    def take(cx: Context, index: int) -> Any:
+        return cx.instance.table.take_own(index, resource)
+
+    def give(cx: Context, value: Any) -> int:
+        return cx.instance.table.add_own(resource, value)
+
+    return scalar.handle(take, give)
+
+
+def _borrow(resource: int) -> LinearCodec:
+    def take(cx: Context, index: int) -> Any:
+        return cx.instance.table.lend(index, resource, cx.scope)
+
+    def give(cx: Context, value: Any) -> Any:
+        if resource in cx.instance.defines:
+            return value
+        assert cx.scope is not None, "a host function cannot return a borrow"
+        return cx.instance.table.add_borrow(resource, value, cx.scope)
+
+    return scalar.handle(take, give, has_borrow=True)
+
+
+def _stream(ty: wit.Stream) -> LinearCodec:
+    return scalar.handle(
+        lambda cx, index: cx.instance.take_stream(index, ty), lambda cx, value: cx.instance.give_stream(value, ty)
+    )
+
+
+def _future(ty: wit.Future) -> LinearCodec:
+    return scalar.handle(
+        lambda cx, index: cx.instance.take_future(index, ty), lambda cx, value: cx.instance.give_future(value, ty)
+    )

@@ -1,17 +1,24 @@
 """Codecs of whole functions: parameters and results, flat where they are few, in memory where they are many.
 
-These are what a call begins with: each takes note that a call's budget begins anew (`Context.begin`).
+These are what values of a guest are lifted with, so they begin its budget anew (`Context.left`).
 
 Source: CanonicalABI.md, "Flattening" and "Lifting and Lowering Values".
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from edged.limits import LIFT_BYTES_MAX
 from edged.wasm import types as wit
-from edged.wasm.component.context import Context
+from edged.wasm.component import choice, span
+from edged.wasm.component.aggregate import group
+from edged.wasm.component.context import LIST, RESULT, Context
+from edged.wasm.component.flat import Lift, LinearCodec, Lower, Store
+from edged.wasm.component.linear import compile_linear, compile_maybe
+from edged.wasm.component.plan import RESULTS_FLAT_MAX
 
 
 class Values(NamedTuple):
@@ -58,8 +65,8 @@ class Elements(NamedTuple):
     Attributes:
         size: of one, in bytes.
         check: `(context, address, count)`: they are aligned and inside the memory, or the guest traps.
-        load: `(context, address, count)`: bytes for u8, else a list.
-        store: `(context, address, values)`.
+        load: `(context, address, count)`: bytes for u8, else a list of at most `Boundary.list_count_max`.
+        store: `(context, address, values)`, where `check` has been.
     """
 
     size: int
@@ -68,20 +75,151 @@ class Elements(NamedTuple):
     store: Callable[[Context, int, Any], None]
 
 
+@functools.cache
 def compile_values(types: tuple[wit.WitType, ...], flat_max: int) -> Values:
     """Codecs of parameters.
 
     Args:
         flat_max: `plan.PARAMS_FLAT_MAX`, or `plan.ASYNC_PARAMS_FLAT_MAX` for a lowering with `async`.
     """
-    raise NotImplementedError
+    codecs = [compile_linear(ty) for ty in types]
+    together = group(codecs)
+    if len(together.flat) > flat_max:
+        return _values_in_memory(together)
+    flat, lowers, lifts, slot = together.flat, [], [], 0
+    for codec in codecs:
+        lowers.append(codec.lower)
+        lifts.append(codec.lift(slot, codec.flat))
+        slot += codec.slots
+
+    def lift(cx: Context, values: Sequence[Any]) -> list[Any]:
+        cx.left = LIFT_BYTES_MAX
+        return [lift_one(cx, values) for lift_one in lifts]
+
+    def lower(cx: Context, values: Sequence[Any]) -> list[Any]:
+        out: list[Any] = []
+        for lower_one, value in zip(lowers, values, strict=True):
+            lower_one(cx, value, out)
+        return out
+
+    return Values(flat, lift, lower, together.has_borrow)
 
 
+def _values_in_memory(together: LinearCodec) -> Values:
+    size, align, load, store = together.size, together.align, together.load, together.store
+
+    def lift(cx: Context, values: Sequence[Any]) -> list[Any]:
+        cx.left = LIFT_BYTES_MAX
+        address = values[0]
+        cx.check(address, size, align)
+        return list(load(cx, address))
+
+    def lower(cx: Context, values: Sequence[Any]) -> list[Any]:
+        address = cx.alloc(align, size)
+        store(cx, address, values)
+        return [address]
+
+    return Values("i", lift, lower, together.has_borrow)
+
+
+@functools.cache
 def compile_answer(result: wit.WitType | None) -> Answer:
     """Codecs of a function's result."""
-    raise NotImplementedError
+    codec = compile_maybe(result)
+    if codec is None:
+        return Answer("", False, _store_nothing, None, _lower_nothing, None, _lift_nothing)
+    ok: choice.Arm = choice.Arm(codec.store, codec.lower)
+    err: choice.Arm | None = None
+    if isinstance(result, wit.Result):
+        ok, err = choice.result_arms(compile_maybe(result.ok), compile_maybe(result.err))
+    by_pointer = codec.slots > RESULTS_FLAT_MAX
+    return Answer(
+        letters="" if by_pointer else codec.flat,
+        by_pointer=by_pointer,
+        store_ok=_checked(codec, ok.store),
+        store_err=None if err is None else _checked(codec, err.store),
+        lower_ok=_listed(ok.lower),
+        lower_err=None if err is None else _listed(err.lower),
+        lift=_lift_by_pointer(codec) if by_pointer else _lift_flat(codec),
+    )
+
+
+def _store_nothing(_cx: Context, _address: int, _value: Any) -> None:
+    pass
+
+
+def _lower_nothing(_cx: Context, _value: Any) -> list[Any]:
+    return []
+
+
+def _lift_nothing(_cx: Context, _values: Sequence[Any]) -> None:
+    return None
+
+
+def _checked(codec: LinearCodec, store: Store) -> Store:
+    size, align = codec.size, codec.align
+
+    def store_checked(cx: Context, address: int, value: Any) -> None:
+        cx.check(address, size, align)
+        store(cx, address, value)
+
+    return store_checked
+
+
+def _listed(lower: Lower) -> Callable[[Context, Any], list[Any]]:
+    def lower_alone(cx: Context, value: Any) -> list[Any]:
+        out: list[Any] = []
+        lower(cx, value, out)
+        return out
+
+    return lower_alone
+
+
+def _lift_by_pointer(codec: LinearCodec) -> Lift:
+    size, align, load = codec.size, codec.align, codec.load
+
+    def lift(cx: Context, values: Sequence[Any]) -> Any:
+        cx.left = LIFT_BYTES_MAX
+        address = values[0]
+        cx.check(address, size, align, RESULT)
+        return load(cx, address)
+
+    return lift
+
+
+def _lift_flat(codec: LinearCodec) -> Lift:
+    """A value of so few core values has no list in it."""
+    return codec.lift(0, codec.flat)
 
 
 def compile_elements(ty: wit.WitType | None) -> Elements:
     """Codecs of what a stream, or a future, carries; None: nothing, which has no size."""
-    raise NotImplementedError
+    if ty is None:
+        return Elements(0, _check_nothing, _load_nothing, _store_nothing)
+    codec = compile_linear(ty)
+    is_bytes = ty == wit.Primitive("U8")
+    size, align = codec.size, codec.align
+    get = span.get_bytes if is_bytes else span.getter(codec)
+    put = _store_bytes if is_bytes else span.setter(codec)
+
+    def check(cx: Context, address: int, count: int) -> None:
+        cx.check(address, size * count, align, LIST)
+
+    def load(cx: Context, address: int, count: int) -> Any:
+        cx.left = LIFT_BYTES_MAX
+        return get(cx, address, count)
+
+    return Elements(size, check, load, put)
+
+
+def _check_nothing(_cx: Context, _address: int, _count: int) -> None:
+    pass
+
+
+def _load_nothing(_cx: Context, _address: int, count: int) -> range:
+    """So many values, none of which says anything: a sequence that takes no memory."""
+    return range(count)
+
+
+def _store_bytes(cx: Context, address: int, values: Any) -> None:
+    cx.view[address : address + len(values)] = values

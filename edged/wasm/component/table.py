@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from edged.errors import GuestBudgetExhausted, GuestTrap
-from edged.limits import GuestLimits
 
 INDEX_MAX = 2**28 - 2
 """The component model keeps the upper four bits of an index for itself, and one more."""
@@ -77,7 +76,7 @@ class HandleTable:
 
     __slots__ = ("_count_max", "_entries", "_free")
 
-    def __init__(self, count_max: int = GuestLimits.handles_max) -> None:
+    def __init__(self, count_max: int) -> None:
         assert count_max <= INDEX_MAX
         self._count_max = count_max
         self._entries: list[Any] = [None]
@@ -165,7 +164,7 @@ class HandleTable:
         entries = self._entries
         entry = entries[index] if index < len(entries) else None
         if entry.__class__ is ResourceHandle and entry.resource == resource:
-            return entry  # type: ignore[no-any-return]
+            return entry
         self.get(index)
         if entry.__class__ is not ResourceHandle:
             raise GuestTrap(f"index {index} is not a resource")
