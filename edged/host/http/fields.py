@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Self
 
 from edged.errors import GuestBudgetExhausted
 from edged.host.budget import Budget
@@ -84,12 +85,12 @@ class Fields(Resource):
             self._hold(sum(map(_cost, self._entries)))
 
     @classmethod
-    def from_entries(cls, entries: Iterable[Entry], budget: Budget | None = None) -> Fields:
+    def from_entries(cls, entries: Iterable[Entry], budget: Budget | None = None) -> Self:
         """Mutable fields from a guest's list. Raises as `append` does."""
         return cls([(_checked_name(name), _checked(value)) for name, value in entries], budget=budget)
 
     @classmethod
-    def received(cls, headers: Iterable[Header], budget: Budget | None = None) -> Fields:
+    def received(cls, headers: Iterable[Header], budget: Budget | None = None) -> Self:
         """Immutable fields from the network, without what belongs to the connection."""
         entries = [(name.decode("ascii"), value) for name, value in headers if name not in _FORBIDDEN_BYTES]
         return cls(entries, mutable=False, budget=budget)
@@ -105,9 +106,9 @@ class Fields(Resource):
         """The fields as an exchange takes trailers. What may not stand there is left out, as Spin's runtime does."""
         return [(name.encode(), value) for name, value in self._entries if name not in NOT_IN_TRAILERS]
 
-    def view(self) -> Fields:
+    def view(self) -> Self:
         """Immutable fields over the same entries, which must not change any more."""
-        return Fields(self._entries, mutable=False, budget=self._budget)
+        return type(self)(self._entries, mutable=False, budget=self._budget)
 
     # --- methods of the resource ---
 
@@ -122,10 +123,10 @@ class Fields(Resource):
     def set(self, name: str, values: Iterable[bytes]) -> None:
         """Raises Err of `header-error`, and GuestBudgetExhausted past `FIELDS_BYTES_MAX`."""
         name = self._writable(name)
-        values = [_checked(value) for value in values]
-        self._remove(name)
-        for value in values:
-            self._add(name, value)
+        entries = [entry for entry in self._entries if entry[0] != name]
+        entries += [(name, _checked(value)) for value in values]
+        self._hold(sum(map(_cost, entries)) - self._size)
+        self._entries = entries
 
     def delete(self, name: str) -> None:
         """Raises Err of `header-error`."""
@@ -138,8 +139,8 @@ class Fields(Resource):
     def entries(self) -> Sequence[Entry]:
         return self._entries
 
-    def clone(self) -> Fields:
-        return Fields(self._entries.copy(), budget=self._budget)
+    def clone(self) -> Self:
+        return type(self)(self._entries.copy(), budget=self._budget)
 
     # --- inside ---
 
@@ -155,11 +156,14 @@ class Fields(Resource):
 
     def _hold(self, count_bytes: int) -> None:
         """Account for so many more bytes, or fewer."""
+        if self._size + count_bytes > FIELDS_BYTES_MAX:
+            raise self._too_large()
         self._size += count_bytes
-        if self._size > FIELDS_BYTES_MAX:
-            raise GuestBudgetExhausted(f"header fields of more than {FIELDS_BYTES_MAX} bytes")
         if self._budget is not None:
             self._budget.hold_fields(count_bytes)
+
+    def _too_large(self) -> Exception:
+        return GuestBudgetExhausted(f"header fields of more than {FIELDS_BYTES_MAX} bytes")
 
     def _remove(self, name: str) -> None:
         kept = [entry for entry in self._entries if entry[0] != name]

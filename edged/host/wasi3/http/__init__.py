@@ -1,0 +1,1 @@
+"""`wasi:http` 0.3: requests and responses as a guest has them."""
