@@ -190,6 +190,7 @@ COMPONENT_DEPTH_MAX = 32  # components and types inside each other; SDKs nest fo
 COMPONENT_ELABORATION_COUNT_MAX = 200_000  # definitions followed, those of a nested component each time: 5 us each
 COMPONENT_INSTANCE_COUNT_MAX = 1_000  # component instances; a hundred composed apps make a few hundred
 COMPONENT_TYPE_NODE_COUNT_MAX = 10_000  # of one type, written out; the largest of WASI, an http error code, has 70
+COMPONENT_TYPE_USE_COUNT_MAX = 200_000  # of all functions imported, lifted and lowered; Python guests have 27 000
 COMPONENT_TYPE_DEPTH_MAX = 64  # types inside each other; codecs take two Python frames for each
 COMPONENT_TYPE_BYTES_MAX = 1 * MiB  # of one value in memory, what it points to not counted: lists of fixed length
 COMPONENT_TRAMPOLINE_DEPTH_MAX = 8  # functions lowered, lifted and lowered again without a core module between them

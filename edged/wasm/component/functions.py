@@ -19,7 +19,7 @@ from edged.wasm.component.plan import (
 )
 from edged.wasm.component.resolve import Types
 from edged.wasm.component.scope import Scope
-from edged.wasm.types import Function, Future, Stream, WitType
+from edged.wasm.types import Future, Stream, WitType
 
 _SIGNATURES = {
     "resource.new": CoreSignature("i", "i"),
@@ -83,11 +83,13 @@ class Functions:
 
     def lift(self, scope: Scope, definition: CanonLift) -> Lifted:
         function = self._types.function(scope, definition.type)
+        self._types.use(function)
         options = self._canon_options(scope, definition.options)
         return Lifted(scope.core_function(definition.core), function, options, scope.instance)
 
     def lower(self, scope: Scope, definition: CanonLower) -> Trampoline:
         function = scope.function(definition.function)
+        self._types.use(function.type)
         options = self._canon_options(scope, definition.options)
         depth = 1
         if isinstance(function, Lifted) and isinstance(function.core, Trampoline):
@@ -122,6 +124,7 @@ class Functions:
             signature = CoreSignature("", kind) if verb == "get" else CoreSignature(kind, "")
         if signature is None:
             raise ComponentUnsupported(f"the component uses {name}, which edged does not have")
+        self._types.use(ty)
         is_cancel = "cancel" in verb
         is_async = (options is not None and options.is_async) or (is_cancel and definition.flag)
         operation = BuiltIn(
@@ -183,8 +186,3 @@ class Functions:
                 function(options.callback, "a callback"),
             )
         return known
-
-
-def described(function: Function) -> tuple[WitType, ...]:
-    """All types that a function names."""
-    return function.params if function.result is None else (*function.params, function.result)

@@ -50,7 +50,9 @@ class HostImports:
 
     def _item(self, scope: Scope, interface: str, name: str, extern: ExternType) -> Item:
         if extern.sort == "func" and extern.type is not None:
-            return "func", HostImport(interface, name, self._types.function(scope, extern.type))
+            function = self._types.function(scope, extern.type)
+            self._types.use(function)
+            return "func", HostImport(interface, name, function)
         if extern.sort == "type":
             if extern.type is not None:
                 return "type", scope.type(extern.type)

@@ -6,7 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from edged.errors import ComponentInvalid, ComponentTooLarge, ComponentUnsupported
-from edged.limits import COMPONENT_TYPE_BYTES_MAX, COMPONENT_TYPE_DEPTH_MAX, COMPONENT_TYPE_NODE_COUNT_MAX
+from edged.limits import (
+    COMPONENT_TYPE_BYTES_MAX,
+    COMPONENT_TYPE_DEPTH_MAX,
+    COMPONENT_TYPE_NODE_COUNT_MAX,
+    COMPONENT_TYPE_USE_COUNT_MAX,
+)
 from edged.wasm.component.definitions import (
     ERROR_CONTEXT,
     ComponentTypeDefinition,
@@ -63,6 +68,7 @@ class Types:
 
     def __init__(self, layouts: Layouts) -> None:
         self.layouts = layouts
+        self._uses_left = COMPONENT_TYPE_USE_COUNT_MAX
 
     def define(self, scope: Scope, definition: Any) -> TypeItem:
         """What a type definition other than a resource's stands for.
@@ -102,6 +108,21 @@ class Types:
         if not isinstance(found, Resource):
             raise ComponentInvalid(f"type {index} is used as a resource, which it is not")
         return found
+
+    def use(self, ty: Function | WitType | None) -> None:
+        """Count a type that a codec is going to be found for: that takes time by its size, written out.
+
+        Raises:
+            ComponentTooLarge
+        """
+        for part in (*ty.params, ty.result) if isinstance(ty, Function) else (ty,):
+            self._uses_left -= self.layouts.of(part).nodes
+        if self._uses_left < 0:
+            raise ComponentTooLarge(
+                f"the types of the component's functions, written out, have more than {COMPONENT_TYPE_USE_COUNT_MAX} "
+                "parts",
+                remedy="Import and export only what the component uses.",
+            )
 
     def _check(self, ty: WitType) -> None:
         layout = self.layouts.of(ty)
