@@ -16,37 +16,55 @@ _NOTHING: Any = object()
 class Promise:
     """A source of a future: see `edged.host.channel.FutureReader` for what its reader does.
 
-    Whoever makes it calls `resolve` at some time; the first value counts.
+    Whoever makes it calls `resolve` or `follow` at some time; the first call counts.
     """
 
-    __slots__ = ("_resolved", "_value")
+    __slots__ = ("_followed", "_news", "_value")
 
     def __init__(self) -> None:
         self._value = _NOTHING
-        self._resolved: trio.Event | None = None
+        self._followed: FutureReader[Any] | None = None
+        self._news: trio.Event | None = None
 
     @property
     def resolved(self) -> bool:
-        return self._value is not _NOTHING
+        """Whether there is a value, or another future for it."""
+        return self._value is not _NOTHING or self._followed is not None
 
     def resolve(self, value: Any) -> None:
         """Give it its value. Ignored where it has one."""
-        if self._value is _NOTHING:
+        if not self.resolved:
             self._value = value
-            if self._resolved is not None:
-                self._resolved.set()
+            self._tell()
+
+    def follow(self, future: FutureReader[Any], dropped: Any) -> None:
+        """Its value is another future's, or `dropped` where that has none. Ignored where it has a value."""
+        if self.resolved:
+            future.close()
+            return
+        self._value = dropped
+        self._followed = future
+        self._tell()
 
     @may_suspend
     def read(self) -> Any:
-        return self._wait() if self._value is _NOTHING else self._value
+        return self._value if self._followed is None and self._value is not _NOTHING else self._wait()
 
     def close(self) -> None:
         """Nobody wants the value. It may still come."""
+        if self._followed is not None:
+            self._followed.close()
+
+    def _tell(self) -> None:
+        if self._news is not None:
+            self._news.set()
 
     async def _wait(self) -> Any:
-        if self._resolved is None:
-            self._resolved = trio.Event()
-        await self._resolved.wait()
+        if not self.resolved:
+            self._news = trio.Event()
+            await self._news.wait()
+        if self._followed is not None:
+            return await value_of(self._followed, self._value)
         return self._value
 
 
