@@ -26,11 +26,12 @@ from edged.triggers.exports import Entry, check_handler, find_handler
 from edged.triggers.wagi import find_entry_point
 from edged.wasm.cache import AotCache
 from edged.wasm.compiler import kind_of
+from edged.wasm.component.compiled import CompiledPlan
 from edged.wasm.core.instance import CorePool
 from edged.wasm.core.program import CoreProgram
 from edged.wasm.engine import Engine
 from edged.wasm.linker import Program
-from edged.wasm.loader import LoadedComponent, LoadedModule, load_component, load_module
+from edged.wasm.loader import LoadedComponent, LoadedModule, LoadedPlan, load_component, load_module
 from edged.wasm.pool import InstancePool, Pool
 from edged.wasm.types import describe
 
@@ -72,7 +73,7 @@ async def load(
     def on_compile() -> None:
         options.on_compile(component.id, _size_bytes(source))
 
-    compiled: LoadedComponent | LoadedModule
+    compiled: LoadedComponent | LoadedPlan | LoadedModule
     link: Callable[[HostConfig], _Linked]
     if await trio.to_thread.run_sync(_is_program, source, triggers):
         compiled = await load_module(engine, cache, source, on_compile=on_compile)
@@ -115,13 +116,20 @@ def _link_module(engine: Engine, loaded: LoadedModule, host: HostConfig) -> _Lin
     return _Linked(CorePool(program), {"wagi": find_entry_point(program)}, ())
 
 
-def _link(engine: Engine, loaded: LoadedComponent, triggers: Collection[str], host: HostConfig) -> _Linked:
+def _link(engine: Engine, loaded: LoadedComponent | LoadedPlan, triggers: Collection[str], host: HostConfig) -> _Linked:
+    compiled = loaded.compiled
+    if isinstance(compiled, CompiledPlan):
+        exports = ", ".join([*compiled.plan.type.exports, *compiled.plan.type.functions])
+        raise ComponentUnsupported(
+            f"the component is built for WASI 0.3 (it exports {exports or 'nothing'}), which edged does not run yet",
+            remedy="Build it for the WASI 0.2 http world: an SDK that exports wasi:http/incoming-handler@0.2.",
+        )
     interfaces = [*wasi_interfaces(host), *spin_interfaces(host)]
     try:
-        program = Program(engine, loaded.compiled, interfaces, tuple(REFUSED), host.limits)
+        program = Program(engine, compiled, interfaces, tuple(REFUSED), host.limits)
     except ComponentUnsupported:
         # An import that nobody knows is the second thing to say of a component that was made for another world.
-        found = describe(loaded.compiled, engine.wasmtime)
+        found = describe(compiled, engine.wasmtime)
         for trigger in triggers:
             check_handler(trigger, found)
         raise

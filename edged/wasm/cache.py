@@ -2,8 +2,8 @@
 
 Loading an artefact runs native code, so nothing is loaded that this node did not write itself: the folder is private
 (0700, ours), and each artefact has a MAC under a key that lives in the folder. A file that is corrupt, foreign or made
-for another engine is removed and compiled again. The name of an entry is a hash of the component's digest and of all
-that code generation depends on (`edged.wasm.engine.fingerprint`).
+for another engine is removed and compiled again. The name of an entry is a hash of its key, which says what was
+compiled and to what, and of all that code generation depends on (`edged.wasm.engine.fingerprint`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import hashlib
 import hmac
 import os
 import secrets
+import shutil
 import stat
 import time
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import structlog
@@ -28,7 +30,7 @@ _KEY_BYTES = 32
 
 
 class AotCache:
-    """Artefacts by component digest, for one engine configuration.
+    """Artefacts by key, for one engine configuration. A key begins with the sha256 of what was compiled.
 
     Args:
         folder: made with mode 0700 if it is not there.
@@ -51,43 +53,73 @@ class AotCache:
         except OSError as error:
             raise CacheError(f"the cache folder {folder} cannot be used: {error.strerror}") from error
 
-    def find(self, digest: str) -> Path | None:
-        """The artefact of the component with this sha256, verified; None if it must be compiled."""
-        path = self._path(digest)
+    def find(self, key: str) -> Path | None:
+        """The artefact that has this key, verified; None if it must be compiled."""
+        path = self._path(key)
         if not path.exists():
             return None
         if not self._verified(path):
             log.warning("cache.entry-rejected", path=str(path), remedy="none needed: it is compiled again")
-            self.remove(digest)
+            self.remove(key)
             return None
         with contextlib.suppress(OSError):
             os.utime(path)  # the age that pruning goes by
         return path
 
-    def reserve(self, digest: str) -> Path:
-        """Where the compiler may write the artefact before `add` takes it in."""
-        return self._path(digest).with_suffix(f".{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    @contextlib.contextmanager
+    def reserve(self) -> Iterator[Path]:
+        """A folder where the compiler may write, for `add` to take in what it wrote. The rest goes at the end.
 
-    def add(self, digest: str, written: Path) -> Path:
-        """Take in what the compiler wrote: durable first, then visible. Returns the artefact's place."""
-        path = self._path(digest)
+        Raises:
+            CacheError
+        """
+        folder = self._folder / f"{os.getpid()}.{secrets.token_hex(4)}.tmp"
         try:
-            with written.open("rb") as file:
-                os.fsync(file.fileno())
-            self._write(path.with_suffix(".mac"), self._mac(written))
-            written.replace(path)
+            folder.mkdir(mode=0o700)
         except OSError as error:
-            raise CacheError(f"the cache folder {self._folder} cannot be written: {error.strerror}") from error
-        self._prune(keep=path)
-        return path
+            raise self._not_writable(error) from error
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
-    def remove(self, digest: str) -> None:
-        path = self._path(digest)
+    def add(self, written: Mapping[str, Path]) -> dict[str, Path]:
+        """Take in what the compiler wrote, in this order: durable first, then visible.
+
+        Args:
+            written: key -> file.
+
+        Returns:
+            key -> the artefact's place.
+
+        Raises:
+            CacheError
+        """
+        try:
+            places = {key: self._add(key, file) for key, file in written.items()}
+        except OSError as error:
+            raise self._not_writable(error) from error
+        self._prune(keep=places.values())
+        return places
+
+    def remove(self, key: str) -> None:
+        path = self._path(key)
         path.unlink(missing_ok=True)
         path.with_suffix(".mac").unlink(missing_ok=True)
 
-    def _path(self, digest: str) -> Path:
-        name = hashlib.sha256(f"{digest}\n{self._fingerprint}".encode()).hexdigest()
+    def _add(self, key: str, written: Path) -> Path:
+        path = self._path(key)
+        with written.open("rb") as file:
+            os.fsync(file.fileno())
+        self._write(path.with_suffix(".mac"), self._mac(written))
+        written.replace(path)
+        return path
+
+    def _not_writable(self, error: OSError) -> CacheError:
+        return CacheError(f"the cache folder {self._folder} cannot be written: {error.strerror}")
+
+    def _path(self, key: str) -> Path:
+        name = hashlib.sha256(f"{key}\n{self._fingerprint}".encode()).hexdigest()
         return self._folder / f"{name}.cwasm"
 
     def _verified(self, path: Path) -> bool:
@@ -125,7 +157,7 @@ class AotCache:
             os.fsync(file.fileno())
         temporary.replace(path)
 
-    def _prune(self, keep: Path) -> None:
+    def _prune(self, keep: Collection[Path]) -> None:
         """Remove the artefacts longest unused until the folder is inside its limit, and what killed compiles left."""
         oldest = time.time() - COMPILE_TIMEOUT_S
         entries = []
@@ -134,13 +166,13 @@ class AotCache:
                 found = path.stat()
                 if path.suffix == ".cwasm":
                     entries.append((found.st_mtime, found.st_size, path))
-                elif path.suffix == ".tmp" and found.st_mtime < oldest:
-                    path.unlink()  # of a compile that was killed
+                elif path.suffix == ".tmp" and found.st_mtime < oldest:  # of a compile that was killed
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
         total = sum(size for _, size, _ in entries)
         for _, size, path in sorted(entries):
             if total <= self._bytes_max:
                 return
-            if path != keep:
+            if path not in keep:
                 total -= size
                 with contextlib.suppress(OSError):
                     path.unlink()

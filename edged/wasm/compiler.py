@@ -2,7 +2,11 @@
 
 Compiling is the cheapest bomb there is: 6 MB of valid wasm can take seconds and gigabytes. So the size is checked
 first, and the compiler runs in a child of its own (`edged compile`) under RLIMIT_AS and RLIMIT_CPU. The child answers
-with an artefact file, or with one JSON error on its stdout.
+with artefacts in a folder, or with one JSON error on its stdout.
+
+A component is compiled for the C API where wasmtime takes it for that. One that needs what the C API has no values for,
+as WASI 0.3 does, comes to a plan and its core modules (`edged.wasm.component.compiled`). The names of the files say
+which it was.
 """
 
 from __future__ import annotations
@@ -23,14 +27,22 @@ from wasmtime import component
 from edged import child
 from edged.errors import CompileFailed, ComponentInvalid, ComponentUnsupported, DigestMismatch, EdgedError, from_json
 from edged.limits import COMPILE_CPU_S_MAX, COMPILE_MEMORY_BYTES_MAX, COMPILE_TIMEOUT_S, KiB, MiB
+from edged.wasm.component.artefact import PlanArtefact, write_artefact
+from edged.wasm.component.compiled import check_module, compile_module, take_apart, wiring
 from edged.wasm.engine import Engine
+from edged.wasm.trap import reason
 
 Kind = Literal["component", "module"]
+Form = Literal["plan"]
+
+COMPONENT, MODULE, PLAN = "component", "module", "plan"
+"""Names of the artefacts that a folder may have. Beside a plan are the core modules that it names, by their sha256."""
 
 _MAGIC = b"\0asm"
-_ASYNC = "requires the component model async feature"
 _LAYER_MODULE = b"\x01\x00\x00\x00"
 _SNIFF_BYTES = 64 * KiB
+_component_text = re.compile(r"\(\s*component\b")
+_feature = re.compile(r"component model .*feature|is not enabled|is not active")
 _comments_and_blanks = re.compile(r"(?:\s+|;;[^\n]*\n|\(;.*?;\))*", re.DOTALL)
 
 
@@ -40,20 +52,24 @@ async def compile_in_child(
     output: Path,
     *,
     kind: Kind = "component",
+    form: Form | None = None,
     memory_bytes_max: int = COMPILE_MEMORY_BYTES_MAX,
     cpu_s_max: int = COMPILE_CPU_S_MAX,
 ) -> None:
-    """Compile `source` (wasm or wat), whose sha256 is `digest`, to the artefact `output`.
+    """Compile `source` (wasm or wat), whose sha256 is `digest`, to artefacts in the folder `output`.
 
     Args:
         kind: what the source should be.
+        form: what a component has to come to; None leaves it to the component.
 
     Raises:
         DigestMismatch: the file changed since it was hashed.
-        ComponentInvalid, ComponentUnsupported: as the child says.
+        ComponentInvalid, ComponentUnsupported, ComponentTooLarge: as the child says.
         CompileFailed: the child met a limit or crashed.
     """
     options = ["--kind", kind, "--memory-max", str(memory_bytes_max), "--cpu-max", str(cpu_s_max)]
+    if form is not None:
+        options += ["--form", form]
     with trio.move_on_after(COMPILE_TIMEOUT_S) as timeout:
         done = await trio.run_process(
             child.command("compile", str(source), digest, str(output), *options),
@@ -83,22 +99,71 @@ def _failure(name: str, done: subprocess.CompletedProcess[bytes], memory_bytes_m
 
 
 def compile_here(
-    source: Path, digest: str, output: Path, *, memory_bytes_max: int, cpu_s_max: int, kind: Kind = "component"
+    source: Path,
+    digest: str,
+    output: Path,
+    *,
+    memory_bytes_max: int,
+    cpu_s_max: int,
+    kind: Kind = "component",
+    form: Form | None = None,
 ) -> None:
     """The child's side: limit this process, then compile. Errors as in `compile_in_child`."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s_max, cpu_s_max + 1))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes_max, memory_bytes_max))
     binary = _binary(source, digest, kind)
-    compile_it = component.Component if kind == "component" else wasmtime.Module
+    engine = Engine().wasmtime
+    if kind == "module":
+        _compile_module(engine, source.name, binary, output)
+    elif form == "plan":
+        _compile_plan(engine, source.name, binary, output)
+    else:
+        _compile_component(engine, source.name, binary, output)
+
+
+def _compile_module(engine: wasmtime.Engine, name: str, binary: bytes, output: Path) -> None:
     try:
-        compiled = compile_it(Engine().wasmtime, binary)
+        compiled = wasmtime.Module(engine, binary)
     except wasmtime.WasmtimeError as error:
-        if _ASYNC in str(error):
-            raise _wasi3(source.name, binary) from None
-        what = "component" if kind == "component" else "core module"
-        raise ComponentInvalid(f"{source.name} is not a valid {what}: {_reason(str(error))}") from None
-    output.write_bytes(compiled.serialize())
+        raise ComponentInvalid(f"{name} is not a valid core module: {reason(str(error))}") from None
+    (output / MODULE).write_bytes(compiled.serialize())
+
+
+def _compile_component(engine: wasmtime.Engine, name: str, binary: bytes, output: Path) -> None:
+    try:
+        compiled = component.Component(engine, binary)
+    except wasmtime.WasmtimeError as error:
+        refusal = reason(str(error))
+    else:
+        (output / COMPONENT).write_bytes(compiled.serialize())
+        return
+    try:
+        _compile_plan(engine, name, binary, output)
+    except EdgedError:
+        if _feature.search(refusal):
+            raise
+        # Wrong for the C API too, and its message names the place in the file.
+        raise ComponentInvalid(f"{name} is not a valid component: {refusal}") from None
+
+
+def _compile_plan(engine: wasmtime.Engine, name: str, binary: bytes, output: Path) -> None:
+    """Write the artefact last: without it there is nothing."""
+    try:
+        parts = take_apart(binary)
+        for unused in parts.unused_modules():
+            check_module(engine, unused)
+        keys = []
+        for rewritten in parts.modules():
+            keys.append(hashlib.sha256(rewritten).hexdigest())
+            file = output / keys[-1]
+            if not file.exists():
+                file.write_bytes(compile_module(engine, rewritten).serialize())
+    except EdgedError as error:
+        error.message = f"{name} cannot be run: {error.message}"
+        raise
+    artefact = PlanArtefact(parts.skeleton, wiring(parts.plan), tuple(keys))
+    (output / PLAN).write_bytes(write_artefact(artefact))
 
 
 def kind_of(source: Path) -> Kind:
@@ -113,7 +178,7 @@ def kind_of(source: Path) -> Kind:
         return "module" if head[4:8] == _LAYER_MODULE else "component"
     text = head.decode("utf-8", "replace")
     start = _comments_and_blanks.match(text)
-    return "component" if text.startswith("(component", start.end() if start else 0) else "module"
+    return "component" if _component_text.match(text, start.end() if start else 0) else "module"
 
 
 def _binary(source: Path, digest: str, kind: Kind) -> bytes:
@@ -143,23 +208,6 @@ def _binary(source: Path, digest: str, kind: Kind) -> bytes:
             'speaks CGI runs as it is with executor = { type = "wagi" }.',
         )
     return data
-
-
-def _wasi3(name: str, binary: bytes) -> ComponentUnsupported:
-    """For a component that wasmtime refuses for its async functions. Which export it has is looked up in the bytes, for
-    the message only."""
-    handler = re.search(rb"wasi:http/handler@0\.3\.[0-9a-z.-]*[0-9a-z]", binary)
-    what = f"it exports {handler[0].decode()}" if handler else "it has async functions"
-    return ComponentUnsupported(
-        f"{name} is built for WASI 0.3 ({what}), which edged does not run yet",
-        remedy="Build it for the WASI 0.2 http world: an SDK that exports wasi:http/incoming-handler@0.2.",
-    )
-
-
-def _reason(text: str) -> str:
-    """wasmtime's causes, outermost first, on one line."""
-    lines = (line.strip() for line in text.splitlines())
-    return "; ".join(line for line in lines if line and line != "Caused by:")
 
 
 def _place(text: str) -> str:

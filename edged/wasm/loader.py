@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar, overload
 
 import trio
 import wasmtime
 from wasmtime import component
 
-from edged.errors import CompileFailed, ComponentTooLarge, SourceMissing
+from edged.errors import CompileFailed, ComponentTooLarge, EdgedError, SourceMissing
 from edged.limits import COMPONENT_BYTES_MAX, MiB
 from edged.wasm.cache import AotCache
-from edged.wasm.compiler import Kind, compile_in_child
+from edged.wasm.compiler import COMPONENT, MODULE, PLAN, Form, Kind, compile_in_child
+from edged.wasm.component.artefact import read_artefact
+from edged.wasm.component.compiled import CompiledPlan, plan_of, wiring
 from edged.wasm.engine import Engine
 
-CompiledT = TypeVar("CompiledT", component.Component, wasmtime.Module)
+CompiledT = TypeVar("CompiledT", component.Component, wasmtime.Module, CompiledPlan)
 
 
 class Loaded(NamedTuple, Generic[CompiledT]):
@@ -29,7 +31,32 @@ class Loaded(NamedTuple, Generic[CompiledT]):
 
 
 LoadedComponent = Loaded[component.Component]
+LoadedPlan = Loaded[CompiledPlan]
 LoadedModule = Loaded[wasmtime.Module]
+
+
+@overload
+async def load_component(
+    engine: Engine,
+    cache: AotCache,
+    source: Path,
+    *,
+    form: None = None,
+    on_compile: Callable[[], None] = ...,
+    bytes_max: int = ...,
+) -> LoadedComponent | LoadedPlan: ...
+
+
+@overload
+async def load_component(
+    engine: Engine,
+    cache: AotCache,
+    source: Path,
+    *,
+    form: Literal["plan"],
+    on_compile: Callable[[], None] = ...,
+    bytes_max: int = ...,
+) -> LoadedPlan: ...
 
 
 async def load_component(
@@ -37,12 +64,14 @@ async def load_component(
     cache: AotCache,
     source: Path,
     *,
+    form: Form | None = None,
     on_compile: Callable[[], None] = lambda: None,
     bytes_max: int = COMPONENT_BYTES_MAX,
-) -> LoadedComponent:
+) -> LoadedComponent | LoadedPlan:
     """Load a component, compiling it if the cache has no artefact of it.
 
     Args:
+        form: "plan" for a component on the core API; None: on the C API, but where it needs what that does not have.
         on_compile: called when a compile begins, to show it to whoever waits.
 
     Raises:
@@ -50,13 +79,16 @@ async def load_component(
         DigestMismatch.
     """
     digest = await trio.to_thread.run_sync(_digest, source, bytes_max)
+    shelf = _Shelf(engine, cache, digest)
 
-    def load(path: Path) -> component.Component:
-        return component.Component.deserialize_file(engine.wasmtime, str(path))
+    def look() -> component.Component | CompiledPlan | None:
+        found = shelf.find_component() if form is None else None
+        return shelf.find_plan() if found is None else found
 
-    compiled, from_cache = await _load(
-        cache, digest, source, digest, load=load, kind="component", on_compile=on_compile
-    )
+    compiled: component.Component | CompiledPlan
+    compiled, from_cache = await _load(shelf, source, look, kind="component", form=form, on_compile=on_compile)
+    if isinstance(compiled, CompiledPlan):
+        return Loaded(compiled, digest, from_cache)
     return Loaded(compiled, digest, from_cache)
 
 
@@ -70,46 +102,101 @@ async def load_module(
 ) -> LoadedModule:
     """Load a core module. As `load_component`."""
     digest = await trio.to_thread.run_sync(_digest, source, bytes_max)
-
-    def load(path: Path) -> wasmtime.Module:
-        return wasmtime.Module.deserialize_file(engine.wasmtime, str(path))
-
-    # A key of its own: what the same bytes would come to as a component is an error, and not this artefact.
+    shelf = _Shelf(engine, cache, digest)
     compiled, from_cache = await _load(
-        cache, f"{digest} module", source, digest, load=load, kind="module", on_compile=on_compile
+        shelf, source, shelf.find_module, kind="module", form=None, on_compile=on_compile
     )
     return Loaded(compiled, digest, from_cache)
 
 
+FoundT = TypeVar("FoundT")
+
+
 async def _load(
-    cache: AotCache,
-    key: str,
+    shelf: _Shelf,
     source: Path,
-    digest: str,
+    look: Callable[[], FoundT | None],
     *,
-    load: Callable[[Path], CompiledT],
     kind: Kind,
+    form: Form | None,
     on_compile: Callable[[], None],
-) -> tuple[CompiledT, bool]:
-    """What was compiled, and whether it was found in the cache, where `key` names it."""
-    found = await trio.to_thread.run_sync(cache.find, key)
+) -> tuple[FoundT, bool]:
+    """What was compiled, and whether the cache had it.
+
+    Args:
+        look: for it on the shelf.
+    """
+    found = await trio.to_thread.run_sync(look)
     if found is not None:
-        try:
-            return load(found), True
-        except wasmtime.WasmtimeError:
-            cache.remove(key)
+        return found, True
     on_compile()
-    written = cache.reserve(key)
-    try:
-        await compile_in_child(source, digest, written, kind=kind)
-        path = await trio.to_thread.run_sync(cache.add, key, written)
-    finally:
-        written.unlink(missing_ok=True)
-    try:
-        return load(path), False
-    except wasmtime.WasmtimeError as error:
-        cache.remove(key)
-        raise CompileFailed(f"{source.name} compiled, but cannot be loaded: {error}") from None
+    with shelf.cache.reserve() as folder:
+        await compile_in_child(source, shelf.digest, folder, kind=kind, form=form)
+        await trio.to_thread.run_sync(shelf.add, folder)
+    found = await trio.to_thread.run_sync(look)
+    if found is None:
+        raise CompileFailed(f"{source.name} compiled, but cannot be loaded")
+    return found, False
+
+
+class _Shelf:
+    """What the cache has of one source, by the sha256 of which all of it is named.
+
+    A key says what the source came to: what its bytes are as a component is an error, and no core module. The core
+    modules of plans are named by what they are themselves: apps of one SDK have some in common.
+    """
+
+    def __init__(self, engine: Engine, cache: AotCache, digest: str) -> None:
+        self.cache = cache
+        self.digest = digest
+        self._engine = engine.wasmtime
+
+    def find_component(self) -> component.Component | None:
+        return self._load(self._key(COMPONENT), component.Component.deserialize_file)
+
+    def find_module(self) -> wasmtime.Module | None:
+        return self._load(self._key(MODULE), wasmtime.Module.deserialize_file)
+
+    def find_plan(self) -> CompiledPlan | None:
+        """The plan, if all of its modules are there and it is still the one that they were made for."""
+        path = self.cache.find(self._key(PLAN))
+        artefact = None if path is None else read_artefact(path.read_bytes())
+        if artefact is None:
+            return None
+        loaded: dict[str, wasmtime.Module] = {}
+        for name in artefact.modules:
+            if name not in loaded:
+                module = self._load(self._key(name), wasmtime.Module.deserialize_file)
+                if module is None:
+                    return None
+                loaded[name] = module
+        try:
+            plan = plan_of(artefact.skeleton)
+        except EdgedError:  # another version of edged took it: this one's compiler will say why it does not
+            return None
+        if wiring(plan) != artefact.wiring:
+            return None
+        return CompiledPlan(plan, tuple(loaded[name] for name in artefact.modules))
+
+    def add(self, folder: Path) -> None:
+        """Take in what the compiler left in `folder`; the plan last, since it needs the others."""
+        files = sorted(folder.iterdir(), key=lambda file: file.name == PLAN)
+        self.cache.add({self._key(file.name): file for file in files})
+
+    def _key(self, name: str) -> str:
+        if name in (MODULE, PLAN):
+            return f"{self.digest} {name}"
+        return self.digest if name == COMPONENT else f"{name} core"
+
+    def _load(self, key: str, deserialize: Callable[[wasmtime.Engine, str], FoundT]) -> FoundT | None:
+        path = self.cache.find(key)
+        if path is None:
+            return None
+        try:
+            return deserialize(self._engine, str(path))
+        except wasmtime.WasmtimeError:
+            self.cache.remove(key)
+            return None
 
 
 def _digest(source: Path, bytes_max: int) -> str:

@@ -16,6 +16,7 @@ from edged.wasm.linker import Program
 from tests.wasm.hosts import Api, invocation
 
 GUEST = Path(__file__).with_name("guest.wat")
+ASYNC = Path(__file__).with_name("async.wat")
 SMALL_POOL = PoolConfig(instances=200, core_instances=2_000, memories=400, tables=400)
 
 

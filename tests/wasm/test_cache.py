@@ -14,9 +14,10 @@ DIGEST = "ab" * 32
 
 
 def add(cache: AotCache, digest: str = DIGEST, content: bytes = b"native code") -> Path:
-    written = cache.reserve(digest)
-    written.write_bytes(content)
-    return cache.add(digest, written)
+    with cache.reserve() as folder:
+        written = folder / "artefact"
+        written.write_bytes(content)
+        return cache.add({digest: written})[digest]
 
 
 @pytest.fixture
@@ -129,15 +130,35 @@ def test_at_the_limit_nothing_goes(folder: Path) -> None:
     assert cache.find("bb" * 32)
 
 
+def test_what_is_added_together_stays_together(folder: Path) -> None:
+    """An artefact of several files is of no use without one of them, be they more than fit."""
+    cache = AotCache(folder, "engine", bytes_max=25)
+    add(cache, "aa" * 32, b"0123456789")
+    with cache.reserve() as reserved:
+        written = {key * 32: reserved / key for key in ("bb", "cc", "dd")}
+        for file in written.values():
+            file.write_bytes(b"0123456789")
+        cache.add(written)
+    assert [cache.find(key * 32) is not None for key in ("aa", "bb", "cc", "dd")] == [False, True, True, True]
+
+
+def test_what_is_not_taken_in_goes(folder: Path) -> None:
+    cache = AotCache(folder, "engine")
+    with cache.reserve() as reserved:
+        (reserved / "half").write_bytes(b"of an artefact")
+        assert reserved.stat().st_mode & 0o777 == 0o700
+    assert not reserved.exists()
+
+
 def test_what_a_killed_compile_left_goes_with_the_next_artefact(folder: Path) -> None:
     cache = AotCache(folder, "engine")
-    left, under_way = cache.reserve("aa" * 32), cache.reserve("bb" * 32)
-    left.write_bytes(b"half of an artefact")
-    os.utime(left, (1_000_000, 1_000_000))
-    under_way.write_bytes(b"somebody compiles it now")
-    add(cache)
-    assert not left.exists()
-    assert under_way.exists()
+    with cache.reserve() as left, cache.reserve() as under_way:
+        (left / "half").write_bytes(b"of an artefact")
+        (under_way / "half").write_bytes(b"of what somebody compiles now")
+        os.utime(left, (1_000_000, 1_000_000))
+        add(cache)
+        assert not left.exists()
+        assert under_way.exists()
 
 
 def test_an_artefact_that_another_process_removes_meanwhile_is_not_found(

@@ -164,12 +164,12 @@ def import_names(step: Step) -> list[tuple[str, str]]:
 def wiring(plan: Plan) -> str:
     """A hash of how the plan joins its modules and what its trampolines are.
 
-    Rewritten modules name trampolines by number. They belong to a plan only if it counts as the one they were rewritten
-    for did, which an edged of another version may not.
+    Rewritten modules name trampolines by number, and have only the exports that were used. They belong to a plan only
+    if it counts as the one did that they were rewritten for, and an edged of another version may count otherwise.
     """
     hashed = hashlib.sha256()
-    for step in plan.steps:
-        hashed.update(f"{step.module} {step.instance} {import_names(step)}\n".encode())
+    for step, exports in zip(plan.steps, _exports_used(plan), strict=True):
+        hashed.update(f"{step.module} {step.instance} {import_names(step)} {sorted(exports)}\n".encode())
     for trampoline in plan.trampolines:
         hashed.update(f"{trampoline.instance} {trampoline.signature} {_describe(trampoline.operation)}\n".encode())
     return hashed.hexdigest()
