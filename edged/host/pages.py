@@ -236,7 +236,7 @@ class Rows(Generic[E]):
         owner: whose connection it uses.
         fails: what the engine fails with.
         failure: its error -> the interface's.
-        values: a page of rows as the interface has them.
+        values: a page of rows as the interface has them; None where the engine's are.
     """
 
     __slots__ = ("_cursor", "_fails", "_failure", "_owner", "_values")
@@ -247,7 +247,7 @@ class Rows(Generic[E]):
         owner: StreamingResource,
         fails: type[E],
         failure: Callable[[E], Err],
-        values: Callable[[Sequence[Any]], Sequence[Any]],
+        values: Callable[[Sequence[Any]], Sequence[Any]] | None = None,
     ) -> None:
         self._cursor = cursor
         self._owner = owner
@@ -258,10 +258,10 @@ class Rows(Generic[E]):
 
     async def next(self) -> Page:
         try:
-            rows, size_bytes, is_last = await self._cursor.page()
+            page = await self._cursor.page()
         except self._fails as failed:
             raise self._failure(failed) from None
-        return Page(self._values(rows), size_bytes, is_last)
+        return page if self._values is None else page._replace(values=self._values(page.values))
 
     def close(self) -> None:
         self._cursor.close()

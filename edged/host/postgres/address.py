@@ -50,6 +50,7 @@ class PostgresAddress:
         tls: `disable`, `prefer` (where the server has it) or `require`. With TLS, certificates are always verified.
         channel_binding: `disable`, `prefer` or `require`.
         settings: of the session, for the server.
+        ca_root: certificates of authorities, in PEM, trusted besides the system's. No address has it.
     """
 
     host: str
@@ -60,6 +61,7 @@ class PostgresAddress:
     tls: str = "prefer"
     channel_binding: str = "prefer"
     settings: tuple[tuple[str, str], ...] = ()
+    ca_root: str = field(default="", repr=False)
 
 
 def parse_address(text: str) -> PostgresAddress:

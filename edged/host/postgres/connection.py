@@ -17,10 +17,11 @@ from pg8000.exceptions import InterfaceError
 from scramp import ScramException
 
 from edged.host.network.dialer import Dialer, DialFailed
-from edged.host.network.trust import ContextOf, system_roots
+from edged.host.network.trust import ContextOf, system_roots, with_authority
+from edged.host.pages import Page
 from edged.host.postgres.address import PostgresAddress
 from edged.host.postgres.blocking import BlockingWire
-from edged.host.postgres.client import STRANGE, Answer, Client
+from edged.host.postgres.client import STRANGE, Answer, Client, Field
 from edged.host.postgres.report import StatementRefused
 from edged.host.rdbms.failure import (
     BadParameter,
@@ -131,7 +132,8 @@ class Way:
         wire.flush()
         answer = wire.read(1)
         if answer == b"S":
-            wire.start_tls(self._context_of(address.host), address.host)
+            trusted = with_authority(address.ca_root) if address.ca_root else self._context_of(address.host)
+            wire.start_tls(trusted, address.host)
         elif answer != b"N":
             raise ConnectionLost(STRANGE)
         elif address.tls == "require":
@@ -172,13 +174,27 @@ class PostgresConnection:
             StatementRefused, QueryFailed, BadParameter: the connection goes on; so does its transaction, aborted.
             ConnectionLost, ResultTooLarge: it does not.
         """
-        if len(statement.encode()) > SQL_STATEMENT_BYTES_MAX:
-            raise QueryFailed(f"the statement has more than {SQL_STATEMENT_BYTES_MAX} bytes")
-        if "\0" in statement:
-            raise QueryFailed("there is a NUL in the statement")
-        if len(parameters) > SQL_PARAMETER_COUNT_MAX:
-            raise BadParameter(f"there are more than {SQL_PARAMETER_COUNT_MAX} parameters")
+        _check(statement, parameters)
         return await self._exchange(partial(self._client.run, statement, parameters, keep_rows=keep_rows))
+
+    async def query(self, statement: str, parameters: Sequence[Any]) -> PostgresRows:
+        """Run one statement up to its first page. Whatever else is done on the connection ends it.
+
+        Raises:
+            As `run`.
+        """
+        _check(statement, parameters)
+        opened = await self._exchange(partial(self._client.open, statement, parameters, self._type_names))
+        if opened.missing:
+            # Asked for while nothing is under way: it could not be between two pages.
+            for oid in opened.missing:
+                await self.type_name(oid)
+            opened = await self._exchange(partial(self._client.open, statement, parameters, self._type_names))
+        return PostgresRows(self, opened.fields, opened.first)
+
+    async def fetch(self) -> Page:
+        """The next page of the statement under way. Raises: as `run`"""
+        return await self._exchange(self._client.fetch)
 
     async def type_name(self, oid: int) -> str:
         """The name of a type that the interface has no word for. Empty where the server does not tell it.
@@ -206,7 +222,7 @@ class PostgresConnection:
             await self.run("ROLLBACK", (), keep_rows=False)  # DISCARD ALL is refused inside of one
         await self.run("DISCARD ALL", (), keep_rows=False)
 
-    async def _exchange(self, talk: Callable[[], Answer]) -> Answer:
+    async def _exchange(self, talk: Callable[[], T]) -> T:
         if not self.is_ready:
             raise ConnectionLost("the connection is closed")
         self._is_busy = True
@@ -231,6 +247,32 @@ class PostgresConnection:
         self.close()
         with trio.move_on_after(SQL_CANCEL_S_MAX, shield=True), suppress(SqlFailed):
             await self._way.cancel(self._address, self._client.cancel_key)
+
+
+class PostgresRows:
+    """The rows of a statement of `PostgresConnection.query`: a `edged.host.pages.Cursor`."""
+
+    def __init__(self, connection: PostgresConnection, fields: Sequence[Field], first: Page) -> None:
+        self.fields = fields
+        self._connection = connection
+        self._first: Page | None = first
+
+    async def page(self) -> Page:
+        """Raises: SqlFailed"""
+        first, self._first = self._first, None
+        return await self._connection.fetch() if first is None else first
+
+    def close(self) -> None:
+        """The server is told with what is said to it next."""
+
+
+def _check(statement: str, parameters: Sequence[Any]) -> None:
+    if len(statement.encode()) > SQL_STATEMENT_BYTES_MAX:
+        raise QueryFailed(f"the statement has more than {SQL_STATEMENT_BYTES_MAX} bytes")
+    if "\0" in statement:
+        raise QueryFailed("there is a NUL in the statement")
+    if len(parameters) > SQL_PARAMETER_COUNT_MAX:
+        raise BadParameter(f"there are more than {SQL_PARAMETER_COUNT_MAX} parameters")
 
 
 PostgresPool = Pool[PostgresAddress, PostgresConnection]

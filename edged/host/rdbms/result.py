@@ -1,9 +1,15 @@
-"""What one result may have: spent row by row, while it is being read."""
+"""What one result, or one page of a stream, may have: spent row by row, while it is being read."""
 
 from __future__ import annotations
 
 from edged.host.rdbms.failure import ResultTooLarge
-from edged.limits import SQL_CELL_OVERHEAD_BYTES, SQL_RESULT_BYTES_MAX, SQL_ROW_COUNT_MAX
+from edged.limits import (
+    ROWS_PAGE_BYTES,
+    ROWS_PAGE_COUNT,
+    SQL_CELL_OVERHEAD_BYTES,
+    SQL_RESULT_BYTES_MAX,
+    SQL_ROW_COUNT_MAX,
+)
 
 
 class ResultBudget:
@@ -14,6 +20,15 @@ class ResultBudget:
     def __init__(self) -> None:
         self._bytes = SQL_RESULT_BYTES_MAX
         self._rows = SQL_ROW_COUNT_MAX
+
+    @property
+    def spent_bytes(self) -> int:
+        return SQL_RESULT_BYTES_MAX - self._bytes
+
+    @property
+    def fills_page(self) -> bool:
+        """Whether the rows so far are enough for a page of a stream."""
+        return self.spent_bytes >= ROWS_PAGE_BYTES or SQL_ROW_COUNT_MAX - self._rows >= ROWS_PAGE_COUNT
 
     def row(self, values: int, size_bytes: int) -> None:
         """Take one row of so many values and bytes, as the server sends them.

@@ -217,7 +217,7 @@ async def test_a_procedure_gives_its_first_result(connect) -> None:
     await connection.execute("CREATE OR REPLACE PROCEDURE two() BEGIN SELECT 1; SELECT 'x', 2; END", [])
     assert await ask(connection, "CALL two()") == [[("int32", 1)]]
     assert await ask(connection, "SELECT 3") == [[("int32", 3)]]
-    assert await connection.query("DO 1", []) == ([], ())
+    assert await connection.query("DO 1", []) == ([], [])
     connection.drop()
 
 
