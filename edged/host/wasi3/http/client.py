@@ -23,7 +23,7 @@ from edged.host.network.grant import Grant
 from edged.host.wasi3 import VERSIONS
 from edged.host.wasi3.http.fields import Fields
 from edged.host.wasi3.http.message import Request, RequestOptions, Response
-from edged.host.wasi3.http.received_body import ReceivedBody
+from edged.host.wasi3.http.received_body import ReceivedBody, ReceivedTrailers
 from edged.host.wasi3.http.sent_body import SentBody
 from edged.limits import GuestLimits
 
@@ -134,7 +134,7 @@ class _Sending:
         body = ReceivedBody(response.body, response.body.trailers, self._budget, self._body_over)
         self._received = response, body
         self._answer = Response(
-            Fields.received(response.headers, self._budget), body, body.trailers, status=response.status
+            Fields.received(response.headers, self._budget), body, ReceivedTrailers(body), status=response.status
         )
         self._answered.set()
 

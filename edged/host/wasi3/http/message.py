@@ -14,7 +14,7 @@ from edged.host.http.error import CONNECTION_TERMINATED, ErrorCode
 from edged.host.http.request_line import Method, RequestLine, Scheme
 from edged.host.interface import Err, Ok, Resource
 from edged.host.wasi3.http.fields import Fields
-from edged.host.wasi3.http.received_body import ReceivedBody
+from edged.host.wasi3.http.received_body import ReceivedBody, ReceivedTrailers
 from edged.host.wasi3.promise import Promise
 from edged.http.exchange import Exchange, Header
 
@@ -103,7 +103,7 @@ class Request(Message):
         """
         head = exchange.request
         fields = Fields.received([*head.headers, *extra_headers], budget)
-        return cls(fields, body, body.trailers, line=RequestLine.received(head))
+        return cls(fields, body, ReceivedTrailers(body), line=RequestLine.received(head))
 
     def get_method(self) -> Method:
         return self.line.method

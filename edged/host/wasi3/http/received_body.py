@@ -1,7 +1,7 @@
 """Bodies that a guest receives: of requests to it, and of responses to its own requests.
 
-    client or server -> BodyReader -> ReceivedBody           -> stream<u8>       -> guest
-                                      ReceivedBody.trailers  -> future<trailers> -> guest
+    client or server -> BodyReader -> ReceivedBody     -> stream<u8>       -> guest
+                                      ReceivedTrailers -> future<trailers> -> guest
 
 What comes after the stream's end is the future's affair: trailers, or why the body ended before its end. A guest that
 has closed the stream and wants the trailers has the rest of the body thrown away.
@@ -35,7 +35,6 @@ class ReceivedBody:
         on_over: called once, when the reader is at its end or nobody wants any more of it.
 
     Attributes:
-        trailers: the source of the future.
         ended: no more bytes come from the reader.
         error_code: why the body ended before its end.
     """
@@ -51,7 +50,6 @@ class ReceivedBody:
         "_trailers_closed",
         "ended",
         "error_code",
-        "trailers",
     )
 
     def __init__(
@@ -71,7 +69,6 @@ class ReceivedBody:
         self._news: trio.Event | None = None
         self.ended = False
         self.error_code: ErrorCode | None = None
-        self.trailers = ReceivedTrailers(self)
 
     # --- the stream ---
 
@@ -120,6 +117,11 @@ class ReceivedBody:
 
     # --- whoever made it ---
 
+    @property
+    def cut_off(self) -> bool:
+        """The other side went before the body had ended, and the guest was told so."""
+        return self.error_code == CONNECTION_TERMINATED
+
     def detach(self) -> None:
         """What the body came from is gone. Nothing if it had ended."""
         if not self.ended:
@@ -164,7 +166,7 @@ class ReceivedBody:
 
 
 class ReceivedTrailers:
-    """The source of the future that comes with the stream."""
+    """The source of the future that comes with the stream. One for each body."""
 
     __slots__ = ("_body",)
 

@@ -7,7 +7,7 @@ Nothing is kept in between: bytes leave the guest when there is room for them on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from edged.host.channel import Dropped, Pieces
@@ -29,10 +29,10 @@ class SentBody:
 
     Attributes:
         error_code: what is wrong with the body, after a `ClientGone`.
-        may_be_absent: the message may announce a length and have no body: an answer to HEAD, a 304.
     """
 
     __slots__ = (
+        "_asked",
         "_contents",
         "_contents_ended",
         "_fields",
@@ -43,7 +43,6 @@ class SentBody:
         "_trailers",
         "error_code",
         "length",
-        "may_be_absent",
         "whole",
     )
 
@@ -54,10 +53,10 @@ class SentBody:
         self._limit = bytes_max if length is None else min(length, bytes_max)
         self._size_case = size_case
         self._taken = 0
+        self._asked: Coroutine[Any, Any, Ok | Err] | None = None
         self._contents_ended = False
         self._fields: Sequence[Header] = ()
         self.length = length
-        self.may_be_absent = False
         self.whole = False
         """Its end, and that of its trailers, was given out."""
         self.error_code: ErrorCode | None = None
@@ -74,12 +73,11 @@ class SentBody:
             if piece:
                 return self._count(piece)
             self._end_contents()
-        try:
-            outcome: Any = self._trailers.read()
-        except Dropped:
-            raise self._fail(CONNECTION_TERMINATED) from None
+        if self._asked is not None:
+            return None
+        outcome = self._ask()
         if not isinstance(outcome, Ok | Err):
-            outcome.close()
+            self._asked = outcome  # a future is asked for once: `receive` goes on with it
             return None
         return self._conclude(outcome)
 
@@ -94,12 +92,12 @@ class SentBody:
             if piece:
                 return self._count(piece)
             self._end_contents()
-        try:
-            outcome: Any = self._trailers.read()
-            if not isinstance(outcome, Ok | Err):
+        outcome, self._asked = self._asked or self._ask(), None
+        if not isinstance(outcome, Ok | Err):
+            try:
                 outcome = await outcome
-        except Dropped:
-            raise self._fail(CONNECTION_TERMINATED) from None
+            except Dropped:
+                raise self._fail(CONNECTION_TERMINATED) from None
         return self._conclude(outcome)
 
     def trailers(self) -> Sequence[Header]:
@@ -112,6 +110,8 @@ class SentBody:
             code: what went wrong on the way.
         """
         self._contents.close()
+        if self._asked is not None:
+            self._asked.close()
         self._trailers.close()
         if self._sent is None:
             return
@@ -136,8 +136,14 @@ class SentBody:
 
     def _end_contents(self) -> None:
         self._contents_ended = True
-        if self.length not in (None, self._taken) and not (self.may_be_absent and not self._taken):
+        if self.length not in (None, self._taken):
             raise self._fail((self._size_case, self._taken))
+
+    def _ask(self) -> Ok | Err | Coroutine[Any, Any, Ok | Err]:
+        try:
+            return self._trailers.read()
+        except Dropped:
+            raise self._fail(CONNECTION_TERMINATED) from None
 
     def _conclude(self, outcome: Ok | Err) -> bytes:
         if isinstance(outcome, Err):

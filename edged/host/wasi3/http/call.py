@@ -1,0 +1,170 @@
+"""One call of `wasi:http/handler` 0.3: what the guest is given, and what became of its response.
+
+    exchange -> HandlerCall.request -> guest
+    exchange <- HandlerCall.respond <- guest, which goes on meanwhile
+
+The runtime awaits `respond` in a task of the call as soon as the guest has returned its response. That task alone
+writes to the exchange: the head at once, and the body as it comes, as fast as the client takes it. Only where the guest
+has just been given room, and so is about to run, does it wait for what comes next before it sends: a small answer
+leaves in one send. The runtime awaits `settle` when the guest waits or gives way, which ends that wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import trio
+
+from edged.errors import EdgedError, GuestErrorResponse, GuestNoResponse, GuestResponseInvalid
+from edged.host.budget import Budget
+from edged.host.http.error import CONNECTION_TERMINATED, describe
+from edged.host.http.fields import content_length
+from edged.host.interface import Err, Ok
+from edged.host.wasi3.http.message import Request, Response
+from edged.host.wasi3.http.received_body import ReceivedBody
+from edged.host.wasi3.http.sent_body import SentBody
+from edged.http.exchange import ClientGone, Exchange, Header
+from edged.limits import RESPONSE_LINGER_S, GuestLimits
+
+
+class HandlerCall:
+    """One request on its way through a guest.
+
+    Args:
+        exchange: the request, and where the response goes.
+        extra_headers: added to the request's, after the client's own (`spin-*`).
+        limits: of the app.
+        budget: of the invocation.
+
+    Attributes:
+        request: `own<request>` for the handler.
+        scope: what the guest is to be run in; cancelled when nobody has any use for its response.
+        status: of the response that was returned, or None.
+        failure: why the response did not reach its end.
+    """
+
+    __slots__ = (
+        "_exchange",
+        "_linger",
+        "_received",
+        "_response_body_bytes_max",
+        "failure",
+        "request",
+        "scope",
+        "status",
+    )
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        extra_headers: Sequence[Header],
+        limits: GuestLimits,
+        budget: Budget | None = None,
+    ) -> None:
+        exchange.request_body_bytes_max = limits.request_body_bytes_max
+        self._exchange = exchange
+        self._response_body_bytes_max = limits.response_body_bytes_max
+        self._received = ReceivedBody(exchange, exchange.request_trailers, budget)
+        self._linger: trio.CancelScope | None = None
+        self.request = Request.received(exchange, extra_headers, self._received, budget)
+        self.scope = trio.CancelScope()
+        self.status: int | None = None
+        self.failure: EdgedError | ClientGone | None = None
+
+    @property
+    def client_gone(self) -> bool:
+        """The client left while the guest was at work; what the guest then made of it is no fault of its own."""
+        return self._received.cut_off or isinstance(self.failure, ClientGone)
+
+    async def settle(self) -> None:
+        """The guest is about to wait or to give way: what it has given so far is sent."""
+        if self._linger is not None:
+            self._linger.cancel()
+
+    async def respond(self, result: Ok | Err) -> None:
+        """Send what the guest returned. Raises nothing but what cancels it: see `failure`."""
+        try:
+            if isinstance(result, Err):
+                raise GuestErrorResponse(f"the handler answered with the error code {describe(result.value)}")
+            await self._send(result.value)
+        except (ClientGone, EdgedError) as error:
+            self.failure = error
+            self.scope.cancel()
+
+    def conclude(self) -> None:
+        """The call has ended.
+
+        Raises:
+            GuestNoResponse: the guest returned none.
+            GuestErrorResponse: it returned an error code instead.
+            GuestResponseInvalid: the response cannot be sent, or is not whole. Left to the exchange's owner, who cuts
+                the connection so that the client sees it, or answers with the error if nothing was sent yet.
+            ClientGone: nobody takes it.
+        """
+        if self.failure is not None:
+            raise self.failure
+        if self.status is None:
+            raise GuestNoResponse("the handler ended without returning a response")
+
+    def close(self) -> None:
+        """The request is over. What the guest has kept of it is at an end."""
+        self._received.detach()
+
+    # --- inside ---
+
+    async def _send(self, response: Response) -> None:
+        exchange = self._exchange
+        try:
+            length = content_length(response.fields)
+            exchange.respond(response.status, response.fields.headers())
+        except (ValueError, EdgedError) as error:
+            response.abandon("HTTP-protocol-error")
+            if isinstance(error, EdgedError):
+                raise
+            raise GuestResponseInvalid(str(error)) from None
+        self.status = response.status
+        body = SentBody(response, length, self._response_body_bytes_max, "HTTP-response-body-size")
+        sent = False
+        try:
+            # Where HTTP sends no body, the guest's is not asked for.
+            if exchange.request.method != "HEAD" and response.status not in {204, 304}:
+                await self._send_body(body)
+            await exchange.finish(body.trailers())
+            sent = True
+        except ClientGone:
+            if body.error_code is None:
+                raise
+            raise GuestResponseInvalid(f"the handler's response is not whole: {describe(body.error_code)}") from None
+        finally:
+            body.close(None if sent else CONNECTION_TERMINATED)
+
+    async def _send_body(self, body: SentBody) -> None:
+        exchange = self._exchange
+        unsent = True  # the head
+        may_linger = False  # the guest was given room by what it took last
+        while True:
+            room = exchange.write_capacity()
+            data = body.receive_nowait(room) if room else None
+            if data is None and room and may_linger:
+                data = await self._receive_or_settle(body, room)
+            if data is None:
+                if unsent:
+                    await exchange.flush()
+                    unsent = may_linger = False
+                    continue
+                data = await body.receive(room)
+            if not data:
+                return
+            exchange.write(data)
+            unsent = may_linger = True
+
+    async def _receive_or_settle(self, body: SentBody, room: int) -> bytes | None:
+        """The next bytes, or None where the guest waits or gives way before it gives any."""
+        self._linger = scope = trio.CancelScope(deadline=trio.current_time() + RESPONSE_LINGER_S)
+        data = None
+        try:
+            with scope:
+                data = await body.receive(room)
+        finally:
+            self._linger = None
+        return data
