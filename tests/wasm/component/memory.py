@@ -39,29 +39,32 @@ class FakeMemory:
     """Linear memory and an allocator that hands out one piece after the other. It grows as it has to.
 
     Attributes:
+        room: all that it can become.
+        size: bytes that it has.
+        top: where the next allocation is.
         calls: alignment and size of each allocation.
         answer: of the next allocations, instead of an honest address.
     """
 
     def __init__(self, size: int = PAGE, start: int = 1_024) -> None:
-        self._room = bytearray(64 * PAGE)
+        self.room = bytearray(64 * PAGE)
         self.size = size
-        self._top = start
+        self.top = start
         self.calls: list[tuple[int, int]] = []
         self.answer: int | None = None
 
     def look(self) -> memoryview:
-        return memoryview(self._room)[: self.size]
+        return memoryview(self.room)[: self.size]
 
     def realloc(self, old: int, old_size: int, align: int, size: int) -> int:
         assert old == old_size == 0
         self.calls.append((align, size))
         if self.answer is not None:
             return self.answer
-        address = -(-self._top // align) * align
-        self._top = address + size
-        if self._top > self.size:
-            self.size = -(-self._top // PAGE) * PAGE
+        address = -(-self.top // align) * align
+        self.top = address + size
+        if self.top > self.size:
+            self.size = -(-self.top // PAGE) * PAGE
         return address
 
     def context(self, instance: FakeInstance | None = None, **options: Any) -> Context:
