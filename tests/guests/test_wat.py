@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import wasmtime
-from wasmtime import component
+from wasmtime import _ffi, component
 
 from tests.guests import wat
 
@@ -25,11 +25,25 @@ OWN_IMPORTS = {
     "unknown-import": {"acme:thing/x"},
 }
 NOT_HANDLERS = {"cron", "no-handler", "core-module", "syntax-error"}
+HANDLER_WASI3 = "wasi:http/handler@0.3.0"
+SHARED_IMPORTS_WASI3 = {"wasi:clocks/monotonic-clock@0.3.0", "wasi:http/types@0.3.0"}
+OWN_IMPORTS_WASI3 = {"proxy3": {"wasi:http/client@0.3.0"}}
+WASI3 = {name for name in wat.names() if name.endswith("3")}
 
 
 @pytest.fixture(scope="module")
 def engine() -> wasmtime.Engine:
     return wasmtime.Engine()
+
+
+@pytest.fixture(scope="module")
+def engine_wasi3() -> wasmtime.Engine:
+    """One that takes the components of WASI 0.3 as valid; it could not run them."""
+    config = wasmtime.Config()
+    _ffi.wasmtime_config_concurrency_support_set(config.ptr(), True)
+    _ffi.wasmtime_config_wasm_component_model_async_set(config.ptr(), True)
+    _ffi.wasmtime_config_wasm_component_model_more_async_builtins_set(config.ptr(), True)
+    return wasmtime.Engine(config)
 
 
 def imports_of(engine: wasmtime.Engine, content: bytes) -> set[str]:
@@ -40,11 +54,22 @@ def exports_of(engine: wasmtime.Engine, content: bytes) -> set[str]:
     return set(component.Component(engine, content).type.exports(engine))
 
 
-@pytest.mark.parametrize("name", sorted(set(wat.names()) - NOT_HANDLERS - {"hello"}))
+@pytest.mark.parametrize("name", sorted(set(wat.names()) - NOT_HANDLERS - WASI3 - {"hello"}))
 def test_a_guest_is_a_handler_and_imports_what_all_share_and_its_own(engine: wasmtime.Engine, name: str) -> None:
     content = wat.wasm(name)
     assert exports_of(engine, content) == {HANDLER}
     assert imports_of(engine, content) == SHARED_IMPORTS | OWN_IMPORTS.get(name, set())
+
+
+@pytest.mark.parametrize("name", sorted(WASI3))
+def test_a_guest_of_wasi_0_3_is_a_handler_and_imports_what_all_share_and_its_own(
+    engine: wasmtime.Engine, engine_wasi3: wasmtime.Engine, name: str
+) -> None:
+    content = wat.wasm(name)
+    with pytest.raises(wasmtime.WasmtimeError, match="async"):
+        component.Component(engine, content)
+    assert exports_of(engine_wasi3, content) == {HANDLER_WASI3}
+    assert imports_of(engine_wasi3, content) == SHARED_IMPORTS_WASI3 | OWN_IMPORTS_WASI3.get(name, set())
 
 
 def test_hello_stands_alone(engine: wasmtime.Engine) -> None:
