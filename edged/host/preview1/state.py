@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edged.host.cli import AtEnd
-from edged.host.files.filesystem import READ, Descriptor
+from edged.host.files.descriptor import READ
+from edged.host.files.filesystem import Descriptor
 from edged.host.files.tree import Directory as Tree
 from edged.host.interface import Invocation
 from edged.host.memory import Memory

@@ -8,8 +8,9 @@ import os
 import pytest
 
 from edged.host.budget import Budget
+from edged.host.files.descriptor import READ
 from edged.host.files.file import ERROR_CODES, FileFailure, error_code
-from edged.host.files.filesystem import READ, FilesystemTypes, Preopens
+from edged.host.files.filesystem import FilesystemTypes, Preopens
 from edged.host.files.tree import build_tree
 from edged.host.streams import CLOSED, IoError
 from edged.limits import FILE_READ_BYTES_MAX, FILES_OPEN_MAX
