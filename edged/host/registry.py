@@ -28,6 +28,13 @@ from edged.host.preview1.module import Preview1
 from edged.host.redis import interfaces as redis
 from edged.host.redis.pool import RedisPool
 from edged.host.sqlite import interfaces as sqlite
+from edged.host.wasi3 import cli as cli3
+from edged.host.wasi3 import clocks as clocks3
+from edged.host.wasi3 import filesystem as filesystem3
+from edged.host.wasi3 import random as random3
+from edged.host.wasi3 import sockets as sockets3
+from edged.host.wasi3.http import client as http_client3
+from edged.host.wasi3.http import types as http_types3
 from edged.limits import GuestLimits
 
 REFUSED: Mapping[str, str] = {
@@ -140,6 +147,39 @@ def wasi_interfaces(config: HostConfig) -> list[Interface]:
         sockets.UdpCreateSocket(),
         streams.IoErrors(),
         streams.Streams(),
+    ]
+
+
+def wasi3_interfaces(config: HostConfig) -> list[Interface]:
+    """All of WASI 0.3 for one component, which may import 0.2's beside it. Stateless between requests, so made once.
+
+    Raises:
+        ManifestError: `files` do not form a tree.
+    """
+    return [
+        cli3.Environment(config.environment, config.arguments, config.initial_cwd),
+        cli3.Exit(),
+        cli3.Stderr(),
+        cli3.Stdin(),
+        cli3.Stdout(),
+        cli3.TerminalInput(),
+        cli3.TerminalOutput(),
+        cli3.TerminalStderr(),
+        cli3.TerminalStdin(),
+        cli3.TerminalStdout(),
+        clocks3.MonotonicClock(),
+        clocks3.SystemClock(),
+        clocks3.Timezone(),
+        filesystem3.FilesystemTypes(),
+        filesystem3.Preopens(build_tree(config.files) if config.files else None),
+        http_client3.Client(config.grant, config.outgoing, config.limits),
+        http_client3.Handler(config.grant, config.outgoing, config.limits),
+        http_types3.HttpTypes(),
+        random3.Insecure(),
+        random3.InsecureSeed(),
+        random3.Random(),
+        sockets3.IpNameLookup(),
+        sockets3.SocketTypes(),
     ]
 
 
