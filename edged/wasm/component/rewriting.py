@@ -16,7 +16,7 @@ from collections.abc import Collection, Sequence
 
 from edged.limits import CORE_ITEM_COUNT_MAX
 from edged.wasm.component.module import CODE, DATA, DATA_COUNT, ELEMENTS, EXPORTS, IMPORTS, read_extern
-from edged.wasm.component.reader import PREAMBLE_BYTES, Reader, sections
+from edged.wasm.component.reader import PREAMBLE_BYTES, Malformed, Reader, sections
 
 _FUNCTION = 0
 _DECLARATIVE = b"\x03\x00"  # an element segment that only declares, of functions by index
@@ -37,11 +37,12 @@ def rewrite(data: memoryview, names: Sequence[tuple[str, str]], keep: Collection
     """
     written: list[bytes | memoryview] = [data[:PREAMBLE_BYTES]]
     dropped: list[int] = []
-    declared = False
+    renamed = declared = False
     for section in sections(data):
         reader = Reader(data, section.start, section.end)
         if section.id == IMPORTS:
             content = _rename(reader, names)
+            renamed = True
         elif section.id == EXPORTS:
             content = _select(reader, keep, dropped)
         elif section.id == ELEMENTS:
@@ -56,6 +57,8 @@ def rewrite(data: memoryview, names: Sequence[tuple[str, str]], keep: Collection
         written += as_section(section.id, content)
     if not declared:
         written += _declaration(dropped)
+    if names and not renamed:
+        raise Malformed(f"0 imports, of which {len(names)} are given", 0)
     return b"".join(written)
 
 
