@@ -142,9 +142,9 @@ class OpenDatabase:
     def is_busy(self) -> bool:
         return self._turn.locked()
 
-    async def wait_idle(self) -> None:
+    async def when_idle(self, question: Callable[[], int]) -> int:
         async with self._turn:
-            pass
+            return question()
 
     async def execute(self, statement: str, parameters: Sequence[Value]) -> Result:
         """Run one statement in a thread. Cancelling interrupts it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from edged.host.pages import Cursor, Page
@@ -50,8 +50,8 @@ class SqlConnection(Protocol):
     @property
     def is_busy(self) -> bool: ...
 
-    async def wait_idle(self) -> None:
-        """Wait until it is not busy."""
+    async def when_idle(self, question: Callable[[], int]) -> int:
+        """The answer to one of the questions below, as soon as it may be asked."""
 
     async def execute(self, statement: str, parameters: Sequence[Value]) -> Result:
         """Run one statement.

@@ -91,12 +91,7 @@ class Connection3(Connection):
     changes_async = changes
 
     def _ask(self, question: Callable[[], int]) -> int | Coroutine[Any, Any, int]:
-        return self._wait_and_ask(question) if self._database.is_busy else question()
-
-    async def _wait_and_ask(self, question: Callable[[], int]) -> int:
-        while self._database.is_busy:
-            await self._database.wait_idle()
-        return question()
+        return self._database.when_idle(question) if self._database.is_busy else question()
 
 
 class _Sqlite(Interface):

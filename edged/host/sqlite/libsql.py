@@ -14,7 +14,7 @@ import contextlib
 import math
 import ssl
 from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import trio
@@ -102,9 +102,9 @@ class LibsqlConnection:
     def is_busy(self) -> bool:
         return self._turn.locked()
 
-    async def wait_idle(self) -> None:
+    async def when_idle(self, question: Callable[[], int]) -> int:
         async with self._turn:
-            pass
+            return question()
 
     async def execute(self, statement: str, parameters: Sequence[Value]) -> Result:
         """Run one statement. Where its answer is not heard, the connection is of no more use.
