@@ -27,7 +27,8 @@ def group(fields: list[LinearCodec]) -> LinearCodec:
     stores = [(offset, field.store) for offset, field in zip(offsets, fields, strict=True)]
     lowers = [field.lower for field in fields]
     spreads = [field.spread for field in fields]
-    plain = all(field.plain and field.slots == 1 for field in fields)
+    plain = all(field.is_number for field in fields)
+    spans = tuple(span for field in fields for span in field.spans)
     count = len(fields)
 
     def load(cx: Context, address: int) -> tuple[Any, ...]:
@@ -75,7 +76,9 @@ def group(fields: list[LinearCodec]) -> LinearCodec:
         lift=lift,
         layout=layout,
         spread=spread_plain if plain else spread,
+        spans=spans if 1 < count == len(spans) and all(len(field.spans) == 1 for field in fields) else (),
         has_borrow=any(field.has_borrow for field in fields),
+        moves=any(field.moves for field in fields),
     )
     return codec if layout is None else _at_once(codec, layout)
 
@@ -172,4 +175,5 @@ def _looped(element: LinearCodec, length: int, is_bytes: bool) -> LinearCodec:
         layout=None,
         spread=flat_refused,
         has_borrow=element.has_borrow,
+        moves=element.moves,
     )

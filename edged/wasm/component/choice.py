@@ -219,4 +219,5 @@ def choice(cases: Sequence[Case], pick: Callable[[Any], tuple[int, Any]]) -> Lin
         layout=None,
         spread=lower,
         has_borrow=any(case.codec is not None and case.codec.has_borrow for case in cases),
+        moves=any(case.codec is not None and case.codec.moves for case in cases),
     )

@@ -131,10 +131,11 @@ class Context:
         size: of it, in bytes.
         left: bytes that the guest may still hand over in this call. A guest may point to the same bytes any number of
             times, so its memory does not bound what it hands over: LIFT_BYTES_MAX do, set by whatever begins to lift.
+        taken: what has been taken out of the table, and how it is put back, while several values are lifted.
         scope: of the call that borrows are lent for, or given for. None where nobody can drop a handle meanwhile.
     """
 
-    __slots__ = ("_look", "_realloc", "boundary", "encoding", "instance", "left", "scope", "size", "view")
+    __slots__ = ("_look", "_realloc", "boundary", "encoding", "instance", "left", "scope", "size", "taken", "view")
 
     def __init__(
         self,
@@ -153,6 +154,7 @@ class Context:
         self.size = len(self.view)
         self.left = LIFT_BYTES_MAX
         self.scope: Scope | None = None
+        self.taken: list[tuple[Callable[[Context, Any], int], Any]] | None = None
 
     def overspent(self) -> NoReturn:
         """`left` has fallen below zero."""

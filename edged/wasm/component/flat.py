@@ -22,6 +22,8 @@ Load = Callable[[Context, int], Any]
 Store = Callable[[Context, int, Any], None]
 Lower = Callable[[Context, Any, "list[Any]"], None]
 Lift = Callable[[Context, "Sequence[Any]"], Any]
+Get = Callable[[Context, int, int], Any]
+Put = Callable[[Context, Any], tuple[int, int]]
 
 
 class LinearCodec(NamedTuple):
@@ -38,8 +40,10 @@ class LinearCodec(NamedTuple):
             are those that are there: `flat`, or where variants join slots, wider ones; or all NATURAL.
         layout: how `struct` reads it, with a field for each slot; None where what is there depends on the value.
         spread: append what `layout` packs; only where there is one.
-        plain: what `layout` unpacks is the value.
+        is_number: what `layout` unpacks is the value.
+        spans: for each pointer and length, where there is nothing else: what reads and writes what they point to.
         has_borrow: there may be a borrow in it: `Context.scope` is asked for.
+        moves: lifting it may take something out of the guest's table.
     """
 
     size: int
@@ -52,8 +56,10 @@ class LinearCodec(NamedTuple):
     lift: Callable[[int, str], Lift]
     layout: str | None
     spread: Lower
-    plain: bool = False
+    is_number: bool = False
+    spans: tuple[tuple[Get, Put], ...] = ()
     has_borrow: bool = False
+    moves: bool = False
 
 
 FLAT_KEPT = PARAMS_FLAT_MAX + 1

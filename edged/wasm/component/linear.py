@@ -76,7 +76,7 @@ def _own(resource: int) -> LinearCodec:
     def give(cx: Context, value: Any) -> int:
         return cx.instance.table.add_own(resource, value)
 
-    return scalar.handle(take, give)
+    return _moved(take, give)
 
 
 def _borrow(resource: int) -> LinearCodec:
@@ -89,16 +89,28 @@ def _borrow(resource: int) -> LinearCodec:
         assert cx.scope is not None, "a host function cannot return a borrow"
         return cx.instance.table.add_borrow(resource, value, cx.scope)
 
-    return scalar.handle(take, give, has_borrow=True)
+    return scalar.mapped(scalar.index(), take, give)._replace(has_borrow=True)
 
 
 def _stream(ty: wit.Stream) -> LinearCodec:
-    return scalar.handle(
+    return _moved(
         lambda cx, index: cx.instance.take_stream(index, ty), lambda cx, value: cx.instance.give_stream(value, ty)
     )
 
 
 def _future(ty: wit.Future) -> LinearCodec:
-    return scalar.handle(
+    return _moved(
         lambda cx, index: cx.instance.take_future(index, ty), lambda cx, value: cx.instance.give_future(value, ty)
     )
+
+
+def _moved(take: scalar.Decode, give: scalar.Encode) -> LinearCodec:
+    """An index of what leaves the table when it is lifted."""
+
+    def take_noted(cx: Context, index: int) -> Any:
+        value = take(cx, index)
+        if cx.taken is not None:
+            cx.taken.append((give, value))
+        return value
+
+    return scalar.mapped(scalar.index(), take_noted, give)._replace(moves=True)

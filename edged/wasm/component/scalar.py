@@ -80,10 +80,10 @@ def scalar(
                 return lambda _cx, values: only(values[slot])
         return lambda _cx, values: values[slot]
 
-    return LinearCodec(size, size, letter, 1, load, store, lower, lift, layout=code, spread=spread, plain=True)
+    return LinearCodec(size, size, letter, 1, load, store, lower, lift, layout=code, spread=spread, is_number=True)
 
 
-def mapped(base: LinearCodec, decode: Decode, encode: Encode, *, has_borrow: bool = False) -> LinearCodec:
+def mapped(base: LinearCodec, decode: Decode, encode: Encode) -> LinearCodec:
     """A codec of a value that a number stands for.
 
     Args:
@@ -111,9 +111,7 @@ def mapped(base: LinearCodec, decode: Decode, encode: Encode, *, has_borrow: boo
         return lambda cx, values: decode(cx, lift_number(cx, values))
 
     base_load, base_store, base_lower = base.load, base.store, base.lower
-    return base._replace(
-        load=load, store=store, lower=lower, lift=lift, spread=spread, plain=False, has_borrow=has_borrow
-    )
+    return base._replace(load=load, store=store, lower=lower, lift=lift, spread=spread, is_number=False)
 
 
 def number(kind: str) -> LinearCodec:
@@ -215,11 +213,6 @@ def flags(names: tuple[str, ...]) -> LinearCodec:
     return mapped(scalar("B" if count <= 8 else "H" if count <= 16 else "I", "i"), decode, encode)
 
 
-def handle(take: Decode, give: Encode, *, has_borrow: bool = False) -> LinearCodec:
-    """An index into the guest's handle table.
-
-    Args:
-        take: what it stands for.
-        give: the index of a value.
-    """
-    return mapped(scalar("I", "i"), take, give, has_borrow=has_borrow)
+def index() -> LinearCodec:
+    """A u32 that is one already: an index into a handle table."""
+    return scalar("I", "i")

@@ -102,7 +102,7 @@ def compile_values(types: tuple[wit.WitType, ...], flat_max: int) -> Values:
             lower_one(cx, value, out)
         return out
 
-    return Values(flat, lift, lower, together.has_borrow)
+    return Values(flat, _all_or_nothing(lift) if together.moves else lift, lower, together.has_borrow)
 
 
 def _values_in_memory(together: LinearCodec) -> Values:
@@ -119,7 +119,7 @@ def _values_in_memory(together: LinearCodec) -> Values:
         store(cx, address, values)
         return [address]
 
-    return Values("i", lift, lower, together.has_borrow)
+    return Values("i", _all_or_nothing(lift) if together.moves else lift, lower, together.has_borrow)
 
 
 @functools.cache
@@ -142,6 +142,24 @@ def compile_answer(result: wit.WitType | None) -> Answer:
         lower_err=None if err is None else _listed(err.lower),
         lift=_lift_by_pointer(codec) if by_pointer else _lift_flat(codec),
     )
+
+
+def _all_or_nothing(lift: Callable[..., Any]) -> Callable[..., Any]:
+    """Where a later value is bad, what earlier ones took out of the table is put back: what owns it drops it."""
+
+    def lift_all(cx: Context, *where: Any) -> Any:
+        taken: list[Any] = []
+        cx.taken = taken
+        try:
+            return lift(cx, *where)
+        except BaseException:
+            for give, value in reversed(taken):
+                give(cx, value)
+            raise
+        finally:
+            cx.taken = None
+
+    return lift_all
 
 
 def _store_nothing(_cx: Context, _address: int, _value: Any) -> None:
@@ -184,7 +202,7 @@ def _lift_by_pointer(codec: LinearCodec) -> Lift:
         cx.check(address, size, align, RESULT)
         return load(cx, address)
 
-    return lift
+    return _all_or_nothing(lift) if codec.moves else lift
 
 
 def _lift_flat(codec: LinearCodec) -> Lift:
@@ -209,7 +227,7 @@ def compile_elements(ty: wit.WitType | None) -> Elements:
         cx.left = LIFT_BYTES_MAX
         return get(cx, address, count)
 
-    return Elements(size, check, load, put)
+    return Elements(size, check, _all_or_nothing(load) if codec.moves else load, put)
 
 
 def _check_nothing(_cx: Context, _address: int, _count: int) -> None:

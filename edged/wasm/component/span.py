@@ -7,17 +7,13 @@ MAX_LIST_BYTE_LENGTH, 256 MiB, are above LIFT_BYTES_MAX, which is what a guest m
 from __future__ import annotations
 
 import struct
-from codecs import latin_1_decode, utf_8_decode, utf_16_le_decode
 from collections.abc import Callable
 from typing import Any
 
 from edged.errors import GuestBudgetExhausted, GuestTrap
 from edged.limits import LIFT_VALUE_BYTES
 from edged.wasm.component.context import LIST, STRING, Context
-from edged.wasm.component.flat import NATURAL, Lift, LinearCodec
-
-Get = Callable[[Context, int, int], Any]
-Put = Callable[[Context, Any], tuple[int, int]]
+from edged.wasm.component.flat import NATURAL, Get, Lift, LinearCodec, Put
 
 _PAIR = struct.Struct("<II")
 _read_pair, _write_pair = _PAIR.unpack_from, _PAIR.pack_into
@@ -25,7 +21,7 @@ _UTF16_TAG = 1 << 31
 """In a length of `latin1+utf16`: the string is UTF-16."""
 
 
-def span(get: Get, put: Put, *, has_borrow: bool = False) -> LinearCodec:
+def span(get: Get, put: Put) -> LinearCodec:
     """A codec of a pointer and a length.
 
     Args:
@@ -58,7 +54,19 @@ def span(get: Get, put: Put, *, has_borrow: bool = False) -> LinearCodec:
             return lambda cx, values: get(cx, values[slot], values[second])
         return lambda cx, values: get(cx, values[slot] & 0xFFFF_FFFF, values[second] & 0xFFFF_FFFF)
 
-    return LinearCodec(8, 4, "ii", 2, load, store, lower, lift, layout="II", spread=lower, has_borrow=has_borrow)
+    return LinearCodec(
+        size=8,
+        align=4,
+        flat="ii",
+        slots=2,
+        load=load,
+        store=store,
+        lower=lower,
+        lift=lift,
+        layout="II",
+        spread=lower,
+        spans=((get, put),),
+    )
 
 
 # --- strings ---
@@ -78,7 +86,7 @@ def get_string(cx: Context, start: int, length: int) -> str:
     if cx.left < 0:
         cx.overspent()
     try:
-        return utf_8_decode(cx.view[start:end], "strict", True)[0]
+        return cx.view[start:end].tobytes().decode()
     except UnicodeDecodeError:
         raise GuestTrap(cx.boundary.utf8) from None
 
@@ -95,9 +103,9 @@ def _get_wide_string(cx: Context, start: int, length: int) -> str:
     cx.left -= end - start
     if cx.left < 0:
         cx.overspent()
-    data = cx.view[start:end]
+    data = cx.view[start:end].tobytes()
     try:
-        return latin_1_decode(data)[0] if is_latin1 else utf_16_le_decode(data, "strict", True)[0]
+        return data.decode("latin-1" if is_latin1 else "utf-16-le")
     except UnicodeDecodeError:
         raise GuestTrap(cx.boundary.utf16) from None
 
@@ -150,9 +158,10 @@ def put_bytes(cx: Context, value: Any) -> tuple[int, int]:
 
 def getter(element: LinearCodec) -> Get:
     """A reader of so many elements at an address, as a list."""
-    size, mask, load = element.size, element.align - 1, element.load
+    size, mask = element.size, element.align - 1
+    read = _reader(element)
 
-    def check(cx: Context, start: int, length: int) -> int:
+    def get(cx: Context, start: int, length: int) -> list[Any]:
         end = start + size * length
         if start & mask:
             raise GuestTrap(cx.boundary.unaligned[LIST])
@@ -164,28 +173,31 @@ def getter(element: LinearCodec) -> Get:
         cx.left -= LIFT_VALUE_BYTES * length
         if cx.left < 0:
             cx.overspent()
-        return end
+        return read(cx, start, length)
 
-    def get(cx: Context, start: int, length: int) -> list[Any]:
-        end = check(cx, start, length)
-        if not size:
-            return [load(cx, start) for _ in range(length)]
-        return [load(cx, address) for address in range(start, end, size)]
+    return get
 
-    if not element.layout:
-        return get
-    unpack = struct.Struct(f"<{element.layout}").iter_unpack
+
+def _reader(element: LinearCodec) -> Callable[[Context, int, int], list[Any]]:
+    """Reads elements that are there. Those that have a layout are unpacked together."""
+    size, load, layout = element.size, element.load, element.layout
+    if not layout:
+        return lambda cx, start, length: [load(cx, start + size * index) for index in range(length)]
+    if element.is_number:
+        return lambda cx, start, length: list(struct.unpack_from(f"<{length}{layout}", cx.view, start))
+    unpack = struct.Struct(f"<{layout}").iter_unpack
+    match element.spans:
+        case ((get, _),):
+            return lambda cx, start, length: [
+                get(cx, address, count) for address, count in unpack(cx.view[start : start + size * length])
+            ]
+        case (first, _), (second, _):
+            return lambda cx, start, length: [
+                (first(cx, one, one_count), second(cx, other, other_count))
+                for one, one_count, other, other_count in unpack(cx.view[start : start + size * length])
+            ]
     make = element.lift(0, NATURAL * element.slots)
-
-    def get_laid_out(cx: Context, start: int, length: int) -> list[Any]:
-        end = check(cx, start, length)
-        return [make(cx, raw) for raw in unpack(cx.view[start:end])]
-
-    def get_numbers(cx: Context, start: int, length: int) -> list[Any]:
-        end = check(cx, start, length)
-        return [value for (value,) in unpack(cx.view[start:end])]
-
-    return get_numbers if element.plain and element.slots == 1 else get_laid_out
+    return lambda cx, start, length: [make(cx, raw) for raw in unpack(cx.view[start : start + size * length])]
 
 
 def setter(element: LinearCodec) -> Callable[[Context, int, Any], None]:
@@ -208,7 +220,19 @@ def setter(element: LinearCodec) -> Callable[[Context, int, Any], None]:
             pack(cx.view, start, *out)
             start += size
 
-    return put_laid_out
+    def put_numbers(cx: Context, start: int, values: Any) -> None:
+        struct.pack_into(f"<{len(values)}{element.layout}", cx.view, start, *values)
+
+    def put_pairs(cx: Context, start: int, values: Any) -> None:
+        for first, second in values:
+            one, other = put_first(cx, first), put_second(cx, second)  # the guest runs: the view may be another
+            pack(cx.view, start, *one, *other)
+            start += size
+
+    match element.spans:
+        case (_, put_first), (_, put_second):
+            return put_pairs
+    return put_numbers if element.is_number else put_laid_out
 
 
 def value_list(element: LinearCodec) -> LinearCodec:
@@ -221,4 +245,4 @@ def value_list(element: LinearCodec) -> LinearCodec:
         fill(cx, start, values)
         return start, length
 
-    return span(getter(element), put, has_borrow=element.has_borrow)
+    return span(getter(element), put)._replace(has_borrow=element.has_borrow, moves=element.moves)
