@@ -9,16 +9,39 @@ import struct
 from types import CoroutineType
 from typing import Any, NamedTuple
 
-from edged.host.core_module import CoreModule
+from edged.errors import GuestTrap
+from edged.host.core_module import CoreModule, Signature
 from edged.wasm import ffi
 from edged.wasm.binding import Continuations, HostFunction, budget_exhausted
 from edged.wasm.engine import Engine
 
-_RAW = {"i": "I12x", "I": "Q8x"}  # of a wasmtime_val_raw_t
-_VAL = {"i": "8xI20x", "I": "8xQ16x"}  # of a wasmtime_val_t, behind its kind
-_RESULT = struct.Struct("<B7xQ")  # a wasmtime_val_t: an i32 is the low half of the union
+RAW = {"i": "I12x", "I": "Q8x", "f": "f12x", "F": "d8x"}
+"""How `struct` reads a `wasmtime_val_raw_t`, by letter."""
+VAL = {"i": "8xI20x", "I": "8xQ16x", "f": "8xf20x", "F": "8xd16x"}
+"""The same of a `wasmtime_val_t`, without its kind."""
+_CODES = {"i": "Q", "I": "Q", "f": "f", "F": "d"}  # an i32 is the low half of the union
+_STORE = {letter: struct.Struct(f"<B7x{code}").pack_into for letter, code in _CODES.items()}
+_LOAD = {letter: struct.Struct(f"<{code}").unpack_from for letter, code in VAL.items()}
 _MASK = {"i": 0xFFFF_FFFF, "I": 0xFFFF_FFFF_FFFF_FFFF}
-KINDS = {"i": ffi.CORE_KIND["WASMTIME_I32"], "I": ffi.CORE_KIND["WASMTIME_I64"]}
+KINDS = {
+    "i": ffi.CORE_KIND["WASMTIME_I32"],
+    "I": ffi.CORE_KIND["WASMTIME_I64"],
+    "f": ffi.CORE_KIND["WASMTIME_F32"],
+    "F": ffi.CORE_KIND["WASMTIME_F64"],
+}
+
+
+class Bound(NamedTuple):
+    """A host function for a linker. Keep the callback alive as long as that.
+
+    Attributes:
+        suspends: the callback is an async one.
+        signature: what the module has to import it as. Callbacks count on it: nothing else checks.
+    """
+
+    callback: Any
+    suspends: bool
+    signature: Signature
 
 
 class CorePending(NamedTuple):
@@ -31,29 +54,33 @@ class CorePending(NamedTuple):
     trap: int
 
 
-def store_result(address: int, letter: str, value: int) -> None:
+def store_result(address: int, letter: str, value: Any) -> None:
     """Write a `wasmtime_val_t`."""
-    _RESULT.pack_into(ffi.memory, address, KINDS[letter], value & _MASK[letter])
+    if letter in _MASK:
+        value &= _MASK[letter]
+    _STORE[letter](ffi.memory, address, KINDS[letter], value)
 
 
-def load_result(address: int, letter: str) -> int:
-    """Read a `wasmtime_val_t`, unsigned."""
-    number: int = _RESULT.unpack_from(ffi.memory, address)[1]
-    return number & _MASK[letter]
+def load_result(address: int, letter: str) -> Any:
+    """Read a `wasmtime_val_t`; integers unsigned."""
+    return _LOAD[letter](ffi.memory, address)[0]
 
 
-def bind(engine: Engine, module: CoreModule, name: str, continuations: Continuations) -> tuple[Any, bool]:
-    """A callback for one function, and whether it is an async one. Keep it alive as long as the linker."""
+def bind(engine: Engine, module: CoreModule, name: str, continuations: Continuations) -> Bound:
+    """A callback for one function."""
     function = HostFunction.of(f"{module.name}#{name}", getattr(module.session, name), takes_invocation=False)
-    if function.suspends:
-        return _bind_suspending(engine, module, function, name, continuations), True
-    return _bind(engine, module, function, name), False
+    callback = (
+        _bind_suspending(engine, module, function, name, continuations)
+        if function.suspends
+        else _bind(engine, module, function, name)
+    )
+    return Bound(callback, function.suspends, module.functions[name])
 
 
 def _bind(engine: Engine, module: CoreModule, function: HostFunction, name: str) -> Any:
     full_name, method = function.name, function.call
     params, result = module.functions[name]
-    load = struct.Struct("<" + "".join(_RAW[letter] for letter in params)).unpack_from
+    load = struct.Struct("<" + "".join(RAW[letter] for letter in params)).unpack_from
     store = struct.Struct("<Q").pack_into
     mask = _MASK[result] if result else 0
 
@@ -78,7 +105,7 @@ def _bind_suspending(
 ) -> Any:
     full_name, method = function.name, function.call
     params, result = module.functions[name]
-    load = struct.Struct("<" + "".join(_VAL[letter] for letter in params)).unpack_from
+    load = struct.Struct("<" + "".join(VAL[letter] for letter in params)).unpack_from
     done, waiting, memory = continuations.done, continuations.waiting, ffi.memory_view
 
     def callback(
@@ -99,6 +126,9 @@ def _bind_suspending(
                 raise budget_exhausted(full_name)
             answer = method(guest.session(module, caller), *load(ffi.memory, args))
             if answer.__class__ is CoroutineType:
+                if not guest.may_leave:
+                    answer.close()
+                    raise GuestTrap(f"the guest's allocator called {full_name}, which would have to wait")
                 guest.pending = CorePending(answer, full_name, result, results, trap)
                 memory[continuation : continuation + 24] = waiting
             elif result:

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import wasmtime
 
 from edged.errors import ComponentUnsupported
 from edged.host.core_module import CoreModule, Signature
+from edged.host.interface import Interface
 from edged.limits import GuestLimits
 from edged.wasm import ffi
 from edged.wasm.binding import Continuations
-from edged.wasm.core.binding import bind
+from edged.wasm.core.binding import Bound, bind
+from edged.wasm.core.canonical import CanonicalImports
+from edged.wasm.core.world import World
 from edged.wasm.engine import Engine
 
-_INTEGERS = {"i": wasmtime.ValType.i32(), "I": wasmtime.ValType.i64()}
+_NUMBERS = {
+    "i": wasmtime.ValType.i32(),
+    "I": wasmtime.ValType.i64(),
+    "f": wasmtime.ValType.f32(),
+    "F": wasmtime.ValType.f64(),
+}
 """Letter in a `Signature` -> type."""
+_REALLOC = Signature("iiii", "i")
+_REACTOR = "_initialize"
 
 
 class CoreExport(NamedTuple):
@@ -32,11 +42,20 @@ class CoreProgram:
 
     Args:
         compiled: the module.
-        modules: what the host provides to it.
+        modules: what the host provides to it, over numbers.
         limits: what one instance may use.
+        world: of a module that imports or exports WIT interfaces; see `edged.wasm.core.kinds`.
+        interfaces: what the host provides of that.
+        refusable: name prefixes of interfaces that are known but not provided.
+
+    Attributes:
+        realloc: the name of the module's allocator, or None where it has none.
+        initializer: run before anything else of an instance: `_initialize` of a module that is no program.
+        refusals: full names of imported interfaces and functions that are refused when called.
 
     Raises:
-        ComponentUnsupported: an import that nobody knows, or of another type than the host's.
+        ComponentUnsupported: an import that nobody knows, or of another type than the host's; an allocator that is not
+            one.
     """
 
     def __init__(
@@ -45,6 +64,10 @@ class CoreProgram:
         compiled: wasmtime.Module,
         modules: Iterable[CoreModule],
         limits: GuestLimits | None = None,
+        *,
+        world: World | None = None,
+        interfaces: Iterable[Interface] = (),
+        refusable: Sequence[str] = (),
     ) -> None:
         self.engine = engine
         self.limits = GuestLimits() if limits is None else limits
@@ -52,24 +75,34 @@ class CoreProgram:
         self._keep: list[Any] = []
         self._continuations = Continuations(engine)
         self._linker = int(ffi.lib.wasmtime_linker_new(engine.address))
+        self.world = world
+        self.realloc = None if world is None else self._find_realloc(world)
+        self.initializer = None if world is None else self.export(_REACTOR)
+        self.refusals: list[str] = []
         provided = {module.name: module for module in modules}
+        canonical = None if world is None else CanonicalImports(engine, world, interfaces, refusable)
+        signatures: dict[tuple[str, str], Signature | None] = {}
         unknown: dict[str, None] = {}
-        defined: set[tuple[str, str]] = set()
         for imported in compiled.imports:  # a module may import one function several times, each as another type
             name, item, kind = imported.module, imported.name or "", imported.type
-            module = provided.get(name)
-            if module is None or item not in module.functions:
+            bound = None
+            if (name, item) not in signatures:
+                bound = self._bound(provided, canonical, name, item)
+                signatures[name, item] = None if bound is None else bound.signature
+            expected = signatures[name, item]
+            if expected is None:
                 unknown[f"{name}#{item}"] = None
-            elif not isinstance(kind, wasmtime.FuncType) or _signature(kind) != module.functions[item]:
+            elif not isinstance(kind, wasmtime.FuncType) or _signature(kind) != expected:
                 raise ComponentUnsupported(f"the module imports {name}#{item} with another type than edged has it")
-            elif (name, item) not in defined:
-                defined.add((name, item))
-                self._define(module, item, kind)
+            elif bound is not None:
+                self._define(name, item, kind, bound)
         if unknown:
             raise ComponentUnsupported(
                 f"the module imports {', '.join(unknown)}, which edged does not know",
-                remedy="Build the module for wasm32-wasip1.",
+                remedy="Build the module for wasm32-wasip1, and keep its component-type section if it has one.",
             )
+        if canonical is not None:
+            self.refusals += canonical.refusals
         slot = ctypes.c_void_p()
         ffi.check(
             ffi.lib.wasmtime_linker_instantiate_pre(self._linker, ffi.address(compiled.ptr()), ctypes.addressof(slot))
@@ -86,32 +119,52 @@ class CoreProgram:
             ffi.lib.wasmtime_linker_delete(linker)
 
     def export(self, name: str) -> CoreExport | None:
-        """The exported function of a name, or None: also where it takes or gives what is no integer."""
+        """The exported function of a name, or None: also where it takes or gives what is no number."""
         for exported in self._compiled.exports:
             if exported.name == name and isinstance(exported.type, wasmtime.FuncType):
                 signature = _signature(exported.type)
                 return None if signature is None else CoreExport(name, signature)
         return None
 
-    def _define(self, module: CoreModule, item: str, kind: wasmtime.FuncType) -> None:
-        callback, suspends = bind(self.engine, module, item, self._continuations)
-        self._keep.append(callback)
+    def _find_realloc(self, world: World) -> str | None:
+        export = self.export(world.realloc)
+        if export is not None and export.signature == _REALLOC:
+            return export.name
+        if any(exported.name == world.realloc for exported in self._compiled.exports):
+            raise ComponentUnsupported(
+                f"the module's {world.realloc} is not a function of four i32 that gives one",
+                remedy="Rebuild the module with its SDK.",
+            )
+        return None
+
+    def _bound(
+        self, provided: Mapping[str, CoreModule], canonical: CanonicalImports | None, name: str, item: str
+    ) -> Bound | None:
+        module = provided.get(name)
+        if module is not None:
+            return bind(self.engine, module, item, self._continuations) if item in module.functions else None
+        return None if canonical is None else canonical.bind(name, item)
+
+    def _define(self, module: str, item: str, kind: wasmtime.FuncType, bound: Bound) -> None:
+        self._keep.append(bound)
         define = (
-            ffi.lib.wasmtime_linker_define_async_func if suspends else ffi.lib.wasmtime_linker_define_func_unchecked
+            ffi.lib.wasmtime_linker_define_async_func
+            if bound.suspends
+            else ffi.lib.wasmtime_linker_define_func_unchecked
         )
-        name, function = module.name.encode(), item.encode()
+        name, function = module.encode(), item.encode()
         ffi.check(
             define(
                 self._linker,
                 *(name, len(name)),
                 *(function, len(function)),
-                *(ffi.address(kind.ptr()), ffi.address(callback), None, None),
+                *(ffi.address(kind.ptr()), ffi.address(bound.callback), None, None),
             )
         )
 
 
 def _signature(kind: wasmtime.FuncType) -> Signature | None:
-    """None where a parameter or result is no integer, or there are several results."""
+    """None where a parameter or result is no number, or there are several results."""
     params, results = [[_letter(ty) for ty in types] for types in (kind.params, kind.results)]
     if None in params or None in results or len(results) > 1:
         return None
@@ -119,9 +172,9 @@ def _signature(kind: wasmtime.FuncType) -> Signature | None:
 
 
 def _letter(ty: wasmtime.ValType) -> str | None:
-    """Of an integer. wasmtime is not asked what else the type is: for v128 and typed references its C API has no answer
+    """Of a number. wasmtime is not asked what else the type is: for v128 and typed references its C API has no answer
     and ends the process."""
-    for letter, integer in _INTEGERS.items():
-        if ffi.lib.wasmtime_wasm_valtype_equal(ffi.address(ty.ptr()), ffi.address(integer.ptr())):
+    for letter, number in _NUMBERS.items():
+        if ffi.lib.wasmtime_wasm_valtype_equal(ffi.address(ty.ptr()), ffi.address(number.ptr())):
             return letter
     return None

@@ -92,7 +92,7 @@ class ApiSession:
         self.memory.set_u32(address, value)
 
     def absent(self) -> None:
-        """With a type that no guest can have."""
+        """Of an f32, which no guest here calls."""
 
     def close(self) -> None:
         self._api.closed += 1
