@@ -17,11 +17,9 @@ from edged.host.http.fields import Fields
 from edged.host.http.message import OutgoingRequest, RequestOptions
 from edged.host.http.outbound import Outgoing
 from edged.host.http.outgoing_handler import OutgoingHandler
-from edged.host.http.transport import InboundResponse, Timeouts
+from edged.host.http.transport import Timeouts
 from edged.host.http_client.client import HttpClient
-from edged.host.http_client.fetch import WholeBody
 from edged.host.interface import Err, Ok
-from edged.host.network.grant import Grant
 from edged.http.exchange import ClientGone
 from edged.limits import (
     HTTP_CLIENT_BETWEEN_BYTES_S_MAX,
@@ -31,48 +29,11 @@ from edged.limits import (
     HTTP_CLIENT_TARGET_BYTES_MAX,
     GuestLimits,
 )
-from edged.manifest.outbound import AllowedHosts, parse_host
 from tests.host.fakes import err, failed_with, invocation, settled
+from tests.host.http.transports import Body, FakeTransport, grant
 from tests.host.http_client.servers import DIALER, OK, head, listen
 
 wait = trio.testing.wait_all_tasks_blocked
-
-
-class Body(WholeBody):
-    """A response's body that knows whether it was let go of."""
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(data)
-        self.closed = 0
-
-    def close(self) -> None:
-        self.closed += 1
-
-
-class FakeTransport:
-    """Keeps what it is asked to send. Answers when told to."""
-
-    def __init__(self) -> None:
-        self.requests = []
-        self.respond = []
-        self.answer: trio.Event = trio.Event()
-        self.failure: Exception | None = None
-        self.body = Body(b"hello")
-        self.cancelled = 0
-        self.goes_on: trio.Event | None = None
-
-    async def send(self, request, respond) -> None:
-        self.requests.append(request)
-        try:
-            await self.answer.wait()
-            if self.failure is not None:
-                raise self.failure
-            respond(InboundResponse(200, [(b"x", b"y"), (b"connection", b"close")], self.body))
-            if self.goes_on is not None:
-                await self.goes_on.wait()
-        except trio.Cancelled:
-            self.cancelled += 1
-            raise
 
 
 class Guest:
@@ -86,10 +47,6 @@ class Guest:
 
     def handle(self, request=None, options=None):
         return self.handler.handle(self.invocation, request or outgoing_request(), options)
-
-
-def grant(*allowed: str) -> Grant:
-    return Grant(AllowedHosts(tuple(map(parse_host, allowed))))
 
 
 def outgoing_request(
