@@ -29,7 +29,7 @@ from edged.wasm.engine import Engine
 
 _EPOCH_TICKS = 2  # to the deadline: a slice lasts one to two ticks, so a short request is rarely interrupted
 _EPOCH_TICKS_BUSY = 1  # for a guest known to be busy: others should not wait for it longer than one
-_FREE_YIELDS = 4  # slices before a guest counts as busy and queues at the turnstile
+FREE_YIELDS = 4  # slices before a guest counts as busy and queues at the turnstile
 _poll_future = ffi.lib.wasmtime_call_future_poll
 
 
@@ -219,9 +219,9 @@ class GuestStore(ABC):
 
     async def _give_way(self) -> None:
         self.yields += 1
-        if self.yields < _FREE_YIELDS:
+        if self.yields < FREE_YIELDS:
             await trio.lowlevel.checkpoint()
             return
-        if self.yields == _FREE_YIELDS:
+        if self.yields == FREE_YIELDS:
             ffi.lib.wasmtime_context_epoch_deadline_async_yield_and_update(self.context, _EPOCH_TICKS_BUSY)
         await self.engine.turnstile.wait()

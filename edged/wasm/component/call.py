@@ -1,0 +1,479 @@
+"""One request in an instance: the trio task that drives what the guest does for it.
+
+    run ── turn, turn, ... ──┬── over
+             ^               ├── preempted: the other tasks of the loop have their turn
+             │               └── nothing to do: wait for a host function, or for another call of the instance
+             └── schedule ───────┘
+
+Whatever happens for a call is a turn: a callable in its queue, run when no guest code is in the middle of anything.
+Host functions that wait run in the call's own nursery, which is made only if there is something for it: most calls of
+WASI 0.2 components wait for one host function at a time, which the call awaits itself.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from enum import IntEnum
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, cast
+
+import trio
+
+from edged.errors import EdgedError, GuestCpuExhausted, GuestError, GuestTimeout, GuestTrap, HostFailed
+from edged.host.interface import Err, Invocation
+from edged.limits import CANCEL_GRACE_S, EPOCH_TICK_S
+from edged.wasm.component.messages import DEADLOCK
+from edged.wasm.component.task import Task
+from edged.wasm.store import FREE_YIELDS, InstanceStatistics
+
+if TYPE_CHECKING:
+    from edged.wasm.component.code import Code
+    from edged.wasm.component.instance import Instance
+
+Turn = Callable[[], None]
+_SLICE_S = 2 * EPOCH_TICK_S  # turns that follow each other give way after as long as guest code does
+
+
+class _State(IntEnum):
+    OVER = 0
+    PREEMPTED = 1
+    BUSY = 2
+    IDLE = 3
+
+
+class _Returned(IntEnum):
+    """How far the function is that is given the answer."""
+
+    NOT_DUE = 0
+    DUE = 1
+    RUNS = 2
+    DONE = 3
+
+
+class HostCall:
+    """A coroutine of a host function's that is under way.
+
+    Args:
+        finish: a turn with its value, or with what it raised as the err case.
+    """
+
+    __slots__ = ("_call", "_coroutine", "_finish", "_name", "_scope", "is_alone", "is_over")
+
+    def __init__(
+        self,
+        call: Call,
+        coroutine: Coroutine[Any, Any, Any],
+        finish: Callable[[Any, Err | None], None],
+        name: str,
+        is_alone: bool,
+    ) -> None:
+        self.is_alone = is_alone
+        self._call = call
+        self._coroutine = coroutine
+        self._finish = finish
+        self._name = name
+        self._scope = trio.CancelScope()
+        self.is_over = False
+
+    async def run(self) -> None:
+        call = self._call
+        value: Any = None
+        caught: Err | None = None
+        try:
+            with self._scope:
+                try:
+                    value = await self._coroutine
+                except Err as err:
+                    caught = err
+            if not self._scope.cancelled_caught:
+                call.schedule(partial(self._finish, value, caught))
+        except Exception as exc:
+            call.schedule(partial(_raise, call.failure(self._name, exc)))
+        finally:
+            self.is_over = True
+            call.wake()
+
+    def cancel(self) -> None:
+        """Nobody wants its value any more."""
+        self._scope.cancel()
+
+    def close(self) -> None:
+        """It was never begun."""
+        self._coroutine.close()
+
+
+class Tasks:
+    """What `Invocation.nursery` is while a call runs: a nursery that is made when something is started in it."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def start_soon(self, function: Callable[..., Awaitable[Any]], *arguments: Any, name: object = None) -> None:
+        self._call.start(partial(_named, function, arguments, name))
+
+
+async def _named(function: Callable[..., Awaitable[Any]], arguments: tuple[Any, ...], _name: object) -> None:
+    await function(*arguments)
+
+
+class Call:
+    """
+    Args:
+        before_wait: awaited before the guest waits for anything, so that output gathered for the client is sent.
+
+    Attributes:
+        tasks: of the guest, that are not over.
+        is_over: nothing of it runs any more.
+    """
+
+    __slots__ = (
+        *("_answer", "_deadline", "_failure", "_hosts_new", "_is_cancelling", "_later", "_new", "_nursery", "_ready"),
+        *("_returned", "_returning", "_root", "_woken", "before_wait", "cpu_s", "host_calls_left"),
+        *("instance", "invocation", "is_over", "tasks", "yields"),
+    )
+
+    def __init__(
+        self, instance: Instance, invocation: Invocation, before_wait: Callable[[], Awaitable[None]] | None
+    ) -> None:
+        self.instance = instance
+        self.invocation = invocation
+        self.before_wait = before_wait
+        self.host_calls_left = instance.program.limits.host_calls_max
+        self.cpu_s = 0.0
+        self.yields = 0
+        self.tasks = 0
+        self.is_over = False
+        self._deadline: float | None = None
+        self._ready: deque[Turn] = deque()
+        self._later: list[Turn] = []
+        self._woken: trio.Event | None = None
+        self._nursery: trio.Nursery | None = None
+        self._new: list[Callable[[], Awaitable[None]]] = []
+        """Tasks for a nursery that is not there yet."""
+        self._hosts_new: list[HostCall] = []
+        """The same of host functions."""
+        self._failure: BaseException | None = None
+        self._root: Task | None = None
+        self._answer: Any = None
+        self._returned: Callable[[Any], Awaitable[None]] | None = None
+        self._returning = _Returned.DONE
+        self._is_cancelling = False
+
+    def statistics(self) -> InstanceStatistics:
+        used = self.instance.program.limits.host_calls_max - self.host_calls_left
+        return InstanceStatistics(self.cpu_s, used, self.instance.handles(), self.yields)
+
+    # --- for what runs in it ---
+
+    def schedule(self, turn: Turn) -> None:
+        """Do something as soon as no guest code is in the middle of anything."""
+        self._ready.append(turn)
+        if self._woken is not None:
+            self._woken.set()
+
+    def schedule_later(self, turn: Turn) -> None:
+        """The same, once the other tasks of the loop have had their turn."""
+        self._later.append(turn)
+        if self._woken is not None:
+            self._woken.set()
+
+    def wake(self) -> None:
+        """Have it look whether there is something to do."""
+        if self._woken is not None:
+            self._woken.set()
+
+    def spawn(
+        self,
+        coroutine: Coroutine[Any, Any, Any],
+        finish: Callable[[Any, Err | None], None],
+        name: str = "a stream",
+        *,
+        is_alone: bool = False,
+    ) -> HostCall:
+        """Await what a host function left, beside the guest; then `finish` is a turn.
+
+        Args:
+            is_alone: the task that called it is parked until then.
+        """
+        host = HostCall(self, coroutine, finish, name, is_alone)
+        if self._nursery is None:
+            self._hosts_new.append(host)
+        else:
+            self._nursery.start_soon(host.run)
+        return host
+
+    def start(self, task: Callable[[], Awaitable[None]]) -> None:
+        """Run a task that ends with the call, at the latest."""
+        if self._nursery is None:
+            self._new.append(task)
+        else:
+            self._nursery.start_soon(self._guard, task)
+
+    def end_task(self, task: Task) -> None:
+        """A task of the guest's is over."""
+        self.tasks -= 1
+        if task is self._root:
+            self.is_over = True
+
+    @staticmethod
+    def failure(name: str, failure: Exception) -> Exception:
+        """What a call ends with when a host function has raised."""
+        if isinstance(failure, GuestError | HostFailed):
+            return failure
+        wrapped = HostFailed(f"{name}: {type(failure).__name__}: {failure}")
+        wrapped.__cause__ = failure
+        return wrapped
+
+    # --- run ---
+
+    async def run_export(
+        self, code: Code, arguments: tuple[Any, ...], returned: Callable[[Any], Awaitable[None]] | None
+    ) -> Any:
+        """Call an exported function; see `Instance.call`."""
+        part = self.instance.parts[code.part]
+        root = Task(self, part, code, lambda: arguments, self._answered)
+        self._root = root
+        self.is_over = False
+        if returned is not None:
+            self._returned = returned
+            self._returning = _Returned.NOT_DUE
+        await self.run(root.start)
+        return self._answer
+
+    async def run(self, begin: Turn) -> None:
+        """Do something and all that follows from it."""
+        instance = self.instance
+        instance.check()
+        instance.calls.add(self)
+        self.invocation.nursery = cast(trio.Nursery, Tasks(self))
+        self._ready.append(begin)
+        try:
+            if self._advance() is not _State.OVER:
+                await self._drive()
+        finally:
+            instance.calls.discard(self)
+            self.is_over = True
+            self.invocation.nursery = None
+            self._ready.clear()
+            self._later.clear()
+            for host in self._hosts_new:
+                host.close()
+            self._hosts_new.clear()
+            if self.tasks > 0:
+                instance.abandon(self)
+            for other in instance.calls:
+                other.wake()  # who may have waited for this one
+
+    def turn(self, turn: Turn) -> None:
+        """Let the guest run."""
+        instance = self.instance
+        engine = instance.engine
+        engine.polls += 1
+        instance.call_running = self
+        instance.slice_started = started = perf_counter()
+        try:
+            turn()
+        except BaseException as exc:
+            instance.poison(exc)
+            raise
+        finally:
+            spent_s = perf_counter() - started
+            self.cpu_s += spent_s
+            engine.turnstile.spent_s += spent_s
+
+    def _advance(self) -> _State:
+        """Have as many turns as can be had without waiting."""
+        instance, ready = self.instance, self._ready
+        if self._failure is not None:
+            raise self._failure
+        until = perf_counter() + _SLICE_S
+        while True:
+            instance.check()
+            if instance.preempted:
+                return _State.PREEMPTED
+            if self.is_over and (self._returning is _Returned.DONE or self._is_cancelling):
+                return _State.OVER
+            if not ready:
+                return _State.BUSY if self._later else _State.IDLE
+            if perf_counter() > until:
+                return _State.BUSY
+            self.turn(ready.popleft())
+
+    async def _drive(self) -> None:
+        """Drive a call that is not over at once. Only such a call needs a clock."""
+        limits = self.instance.program.limits
+        if self._deadline is None:
+            self._deadline = trio.current_time() + limits.wall_s_max
+        with trio.CancelScope(deadline=self._deadline) as scope:
+            try:
+                if not await self._loop():
+                    await self._drive_with_nursery()
+            except trio.Cancelled:
+                await self._cancel_guest()
+                raise
+        if scope.cancelled_caught:
+            raise GuestTimeout(f"the guest took more than {limits.wall_s_max:g} s for one request")
+
+    async def _drive_with_nursery(self) -> None:
+        failure: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            for host in self._hosts_new:
+                nursery.start_soon(host.run)
+            self._hosts_new.clear()
+            for task in self._new:
+                nursery.start_soon(self._guard, task)
+            self._new.clear()
+            try:
+                await self._loop()
+            except trio.Cancelled:
+                await self._cancel_guest()
+                raise
+            except Exception as exc:
+                await self._cancel_guest()
+                failure = exc
+            finally:
+                nursery.cancel_scope.cancel()
+        self._nursery = None
+        if failure is not None:
+            raise failure
+
+    async def _loop(self) -> bool:
+        """Have turns until the call is over. False: a nursery is needed first."""
+        instance, cpu_s_max = self.instance, self.instance.program.limits.cpu_s_max
+        while True:
+            state = self._advance()
+            if state is _State.OVER:
+                return True
+            if self.cpu_s > cpu_s_max:
+                exhausted = GuestCpuExhausted(f"the guest used more than {cpu_s_max:g} s of CPU time in one request")
+                instance.poison(exhausted)
+                raise exhausted
+            if self._returning is _Returned.DUE and self._nursery is not None:
+                self._returning = _Returned.RUNS
+                self._nursery.start_soon(self._guard, self._return)
+            if self.before_wait is not None and not self._is_cancelling:
+                await self.before_wait()
+            match state:
+                case _State.PREEMPTED:
+                    if instance.preempted and instance.preempted[0].task.call is not self:
+                        await instance.wait_vacant()
+                        continue
+                    if self._wants_nursery:
+                        return False
+                    await self._give_way()
+                    if instance.preempted:
+                        self.turn(instance.go_on_preempted)
+                case _State.BUSY:
+                    if self._wants_nursery:
+                        return False
+                    await self._give_way()
+                    self._ready.extend(self._later)
+                    self._later.clear()
+                case _State.IDLE:
+                    if self._nursery is None and not await self._wait_alone():
+                        return False
+                    if self._nursery is not None and not self._ready and not self._later:
+                        await self._park()
+
+    @property
+    def _wants_nursery(self) -> bool:
+        return self._nursery is None and bool(self._hosts_new or self._new or self._returning is _Returned.DUE)
+
+    async def _wait_alone(self) -> bool:
+        """Wait for the one thing that there is to wait for. False: there may be several."""
+        if self._new:
+            return False
+        if self._returning is _Returned.DUE:
+            if not self.is_over or self._hosts_new:
+                return False
+            await self._return()
+            return True
+        if not self._hosts_new:
+            await self._park()
+            return True
+        if len(self._hosts_new) > 1 or self.tasks > 1:
+            return False
+        if not self._hosts_new[0].is_alone:
+            return False  # the guest waits on a set, where others may have news for it
+        await self._hosts_new.pop().run()
+        return True
+
+    async def _park(self) -> None:
+        """Wait until there is something to do.
+
+        Raises:
+            GuestTrap: there never will be.
+        """
+        instance = self.instance
+        self._woken = woken = trio.Event()
+        instance.parked += 1
+        try:
+            if instance.parked == len(instance.calls) and not any(call.has_tasks for call in instance.calls):
+                deadlock = GuestTrap(DEADLOCK)
+                instance.poison(deadlock)
+                raise deadlock
+            await woken.wait()
+        finally:
+            instance.parked -= 1
+            self._woken = None
+
+    @property
+    def has_tasks(self) -> bool:
+        """Something of the host's is under way for it."""
+        return self._nursery is not None and bool(self._nursery.child_tasks)
+
+    async def _give_way(self) -> None:
+        self.yields += 1
+        if self.yields < FREE_YIELDS:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self.instance.engine.turnstile.wait()
+
+    # --- its answer ---
+
+    def _answered(self, value: Any) -> None:
+        self._answer = value
+        if self._returning is _Returned.NOT_DUE:
+            self._returning = _Returned.DUE
+
+    async def _return(self) -> None:
+        assert self._returned is not None
+        self._returning = _Returned.RUNS
+        await self._returned(self._answer)
+        self._returning = _Returned.DONE
+
+    async def _guard(self, task: Callable[[], Awaitable[None]]) -> None:
+        """A task of the nursery's: what it raises ends the call, as itself."""
+        try:
+            await task()
+        except Exception as exc:
+            if self._failure is None:
+                self._failure = exc if isinstance(exc, EdgedError) else self.failure("a task of the host's", exc)
+        finally:
+            self.wake()
+
+    # --- its end ---
+
+    async def _cancel_guest(self) -> None:
+        """Nobody wants the answer any more: tell the guest, and let it clean up behind itself."""
+        root, instance = self._root, self.instance
+        if root is None or root.is_over or self._is_cancelling or instance.is_poisoned:
+            return
+        self._is_cancelling = True
+        self._failure = None
+        self._ready.append(root.request_cancellation)
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + CANCEL_GRACE_S):
+            try:
+                if not await self._loop():
+                    instance.poison(GuestTrap("a cancelled request had to be cut off"))
+            except (GuestError, HostFailed):
+                pass  # it has been ended, which is what was wanted
+
+
+def _raise(failure: Exception) -> None:
+    raise failure

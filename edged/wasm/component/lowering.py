@@ -1,0 +1,393 @@
+"""`canon lower`: functions that a guest imports, of the host's or of another guest in the same component.
+
+|         | host, answers at once | host, left a coroutine        | guest                              |
+|---------|-----------------------|-------------------------------|------------------------------------|
+| sync    | its result            | the fiber is parked           | runs; the fiber is parked if it waits |
+| `async` | `RETURNED`            | a subtask; the coroutine runs in the call's nursery | runs; a subtask if it waits |
+
+Source: CanonicalABI.md, "canon lower".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+from edged.errors import GuestRefused
+from edged.host.interface import Err
+from edged.wasm.binding import HostFunction, budget_exhausted
+from edged.wasm.component.context import BETWEEN_GUESTS, TO_HOST
+from edged.wasm.component.fiber import Fiber, Wait
+from edged.wasm.component.linear import compile_maybe
+from edged.wasm.component.messages import CANNOT_BLOCK, CANNOT_ENTER, CANNOT_LEAVE, trap, trap_if
+from edged.wasm.component.plan import (
+    ASYNC_PARAMS_FLAT_MAX,
+    PARAMS_FLAT_MAX,
+    RESULTS_FLAT_MAX,
+    HostImport,
+    Lifted,
+    Lower,
+    Plan,
+    Trampoline,
+)
+from edged.wasm.component.signature import compile_answer, compile_values
+from edged.wasm.component.table import Scope
+from edged.wasm.component.task import CANCELLED, Task
+from edged.wasm.component.trampoline import Answer, Operation, Values
+from edged.wasm.component.waitable import Subtask, SubtaskState
+
+if TYPE_CHECKING:
+    from edged.wasm.component.context import Context
+    from edged.wasm.component.instance import Instance
+    from edged.wasm.component.program import ComponentProgram
+
+_RETURNED = int(SubtaskState.RETURNED)
+
+
+def lower(program: ComponentProgram, trampoline: Trampoline, operation: Lower) -> Operation:
+    """What a lowered function does."""
+    function = operation.function
+    if isinstance(function, Lifted):
+        return _lower_guest(program, trampoline, operation, function)
+    name = f"{function.interface}#{function.name}"
+    host = program.function(function)
+    if host is None:
+        return _refuse(name)
+    if operation.options.is_async:
+        return _lower_host_async(program, trampoline, operation, function, host)
+    if host.suspends:
+        return _lower_host_suspending(program, trampoline, operation, function, host)
+    return _lower_host(program, trampoline, operation, function, host)
+
+
+def _refuse(name: str) -> Operation:
+    def call(_instance: Instance, _values: Values) -> Answer:
+        raise GuestRefused(f"the guest called {name}, which is not provided")
+
+    return Operation(name, call)
+
+
+class _Host:
+    """What the three ways to call the host share."""
+
+    def __init__(
+        self,
+        program: ComponentProgram,
+        trampoline: Trampoline,
+        operation: Lower,
+        function: HostImport,
+        host: HostFunction,
+    ) -> None:
+        options = operation.options
+        self.part = trampoline.instance
+        self.name = host.name
+        self.host = host.call
+        self.takes_invocation = host.takes_invocation
+        self.params = compile_values(
+            function.type.params, ASYNC_PARAMS_FLAT_MAX if options.is_async else PARAMS_FLAT_MAX
+        )
+        self.answer = compile_answer(function.type.result)
+        self.context = program.context(options, TO_HOST)
+        self.has_result = function.type.result is not None
+        self.is_async = function.type.is_async
+
+    def store(self, context: Context, values: Values, value: Any, caught: Err | None) -> Answer:
+        """Give the guest its answer.
+
+        Args:
+            caught: the err case, in place of a value.
+        """
+        answer = self.answer
+        if caught is not None and answer.store_err is None:
+            raise caught
+        if answer.by_pointer:
+            if caught is None:
+                answer.store_ok(context, values[-1], value)
+            else:
+                assert answer.store_err is not None
+                answer.store_err(context, values[-1], caught.value)
+            return None
+        if caught is None:
+            flat = answer.lower_ok(context, value)
+        else:
+            assert answer.lower_err is not None
+            flat = answer.lower_err(context, caught.value)
+        return flat[0] if flat else None
+
+
+def _lower_host(
+    program: ComponentProgram, trampoline: Trampoline, operation: Lower, function: HostImport, host: HostFunction
+) -> Operation:
+    """The hot path: most calls of most guests."""
+    shared = _Host(program, trampoline, operation, function, host)
+    name, call_host, takes_invocation = shared.name, shared.host, shared.takes_invocation
+    part_index, context_number = shared.part, shared.context
+    lift, by_pointer = shared.params.lift, shared.answer.by_pointer
+    store_ok, lower_ok, finish = shared.answer.store_ok, shared.answer.lower_ok, shared.store
+    has_result = shared.has_result
+
+    def call(instance: Instance, values: Values) -> Answer:
+        running = instance.call_running
+        running.host_calls_left -= 1
+        if running.host_calls_left < 0:
+            raise budget_exhausted(name)
+        if not instance.parts[part_index].may_leave:
+            raise trap(CANNOT_LEAVE)
+        context = instance.context(context_number)
+        context.scope = None
+        arguments = lift(context, values)
+        try:
+            value = call_host(running.invocation, *arguments) if takes_invocation else call_host(*arguments)
+        except Err as caught:
+            return finish(context, values, None, caught)
+        if by_pointer:
+            store_ok(context, values[-1], value)
+        elif has_result:
+            return lower_ok(context, value)[0]
+        return None
+
+    return Operation(name, call)
+
+
+def _lower_host_suspending(
+    program: ComponentProgram, trampoline: Trampoline, operation: Lower, function: HostImport, host: HostFunction
+) -> Operation:
+    shared = _Host(program, trampoline, operation, function, host)
+    name, has_borrow, finish = shared.name, shared.params.has_borrow, shared.store
+
+    def call(instance: Instance, values: Values) -> Answer | Wait:
+        running = instance.call_running
+        running.host_calls_left -= 1
+        if running.host_calls_left < 0:
+            raise budget_exhausted(name)
+        trap_if(not instance.parts[shared.part].may_leave, CANNOT_LEAVE)
+        trap_if(shared.is_async and not instance.task.may_block, CANNOT_BLOCK)
+        context = instance.context(shared.context)
+        scope = context.scope = Scope() if has_borrow else None
+        arguments = shared.params.lift(context, values)
+        try:
+            value = shared.host(running.invocation, *arguments) if shared.takes_invocation else shared.host(*arguments)
+            if value.__class__ is CoroutineType:
+                return _Waiting(instance, shared, values, scope).wait(value)
+            caught = None
+        except Err as err:
+            value, caught = None, err
+        if scope is not None:
+            scope.give_back()
+        return finish(context, values, value, caught)
+
+    return Operation(name, call, may_wait=True)
+
+
+class _Waiting:
+    """A call that the fiber is parked for."""
+
+    __slots__ = ("_caught", "_fiber", "_host", "_instance", "_scope", "_value", "_values")
+
+    def __init__(self, instance: Instance, host: _Host, values: Values, scope: Scope | None) -> None:
+        self._instance = instance
+        self._host = host
+        self._values = values
+        self._scope = scope
+        self._value: Any = None
+        self._caught: Err | None = None
+        self._fiber: Fiber | None = None
+
+    def wait(self, coroutine: Any) -> Wait:
+        self._instance.call_running.spawn(coroutine, self._arrived, self._host.name, is_alone=True)
+        return Wait(self._finish, self._arm)
+
+    def _arm(self, fiber: Fiber) -> None:
+        self._fiber = fiber
+
+    def _arrived(self, value: Any, caught: Err | None) -> None:
+        self._value, self._caught = value, caught
+        assert self._fiber is not None
+        self._instance.go_on(self._fiber)
+
+    def _finish(self) -> Answer:
+        if self._scope is not None:
+            self._scope.give_back()
+        host = self._host
+        return host.store(self._instance.context(host.context), self._values, self._value, self._caught)
+
+
+def _lower_host_async(
+    program: ComponentProgram, trampoline: Trampoline, operation: Lower, function: HostImport, host: HostFunction
+) -> Operation:
+    shared = _Host(program, trampoline, operation, function, host)
+    name, has_borrow, has_result = shared.name, shared.params.has_borrow, shared.has_result
+    answer = shared.answer
+
+    def store(context: Context, values: Values, value: Any, caught: Err | None) -> None:
+        if caught is not None:
+            if answer.store_err is None:
+                raise caught
+            answer.store_err(context, values[-1], caught.value)
+        elif has_result:
+            answer.store_ok(context, values[-1], value)
+
+    def call(instance: Instance, values: Values) -> Answer:
+        running = instance.call_running
+        running.host_calls_left -= 1
+        if running.host_calls_left < 0:
+            raise budget_exhausted(name)
+        part = instance.parts[shared.part]
+        trap_if(not part.may_leave, CANNOT_LEAVE)
+        context = instance.context(shared.context)
+        scope = context.scope = Scope() if has_borrow else None
+        arguments = shared.params.lift(context, values)
+        caught = None
+        try:
+            value = shared.host(running.invocation, *arguments) if shared.takes_invocation else shared.host(*arguments)
+        except Err as err:
+            value, caught = None, err
+        if value.__class__ is not CoroutineType:
+            if scope is not None:
+                scope.give_back()
+            store(context, values, value, caught)
+            return _RETURNED
+        subtask = Subtask(scope)
+        subtask.state = SubtaskState.STARTED
+        try:
+            packed = subtask.add_to(part.table)
+        except BaseException:
+            value.close()
+            raise
+
+        def finish(value: Any, caught: Err | None) -> None:
+            if not subtask.is_resolved:
+                store(instance.context(shared.context), values, value, caught)
+                subtask.resolved(is_returned=True)
+
+        under_way = running.spawn(value, finish, name)
+
+        def cancel() -> None:
+            under_way.cancel()
+            subtask.resolved(is_returned=False)
+
+        subtask.cancel = cancel
+        return packed
+
+    return Operation(name, call)
+
+
+def _lower_guest(program: ComponentProgram, trampoline: Trampoline, operation: Lower, lifted: Lifted) -> Operation:
+    name = f"function {trampoline.index}"
+    if _is_related(program.plan, trampoline.instance, lifted.instance):
+
+        def enter(_instance: Instance, _values: Values) -> Answer:
+            raise trap(CANNOT_ENTER)
+
+        return Operation(name, enter)
+    call = _Guest(program, trampoline, operation, lifted, name)
+    return Operation(name, call.call_async if operation.options.is_async else call.call, may_wait=True)
+
+
+def _is_related(plan: Plan, one: int, other: int) -> bool:
+    """Whether one component instance is the other, or holds it: such calls would enter it anew."""
+    return one in _ancestors(plan, other) or other in _ancestors(plan, one)
+
+
+def _ancestors(plan: Plan, part: int | None) -> set[int]:
+    found: set[int] = set()
+    while part is not None:
+        found.add(part)
+        part = plan.instance_parents[part]
+    return found
+
+
+class _Guest:
+    """A function of another guest."""
+
+    def __init__(
+        self, program: ComponentProgram, trampoline: Trampoline, operation: Lower, lifted: Lifted, name: str
+    ) -> None:
+        options = operation.options
+        self._part = trampoline.instance
+        self._code = program.code(name, lifted, is_between=True)
+        self._params = compile_values(
+            lifted.type.params, ASYNC_PARAMS_FLAT_MAX if options.is_async else PARAMS_FLAT_MAX
+        )
+        self._result = compile_maybe(lifted.type.result)
+        self._by_pointer = self._result is not None and (options.is_async or self._result.slots > RESULTS_FLAT_MAX)
+        self._context = program.context(options, BETWEEN_GUESTS)
+
+    def call(self, instance: Instance, values: Values) -> Answer | Wait:
+        part = instance.parts[self._part]
+        trap_if(not part.may_leave, CANNOT_LEAVE)
+        trap_if(self._code.is_async and not instance.task.may_block, CANNOT_BLOCK)
+        scope = Scope() if self._params.has_borrow else None
+        outcome: list[Any] = []
+        parked: list[Callable[[], None]] = []
+
+        def resolve(value: Any) -> None:
+            outcome.append(value)
+            if parked:
+                parked.pop()()
+
+        def finish() -> Answer:
+            if scope is not None:
+                scope.give_back()
+            return self._store(instance, values, outcome[0])
+
+        def arm(fiber: Fiber) -> None:
+            parked.append(instance.resume(fiber))
+
+        self._start(instance, lambda: self._lift(instance, values, scope), resolve)
+        if outcome and not instance.preempted:
+            return finish()
+        return Wait(finish, arm, ready=lambda: bool(outcome))
+
+    def call_async(self, instance: Instance, values: Values) -> Answer | Wait:
+        part = instance.parts[self._part]
+        trap_if(not part.may_leave, CANNOT_LEAVE)
+        subtask = Subtask(Scope() if self._params.has_borrow else None)
+
+        def arguments() -> list[Any]:
+            subtask.started()
+            return self._lift(instance, values, subtask.scope)
+
+        def resolve(value: Any) -> None:
+            if value is not CANCELLED:
+                self._store(instance, values, value)
+            subtask.resolved(is_returned=value is not CANCELLED)
+
+        def finish() -> Answer:
+            if subtask.is_resolved:
+                subtask.deliver()
+                return _RETURNED
+            return subtask.add_to(part.table)
+
+        task = self._start(instance, arguments, resolve)
+        subtask.cancel = task.request_cancellation
+        return Wait(finish, _never) if instance.preempted else finish()
+
+    def _start(self, instance: Instance, arguments: Callable[[], list[Any]], resolve: Callable[[Any], None]) -> Task:
+        code = self._code
+        task = Task(instance.task.call, instance.parts[code.part], code, arguments, resolve)
+        task.start()
+        return task
+
+    def _lift(self, instance: Instance, values: Values, scope: Scope | None) -> list[Any]:
+        context = instance.context(self._context)
+        context.scope = scope
+        return self._params.lift(context, values)
+
+    def _store(self, instance: Instance, values: Values, value: Any) -> Answer:
+        result = self._result
+        if result is None:
+            return None
+        context = instance.context(self._context)
+        if self._by_pointer:
+            context.check(values[-1], result.size, result.align)
+            result.store(context, values[-1], value)
+            return None
+        flat: list[Any] = []
+        result.lower(context, value, flat)
+        return flat[0]  # type: ignore[no-any-return]
+
+
+def _never(_fiber: Fiber) -> None:
+    raise AssertionError("it waits only for a guest that was preempted")

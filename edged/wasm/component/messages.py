@@ -1,0 +1,50 @@
+"""What traps of the component model say: wasmtime's own words where it has some, since the model's tests compare them.
+
+Source: wasmtime 50, `Trap` and the component runtime's errors.
+"""
+
+from __future__ import annotations
+
+from edged.errors import GuestTrap
+
+CANNOT_ENTER = "cannot enter component instance"
+CANNOT_LEAVE = "cannot leave component instance"
+CANNOT_BLOCK = "cannot block a synchronous task before returning"
+CANNOT_BLOCK_HERE = "cannot block in an allocator, a destructor or what is called from one"
+NESTED_TOO_LONG = "an allocator, a destructor or what is called from one computed for too long"
+DEADLOCK = "deadlock detected: event loop cannot make further progress"
+NO_RESULT = "async-lifted export failed to produce a result"
+RESULT_TWICE = "`task.return` or `task.cancel` called more than once for current task"
+NOT_CANCELLED = "`task.cancel` called by task which has not been cancelled"
+RETURN_INVALID = "invalid `task.return` signature and/or options for current task"
+CALLBACK_CODE = "unsupported callback code"
+CANCEL_TERMINAL = "`subtask.cancel` called after terminal status delivered"
+SUBTASK_DROP = "cannot drop a subtask which has not yet resolved"
+SET_DROP = "cannot drop waitable set with waiters"
+SYNC_IN_SET = "waitable cannot be used synchronously while added to a waitable set"
+BACKPRESSURE = "backpressure counter overflow"
+CONCURRENT = "cannot have concurrent operations active on a future/stream"
+COUNT_TOO_LARGE = "stream read/write count too large"
+READ_AFTER_DROP = "cannot read from stream after being notified that the writable end dropped"
+WRITE_AFTER_DROP = "cannot write to stream after being notified that the readable end dropped"
+FUTURE_WRITE_AFTER = "cannot write to future after previous write succeeded or readable end dropped"
+FUTURE_READ_AFTER = "cannot read from future after previous read succeeded"
+LIFT_AFTER_DROP = "cannot lift stream after being notified that the writable end dropped"
+FUTURE_LIFT_AFTER = "cannot lift future after previous read succeeded"
+FUTURE_UNWRITTEN = "cannot drop future write end without first writing a value"
+UNALIGNED = "unaligned pointer"
+OUT_OF_BOUNDS = "pointer out of bounds of memory"
+
+
+def trap(message: str) -> GuestTrap:
+    return GuestTrap(message)
+
+
+def trap_if(condition: object, message: str) -> None:
+    """As the specification writes it.
+
+    Raises:
+        GuestTrap: the condition holds.
+    """
+    if condition:
+        raise GuestTrap(message)
