@@ -16,7 +16,8 @@ from edged.limits import COMPONENT_BYTES_MAX, MiB
 from edged.wasm.cache import AotCache
 from edged.wasm.compiler import COMPONENT, MODULE, PLAN, Form, Kind, compile_in_child
 from edged.wasm.component.artefact import read_artefact
-from edged.wasm.component.compiled import CompiledPlan, plan_of, wiring
+from edged.wasm.component.compiled import CompiledPlan, wiring
+from edged.wasm.component.elaborate import build_plan
 from edged.wasm.engine import Engine
 
 CompiledT = TypeVar("CompiledT", component.Component, wasmtime.Module, CompiledPlan)
@@ -171,7 +172,7 @@ class _Shelf:
                     return None
                 loaded[name] = module
         try:
-            plan = plan_of(artefact.skeleton)
+            plan = build_plan(artefact.skeleton)
         except EdgedError:  # another version of edged took it: this one's compiler will say why it does not
             return None
         if wiring(plan) != artefact.wiring:

@@ -19,7 +19,6 @@ from wasmtime import component
 
 from edged.errors import ComponentInvalid, ComponentUnsupported
 from edged.wasm.component.elaborate import build_plan
-from edged.wasm.component.module import module_types
 from edged.wasm.component.plan import (
     BuiltIn,
     CanonOptions,
@@ -33,7 +32,6 @@ from edged.wasm.component.plan import (
 )
 from edged.wasm.component.rewriting import rewrite
 from edged.wasm.component.skeleton import core_modules, skeleton
-from edged.wasm.component.verify import verify
 from edged.wasm.engine import Engine, new_validator
 from edged.wasm.trap import reason
 
@@ -97,14 +95,7 @@ def take_apart(data: bytes) -> Parts:
     """
     bones = skeleton(data)
     _validate(bones)
-    return Parts(data, bones, plan_of(bones))
-
-
-def plan_of(bones: bytes) -> Plan:
-    """The verified plan of a validated skeleton. Errors as of `take_apart`."""
-    plan = build_plan(bones)
-    verify(plan, [module_types(bones, start, end) for start, end in core_modules(bones)])
-    return plan
+    return Parts(data, bones, build_plan(bones))
 
 
 def compile_module(engine: wasmtime.Engine, data: bytes) -> wasmtime.Module:
