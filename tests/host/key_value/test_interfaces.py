@@ -1,13 +1,14 @@
-"""fermyon:spin/key-value and wasi:keyvalue, over the engine in memory."""
+"""fermyon:spin/key-value, spin:key-value and wasi:keyvalue, over the engine in memory."""
 
 from __future__ import annotations
 
 import pytest
 
 from edged.host.budget import Budget
-from edged.host.interface import Err, Invocation
+from edged.host.interface import Err, Invocation, Ok
 from edged.host.key_value.interfaces import (
     SpinKeyValue,
+    SpinKeyValue3,
     Stores,
     WasiKeyValueAtomics,
     WasiKeyValueBatch,
@@ -17,14 +18,18 @@ from edged.limits import (
     KEY_VALUE_BATCH_BYTES_MAX,
     KEY_VALUE_BATCH_COUNT_MAX,
     KEY_VALUE_KEY_BYTES_MAX,
+    KEY_VALUE_KEY_OVERHEAD_BYTES,
     KEY_VALUE_KEYS_MAX,
     KEY_VALUE_PAGE_COUNT,
     KEY_VALUE_STORES_OPEN_MAX,
     KEY_VALUE_SWAPS_OPEN_MAX,
     KEY_VALUE_VALUE_BYTES_MAX,
+    ROW_STREAMS_OPEN_MAX,
+    ROWS_HELD_BYTES_MAX,
 )
 from tests.host.fakes import err, invocation
 from tests.host.key_value.memory import MemoryKeyValue
+from tests.host.reading import outcome, read, read_all
 
 batch, atomics = WasiKeyValueBatch(), WasiKeyValueAtomics()
 
@@ -54,26 +59,30 @@ def other(text: str) -> object:
 
 @pytest.mark.parametrize("label", ["secret", "", "Default", "default "])
 def test_a_label_that_is_not_granted(stores, call, label) -> None:
-    with err("access-denied"):
-        SpinKeyValue(stores).store_open(call, label)
+    for spin in (SpinKeyValue, SpinKeyValue3):
+        with err("access-denied"):
+            spin(stores).store_open(call, label)
     with err("access-denied"):
         WasiKeyValueStore(stores).open(call, label)
 
 
 def test_a_label_that_nothing_keeps_values_for(stores, call) -> None:
-    with err("no-such-store"):
-        SpinKeyValue(stores).store_open(call, "unbacked")
+    for spin in (SpinKeyValue, SpinKeyValue3):
+        with err("no-such-store"):
+            spin(stores).store_open(call, "unbacked")
     with err("no-such-store"):
         WasiKeyValueStore(stores).open(call, "unbacked")
 
 
-async def test_both_packages_open_the_same_store(stores, call) -> None:
+async def test_all_packages_open_the_same_store(stores, call) -> None:
     await SpinKeyValue(stores).store_open(call, "default").set("k", b"v")
+    assert await SpinKeyValue3(stores).store_open(call, "default").get("k") == b"v"
     assert await WasiKeyValueStore(stores).open(call, "default").get("k") == b"v"
 
 
-def test_open_stores_at_the_limit_and_over(stores, call) -> None:
-    spin, wasi = SpinKeyValue(stores), WasiKeyValueStore(stores)
+@pytest.mark.parametrize("interface", [SpinKeyValue, SpinKeyValue3])
+def test_open_stores_at_the_limit_and_over(stores, call, interface) -> None:
+    spin, wasi = interface(stores), WasiKeyValueStore(stores)
     opened = [spin.store_open(call, "default") for _ in range(KEY_VALUE_STORES_OPEN_MAX - 1)]
     opened.append(wasi.open(call, "default"))
     with err("store-table-full"):
@@ -94,11 +103,16 @@ def store(stores, call):
 
 
 @pytest.fixture
+def store3(stores, call):
+    return SpinKeyValue3(stores).store_open(call, "default")
+
+
+@pytest.fixture
 def bucket(stores, call):
     return WasiKeyValueStore(stores).open(call, "default")
 
 
-@pytest.mark.parametrize("handle", ["store", "bucket"])
+@pytest.mark.parametrize("handle", ["store", "store3", "bucket"])
 async def test_values(request, handle) -> None:
     opened = request.getfixturevalue(handle)
     assert await opened.get("k") is None
@@ -254,3 +268,53 @@ async def test_swaps_under_way_at_the_limit_and_over(bucket, call) -> None:
     for swap in swaps:
         swap.drop()
     assert call.budget.key_value_swaps == KEY_VALUE_SWAPS_OPEN_MAX
+
+
+# --- keys as a stream ---
+
+
+@pytest.mark.parametrize("count", [0, 1, KEY_VALUE_KEYS_MAX, KEY_VALUE_KEYS_MAX + 1])
+async def test_all_keys_as_a_stream(store3, memory, call, count) -> None:
+    """It has no limit of keys, but one of those that are held at once."""
+    names = [f"{number:05}" for number in range(count)]
+    memory.values = dict.fromkeys(reversed(names), b"")
+    keys, ended = store3.get_keys()
+    assert await read(keys, 10) == names[:10]
+    held_bytes = ROWS_HELD_BYTES_MAX - call.budget.row_bytes
+    assert held_bytes <= KEY_VALUE_KEYS_MAX * (KEY_VALUE_KEY_OVERHEAD_BYTES + 5)
+    assert await read_all(keys, 1000) == names[10:]
+    assert await outcome(ended) == Ok()
+    assert call.budget.row_bytes == ROWS_HELD_BYTES_MAX
+
+
+async def test_keys_of_a_store_that_fails(store3, memory, call) -> None:
+    memory.values = {f"{number:05}": b"" for number in range(KEY_VALUE_KEYS_MAX + 1)}
+    keys, ended = store3.get_keys()
+    assert len(await read(keys, KEY_VALUE_KEYS_MAX)) == KEY_VALUE_KEYS_MAX
+    memory.broken = "the disk is gone"
+    assert await read_all(keys) == []
+    assert await outcome(ended) == Err(("other", "the disk is gone"))
+    assert call.budget.row_streams == ROW_STREAMS_OPEN_MAX
+
+
+async def test_keys_that_nobody_reads(store3, memory, call) -> None:
+    memory.values = {"a": b"", "b": b""}
+    keys, ended = store3.get_keys()
+    assert await read(keys, 1) == ["a"]
+    keys.close()
+    assert await outcome(ended) == Ok()
+    assert call.budget.row_bytes == ROWS_HELD_BYTES_MAX
+    assert call.budget.row_streams == ROW_STREAMS_OPEN_MAX
+
+
+async def test_streams_of_keys_at_the_limit_and_over(store3, memory) -> None:
+    memory.values = {"a": b""}
+    opened = [store3.get_keys() for _ in range(ROW_STREAMS_OPEN_MAX)]
+    keys, ended = store3.get_keys()
+    assert await read_all(keys) == []
+    failed = await outcome(ended)
+    assert failed.value[0] == "other"
+    assert "too many" in failed.value[1]
+    opened[0][0].close()
+    keys, _ = store3.get_keys()
+    assert await read_all(keys) == ["a"]

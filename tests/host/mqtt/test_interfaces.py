@@ -1,4 +1,4 @@
-"""fermyon:spin/mqtt against a real Mosquitto."""
+"""fermyon:spin/mqtt and spin:mqtt against a real Mosquitto."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edged.host.interface import Err
-from edged.host.mqtt.interfaces import Connection, SpinMqtt
+from edged.host.mqtt.interfaces import Connection, SpinMqtt, SpinMqtt3
 from edged.host.mqtt.publisher import Publishers
 from edged.host.network.dialer import Dialer
 from edged.host.network.gate import LOOPBACK, AddressGate
@@ -29,9 +29,14 @@ _WAIT_S = 30.0
 QUALITIES = ("at-most-once", "at-least-once", "exactly-once")
 
 
-def mqtt(*hosts: str, publishers: Publishers | None = None, gate: AddressGate | None = None) -> SpinMqtt:
+def mqtt(
+    *hosts: str,
+    publishers: Publishers | None = None,
+    gate: AddressGate | None = None,
+    interface: type[SpinMqtt] = SpinMqtt,
+) -> SpinMqtt:
     allowed = AllowedHosts(tuple(map(parse_host, hosts)))
-    return SpinMqtt(Grant(allowed, Dialer(gate or AddressGate(opened=LOOPBACK))), publishers or Publishers())
+    return interface(Grant(allowed, Dialer(gate or AddressGate(opened=LOOPBACK))), publishers or Publishers())
 
 
 def to(port: int, **more: Publishers) -> Connection:
@@ -73,8 +78,12 @@ async def next_of(messages: queue.Queue[tuple[str, bytes, int]]) -> tuple[str, b
 # --- what is allowed ---
 
 
-async def test_granted(mosquitto: Mosquitto) -> None:
-    connection = to(mosquitto.port)
+BOTH = pytest.mark.parametrize("interface", [SpinMqtt, SpinMqtt3])
+
+
+@BOTH
+async def test_granted(mosquitto: Mosquitto, interface: type[SpinMqtt]) -> None:
+    connection = open_to(mqtt("mqtt://127.0.0.1:*", interface=interface), f"mqtt://127.0.0.1:{mosquitto.port}")
     with subscribed(mosquitto.port, "granted/#") as messages:
         for number, quality in enumerate(QUALITIES):
             payload = bytes([number]) * number * 1000
@@ -86,9 +95,10 @@ async def test_granted(mosquitto: Mosquitto) -> None:
 @pytest.mark.parametrize(
     "hosts", [(), ("mqtt://elsewhere:1883",), ("redis://127.0.0.1:1883",), ("mqtt://127.0.0.1:1",)]
 )
-def test_denied_by_the_manifest(hosts) -> None:
+@BOTH
+def test_denied_by_the_manifest(hosts, interface) -> None:
     with failed("connection-failed", "mqtt://127.0.0.1:1883 is not in"):
-        open_to(mqtt(*hosts), "mqtt://127.0.0.1:1883?client_id=x")
+        open_to(mqtt(*hosts, interface=interface), "mqtt://127.0.0.1:1883?client_id=x")
 
 
 async def test_denied_by_the_gate(mosquitto: Mosquitto) -> None:
@@ -224,3 +234,14 @@ async def test_a_message_is_delivered_though_the_request_ends_at_once(mosquitto:
         await connection.publish("last/words", bytes(MQTT_PAYLOAD_BYTES_MAX), "at-most-once")
         connection.drop()
         assert len((await next_of(messages))[1]) == MQTT_PAYLOAD_BYTES_MAX
+
+
+async def test_messages_at_once_go_one_after_the_other(mosquitto: Mosquitto) -> None:
+    """As a guest of WASI 0.3 gives them."""
+    connection = to(mosquitto.port)
+    with subscribed(mosquitto.port, "at-once/#") as messages:
+        async with trio.open_nursery() as nursery:
+            for number in range(20):
+                nursery.start_soon(connection.publish, f"at-once/{number}", b"", "exactly-once")
+        assert {(await next_of(messages))[0] for _ in range(20)} == {f"at-once/{number}" for number in range(20)}
+    connection.drop()

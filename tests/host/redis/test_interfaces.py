@@ -1,4 +1,4 @@
-"""fermyon:spin/redis, on a real server."""
+"""fermyon:spin/redis and spin:redis, on a real server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edged.host.interface import Err
 from edged.host.network.dialer import Dialer
 from edged.host.network.gate import AddressGate
 from edged.host.network.grant import Grant
-from edged.host.redis.interfaces import RedisConnection, SpinRedis
+from edged.host.redis.interfaces import RedisConnection, SpinRedis, SpinRedis3
 from edged.host.redis.pool import PoolStatistics, RedisPool
 from edged.limits import LIST_COUNT_MAX, REDIS_CONNECTIONS_OPEN_MAX
 from edged.manifest.outbound import AllowedHosts, parse_host
@@ -43,9 +43,9 @@ def address(redis: Service) -> str:
     return f"redis://127.0.0.1:{redis.port}"
 
 
-@pytest.fixture
-async def connection(pool: RedisPool, address: str):
-    opened = await SpinRedis(Grant(ANY, LOCAL), pool).connection_open(invocation(), address)
+@pytest.fixture(params=[SpinRedis, SpinRedis3])
+async def connection(request: pytest.FixtureRequest, pool: RedisPool, address: str):
+    opened = await request.param(Grant(ANY, LOCAL), pool).connection_open(invocation(), address)
     yield opened
     opened.drop()
 
@@ -58,10 +58,11 @@ def key() -> str:
 # --- which servers may be reached ---
 
 
-async def test_granted_and_denied(pool: RedisPool, redis: Service, address: str) -> None:
+@pytest.mark.parametrize("interface", [SpinRedis, SpinRedis3])
+async def test_granted_and_denied(pool: RedisPool, redis: Service, address: str, interface: type[SpinRedis]) -> None:
     granted = Grant(AllowedHosts((parse_host(f"redis://127.0.0.1:{redis.port}"),)), LOCAL)
     call = invocation()
-    (await SpinRedis(granted, pool).connection_open(call, address)).drop()
+    (await interface(granted, pool).connection_open(call, address)).drop()
     for denied in (
         Grant(),
         Grant(AllowedHosts((parse_host(f"redis://127.0.0.1:{redis.port + 1}"),)), LOCAL),
@@ -69,9 +70,9 @@ async def test_granted_and_denied(pool: RedisPool, redis: Service, address: str)
         Grant(AllowedHosts((parse_host(f"rediss://127.0.0.1:{redis.port}"),)), LOCAL),
     ):
         with err("invalid-address"):
-            await SpinRedis(denied, pool).connection_open(call, address)
+            await interface(denied, pool).connection_open(call, address)
     with err("invalid-address"):
-        await SpinRedis(granted, None).connection_open(call, address)
+        await interface(granted, None).connection_open(call, address)
     assert call.budget.redis_connections == REDIS_CONNECTIONS_OPEN_MAX
 
 
@@ -274,3 +275,17 @@ async def test_a_transaction_of_one_connection(connection: RedisConnection, key:
     assert await connection.execute("INCR", [name]) == [("status", "QUEUED")]
     await connection.execute("SET", [name, ("binary", b"x")])
     assert await connection.execute("EXEC", []) == [("int64", 1), ("status", "OK")]
+
+
+async def test_commands_at_once_go_one_after_the_other(connection: RedisConnection, key: str) -> None:
+    """As a guest of WASI 0.3 gives them: each has its own reply."""
+    replies: dict[int, bytes | None] = {}
+
+    async def one(number: int) -> None:
+        await connection.set(f"{key}:{number}", b"%d" % number)
+        replies[number] = await connection.get(f"{key}:{number}")
+
+    async with trio.open_nursery() as nursery:
+        for number in range(50):
+            nursery.start_soon(one, number)
+    assert replies == {number: b"%d" % number for number in range(50)}
