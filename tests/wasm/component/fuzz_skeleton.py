@@ -94,12 +94,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("files", nargs="*", type=Path, help="components to mutate besides those of these tests")
     options = parser.parse_args()
+    corpus = CORPUS | {file.name: file.read_bytes() for file in options.files}
     verdicts, end = Verdicts(), time.monotonic() + options.seconds
     counts: Counter[str] = Counter()
     seed = options.seed
     while time.monotonic() < end:
-        for name, data in CORPUS.items():
+        for name, data in corpus.items():
             changed = mutant(data, seed)
             whole, apart = verdicts.whole(changed), verdicts.apart(changed)
             rewritten = "" if whole else verdicts.rewritten(changed)
