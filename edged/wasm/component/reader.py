@@ -96,11 +96,17 @@ class Reader:
         self.position += count
 
     def u32(self) -> int:
-        # Nearly every number is below 128.
+        # Nearly every number takes one or two bytes.
         position = self.position
-        if position < self.end and (value := self.data[position]) < 0x80:
-            self.position = position + 1
-            return value
+        if position + 1 < self.end:
+            value = self.data[position]
+            if value < 0x80:
+                self.position = position + 1
+                return value
+            high = self.data[position + 1]
+            if high < 0x80:
+                self.position = position + 2
+                return value & 0x7F | high << 7
         return self._unsigned(32)
 
     def u64(self) -> int:
@@ -134,9 +140,12 @@ class Reader:
         length = self.u32()
         if length > COMPONENT_NAME_BYTES_MAX:
             raise self.malformed(f"a name of {length} bytes: {COMPONENT_NAME_BYTES_MAX} are the most that may be")
-        content = self.take(length)
+        start = self.position
+        if length > self.end - start:
+            raise self.malformed("the bytes end early")
+        self.position = start + length
         try:
-            return content.decode()
+            return str(self.data[start : start + length], "utf-8")
         except UnicodeDecodeError:
             raise self.malformed("a name that is not UTF-8") from None
 
