@@ -465,6 +465,7 @@ LIFT_BYTES_MAX = 128 * MiB  # of strings and lists in one call: they may overlap
 LIFT_VALUE_BYTES = 2 * KiB  # what each value of a list counts as, bytes aside: 65 536 of them in one call take 0.2 s
 FIELDS_BYTES_MAX = 128 * KiB  # one `fields`, overhead included
 FIELDS_HELD_BYTES_MAX = 16 * MiB  # all `fields` that one request has made and not dropped
+WHOLE_BODY_BYTES_MAX = 32 * MiB  # of a request or response that a guest of Spin 1 takes and gives as one value
 FIELD_OVERHEAD_BYTES = 32  # what a field costs besides its name and value, or empty ones would be free
 RANDOM_CALL_BYTES_MAX = 1 * MiB  # a list<u8> takes 32 bytes a byte on its way into a guest
 FILE_READ_BYTES_MAX = 64 * KiB  # one read; it is not interrupted, so it must be short

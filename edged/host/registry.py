@@ -15,6 +15,11 @@ from edged.host.http import types as http_types
 from edged.host.http.outbound import Outgoing
 from edged.host.interface import Interface
 from edged.host.key_value import interfaces as key_value
+from edged.host.legacy.config import Config, Llm1
+from edged.host.legacy.http import Http1
+from edged.host.legacy.key_value import KeyValue1
+from edged.host.legacy.outbound import Mysql1, Postgres1, Redis1
+from edged.host.legacy.sqlite import Sqlite1
 from edged.host.llm.compute import LlmCompute
 from edged.host.llm.interfaces import Llm
 from edged.host.mqtt import interfaces as mqtt
@@ -90,23 +95,28 @@ class HostConfig:
 
 
 def spin_interfaces(config: HostConfig) -> list[Interface]:
-    """What Spin adds to WASI 0.2, for one component."""
+    """What Spin adds to WASI, for one component."""
     return [
         key_value.SpinKeyValue(config.key_value),
+        key_value.SpinKeyValue3(config.key_value),
         key_value.WasiKeyValueAtomics(),
         key_value.WasiKeyValueBatch(),
         key_value.WasiKeyValueStore(config.key_value),
         Llm(config.models, config.llm),
         mqtt.SpinMqtt(config.grant, config.mqtt),
+        mqtt.SpinMqtt3(config.grant, config.mqtt),
         mysql.SpinMysql(config.grant, config.mysql),
+        mysql.SpinMysql3(config.grant, config.mysql),
         postgres.SpinPostgres2(config.grant, config.postgres),
         postgres.SpinPostgres3(config.grant, config.postgres),
         postgres.SpinPostgres4(config.grant, config.postgres),
         redis.SpinRedis(config.grant, config.redis),
+        redis.SpinRedis3(config.grant, config.redis),
         sqlite.SpinSqlite2(config.databases),
         sqlite.SpinSqlite3(config.databases),
         variables.ConfigStore(config.variables),
         variables.Variables(config.variables),
+        variables.Variables3(config.variables),
     ]
 
 
@@ -180,6 +190,20 @@ def wasi3_interfaces(config: HostConfig) -> list[Interface]:
         random3.Random(),
         sockets3.IpNameLookup(),
         sockets3.SocketTypes(),
+    ]
+
+
+def spin1_interfaces(config: HostConfig) -> list[Interface]:
+    """Spin's interfaces from before they had versions, for core modules: what a number means is each instance's own."""
+    return [
+        Config(config.variables),
+        Http1(config.grant, config.outgoing, config.limits),
+        KeyValue1(config.key_value),
+        Llm1(config.models, config.llm),
+        Mysql1(config.grant, config.mysql),
+        Postgres1(config.grant, config.postgres),
+        Redis1(config.grant, config.redis),
+        Sqlite1(config.databases),
     ]
 
 

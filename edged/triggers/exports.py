@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from edged.errors import ComponentUnsupported
 from edged.wasm.types import ComponentType, Function, signature
 
-Style = Literal["plain", "incoming-handler", "handler"]
+Style = Literal["plain", "incoming-handler", "handler", "record"]
 """How a trigger calls what it found, where that is not the same for all that it looks for."""
 
 
@@ -54,6 +54,7 @@ class Handler:
 _HTTP_REMEDY = "Build the component for Spin's http trigger, or for the wasi:http/proxy or wasi:http/service world."
 _REDIS_REMEDY = "Build the component for Spin's redis trigger."
 # Its error is only ever described, so its forty cases are not looked at.
+_HTTP_RECORD = "func(record{method: enum{get, post, put, delete, patch, head, options}, uri: string, ..."
 _HTTP_ASYNC = "async func(own<request>) -> result<own<response>, variant{..."
 
 HANDLERS: Mapping[str, Sequence[Handler]] = {
@@ -67,6 +68,7 @@ HANDLERS: Mapping[str, Sequence[Handler]] = {
         ),
         Handler("wasi:http/handler@0.3", "handle", _HTTP_ASYNC, _HTTP_REMEDY, "handler"),
         Handler("wasi:http/handler@0.3.0-rc-2026-03-15", "handle", _HTTP_ASYNC, _HTTP_REMEDY, "handler"),
+        Handler("fermyon:spin/inbound-http", "handle-request", _HTTP_RECORD, _HTTP_REMEDY, "record"),
     ),
     "redis": (
         Handler(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import ClassVar, Generic, TypeVar
 
 from edged.host.core_module import Session
@@ -15,12 +15,12 @@ class SessionInterface(Interface):
     """An interface whose functions are methods of a session, of which each instance of a guest has one.
 
     Attributes:
-        session: the class whose methods they are, in snake_case, without an invocation as the first argument.
-        functions: their names in WIT. What else the class has is not a guest's to call.
+        session: the class whose methods they are, without an invocation as the first argument.
+        functions: name in WIT -> method. What else the class has is not a guest's to call.
     """
 
     session: ClassVar[type[Session]]
-    functions: ClassVar[Sequence[str]]
+    functions: ClassVar[Mapping[str, str]]
 
     def open(self, invocation: Invocation) -> Session:
         """The session of one instance, made at its first call of this interface."""

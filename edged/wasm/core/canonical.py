@@ -144,9 +144,8 @@ def signature_of(ty: Function) -> Signature:
 def _resolve(interface: Interface, name: str, item: str) -> HostFunction | None:
     if not isinstance(interface, SessionInterface):
         return resolve(interface, name, item)
-    if item not in interface.functions:
-        return None
-    return HostFunction.of(name, getattr(interface.session, item.replace("-", "_")), takes_invocation=False)
+    method = interface.functions.get(item)
+    return None if method is None else HostFunction.of(name, getattr(interface.session, method), takes_invocation=False)
 
 
 Call = Callable[[Any, list[Any]], Any]
