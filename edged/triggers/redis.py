@@ -291,7 +291,7 @@ def subscription(trigger: Model, guest: TriggerComponent, values: Mapping[str, s
 
 
 def guest_call(guest: TriggerComponent) -> Call:
-    """A component that exports fermyon:spin/inbound-redis."""
+    """A component that exports fermyon:spin/inbound-redis, or spin:redis/inbound-redis."""
 
     async def call(message: bytes) -> None:
         await guest.call(guest.exports["redis"].export, message)

@@ -47,6 +47,38 @@ SHOWN = {
         f"{WASI_STORES}::test_statements_say_what_they_changed",
         f"{WASI_STORES}::test_a_database_that_the_manifest_does_not_give",
     ),
+    "spin:key-value/key-value@3.0.0": Shown(
+        "tests/host/key_value/test_interfaces.py::test_all_keys_as_a_stream",
+        "tests/host/key_value/test_interfaces.py::test_a_label_that_is_not_granted",
+    ),
+    "spin:mqtt/mqtt@3.0.0": Shown(
+        "tests/host/mqtt/test_interfaces.py::test_granted",
+        "tests/host/mqtt/test_interfaces.py::test_denied_by_the_manifest",
+    ),
+    "spin:mysql/mysql@3.0.0": Shown(
+        "tests/host/mysql/test_streams.py::test_as_many_rows_as_there_are",
+        "tests/host/mysql/test_streams.py::test_granted_and_denied",
+    ),
+    "spin:postgres/postgres@4.1.0": Shown(
+        "tests/host/postgres/test_streams.py::test_a_builder_with_an_authority_of_the_guests",
+        "tests/host/postgres/test_streams.py::test_what_a_builder_may_not",
+    ),
+    "spin:postgres/postgres@4.2.0": Shown(
+        "tests/host/postgres/test_streams.py::test_as_many_rows_as_there_are",
+        "tests/host/postgres/test_streams.py::test_granted_and_denied",
+    ),
+    "spin:redis/redis@3.0.0": Shown(
+        "tests/host/redis/test_interfaces.py::test_commands_at_once_go_one_after_the_other",
+        "tests/host/redis/test_interfaces.py::test_granted_and_denied",
+    ),
+    "spin:sqlite/sqlite@3.1.0": Shown(
+        "tests/host/sqlite/test_streams.py::test_as_many_rows_as_there_are",
+        "tests/host/sqlite/test_streams.py::test_granted_and_denied",
+    ),
+    "spin:variables/variables@3.0.0": Shown(
+        "tests/host/test_variables.py::test_all_give_the_value",
+        "tests/host/test_variables.py::test_a_component_sees_only_its_own",
+    ),
     "wasi:config/store@0.2.0-draft-2024-09-27": Shown(
         f"{WASI_STORES}::test_configuration", "tests/host/test_variables.py::test_a_component_sees_only_its_own"
     ),
