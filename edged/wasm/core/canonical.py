@@ -280,10 +280,11 @@ def _bind_suspending(engine: Engine, name: str, call: Call, ty: Function, contin
 def _bind_drop(engine: Engine, resource: int, name: str) -> Bound:
     load, memory = struct.Struct("<I").unpack_from, ffi.memory
 
-    def callback(_data: int, caller: int, raw: int, _count: int) -> int | None:
+    def callback(_data: int, _caller: int, raw: int, _count: int) -> int | None:
         guest = engine.guest
         try:
-            handle = guest.enter_to_drop(name, caller).table.drop(load(memory, raw)[0], resource)
+            guest.check_may_leave(name)
+            handle = guest.table.drop(load(memory, raw)[0], resource)
             if handle.scope is None:
                 handle.rep.drop()
         except BaseException as exc:

@@ -128,9 +128,16 @@ class CoreInstance(GuestStore):
         self.host_calls_left -= 1
         if self.host_calls_left < 0:
             raise budget_exhausted(name)
+        self.check_may_leave(name)
+        return self.canonical or self._open_canonical(caller)
+
+    def check_may_leave(self, name: str) -> None:
+        """
+        Raises:
+            GuestTrap: the guest is where it must not call the host's interfaces.
+        """
         if not self.may_leave:
             raise GuestTrap(f"{CANNOT_LEAVE}: the guest's allocator or post-return called {name}")
-        return self.canonical or self._open_canonical(caller)
 
     def fail(self, name: str, failure: BaseException) -> int:
         """Keep what a host function raised and return the trap that ends the guest."""
