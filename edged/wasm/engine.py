@@ -136,6 +136,8 @@ def _use_pool(config: int, pool: PoolConfig) -> None:
         "max_core_instances_per_component": pool.core_instances_per_component,
         "max_memories_per_component": pool.memories_per_component,
         "max_tables_per_component": pool.tables_per_component,
+        "max_memories_per_module": pool.memories_per_component,  # all of them may be of one module
+        "max_tables_per_module": pool.tables_per_component,
         "table_elements": pool.table_elements,
         "linear_memory_keep_resident": pool.keep_resident_bytes,
         "table_keep_resident": pool.keep_resident_bytes,

@@ -115,6 +115,8 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
             "max_core_instances_per_component": c_uint32,
             "max_memories_per_component": c_uint32,
             "max_tables_per_component": c_uint32,
+            "max_memories_per_module": c_uint32,
+            "max_tables_per_module": c_uint32,
             "table_elements": c_size_t,
             "linear_memory_keep_resident": c_size_t,
             "table_keep_resident": c_size_t,

@@ -19,6 +19,7 @@ from edged.wasm.component.artefact import read_artefact
 from edged.wasm.component.compiled import CompiledPlan, wiring
 from edged.wasm.component.elaborate import build_plan
 from edged.wasm.engine import Engine
+from edged.wasm.trap import reason
 
 CompiledT = TypeVar("CompiledT", component.Component, wasmtime.Module, CompiledPlan)
 
@@ -136,7 +137,7 @@ async def _load(
         await trio.to_thread.run_sync(shelf.add, folder)
     found = await trio.to_thread.run_sync(look)
     if found is None:
-        raise CompileFailed(f"{source.name} compiled, but cannot be loaded")
+        raise CompileFailed(f"{source.name} compiled, but cannot be loaded: {shelf.refusal}")
     return found, False
 
 
@@ -150,6 +151,8 @@ class _Shelf:
     def __init__(self, engine: Engine, cache: AotCache, digest: str) -> None:
         self.cache = cache
         self.digest = digest
+        self.refusal = "it is not in the cache"
+        """Why the engine did not take the last thing that was found."""
         self._engine = engine.wasmtime
 
     def find_component(self) -> component.Component | None:
@@ -195,7 +198,8 @@ class _Shelf:
             return None
         try:
             return deserialize(self._engine, str(path))
-        except wasmtime.WasmtimeError:
+        except wasmtime.WasmtimeError as error:
+            self.refusal = reason(str(error))
             self.cache.remove(key)
             return None
 

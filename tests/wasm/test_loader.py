@@ -7,8 +7,10 @@ import msgpack
 import pytest
 from wasmtime import component
 
-from edged.errors import ComponentInvalid, ComponentTooLarge, ComponentUnsupported, SourceMissing
+from edged.errors import CompileFailed, ComponentInvalid, ComponentTooLarge, ComponentUnsupported, SourceMissing
+from edged.limits import GuestLimits
 from edged.wasm.cache import AotCache
+from edged.wasm.compiler import Form
 from edged.wasm.component.artefact import PlanArtefact, read_artefact, write_artefact
 from edged.wasm.component.compiled import CompiledPlan
 from edged.wasm.engine import Engine, fingerprint
@@ -145,6 +147,23 @@ async def test_a_plan_of_another_edged_is_made_again(
     put(cache, key, damage(good))
     assert not (await load_component(engine, cache, ASYNC)).from_cache
     assert (await load_component(engine, cache, ASYNC)).from_cache
+
+
+@pytest.mark.parametrize("form", [None, "plan"])
+@pytest.mark.parametrize(("more", "loads"), [(0, True), (1, False)], ids=["at the limit", "one over"])
+async def test_one_core_module_may_have_all_memories_and_tables_of_its_component(
+    engine: Engine, cache: AotCache, tmp_path: Path, form: Form | None, more: int, loads: bool
+) -> None:
+    """The pool counts them for each module too, and refuses what it has no room for before anything runs."""
+    limits = GuestLimits()
+    source = tmp_path / "app.wat"
+    inside = "(memory 0)" * limits.memory_count_max + "(table 0 funcref)" * (limits.table_count_max + more)
+    source.write_text(f"(component (core module $m {inside}) (core instance (instantiate $m)))")
+    if loads:
+        await load_component(engine, cache, source, form=form)
+    else:
+        with pytest.raises(CompileFailed, match=r"cannot be loaded: .*limit of 64"):
+            await load_component(engine, cache, source, form=form)
 
 
 async def test_a_failed_compile_leaves_nothing(engine: Engine, cache: AotCache, tmp_path: Path) -> None:
