@@ -171,9 +171,9 @@ def _task_return(program: ComponentProgram, trampoline: Trampoline, built_in: Bu
     return Operation(built_in.name, call)
 
 
-def _same(one: CanonOptions, other: CanonOptions) -> bool:
-    """`LiftOptions.equal`: where there is a memory, it must be the same, and strings are encoded the same way."""
-    return one.encoding == other.encoding and one.memory == other.memory
+def _same(task: CanonOptions, given: CanonOptions) -> bool:
+    """`LiftOptions.equal`. A result that needs no memory need not name one."""
+    return task.encoding == given.encoding and given.memory in (None, task.memory)
 
 
 def _task_cancel(_program: ComponentProgram, trampoline: Trampoline, built_in: BuiltIn) -> Operation:
@@ -289,12 +289,12 @@ def _set_wait(program: ComponentProgram, trampoline: Trampoline, built_in: Built
         part = instance.parts[index]
         trap_if(not part.may_leave, CANNOT_LEAVE)
         task = instance.task
-        trap_if(not task.may_block, CANNOT_BLOCK)
         wset: WaitableSet = entry(part.table, values[0], WaitableSet, _NOT_A_SET)
         if cancellable and task.take_pending_cancel():
             return store(instance, values[1], (TASK_CANCELLED, 0, 0))
         if wset.ready:
             return store(instance, values[1], wset.take_event())
+        trap_if(not task.may_block, CANNOT_BLOCK)
         wset.waiting += 1
         woken: list[Callable[[], None]] = []
 
@@ -359,7 +359,6 @@ def _subtask_cancel(_program: ComponentProgram, trampoline: Trampoline, built_in
     def call(instance: Instance, values: Values) -> Answer | Wait:
         part = instance.parts[index]
         trap_if(not part.may_leave, CANNOT_LEAVE)
-        trap_if(not is_async and not instance.task.may_block, CANNOT_BLOCK)
         subtask: Subtask = entry(part.table, values[0], Subtask, _NOT_A_SUBTASK)
         trap_if(subtask.is_delivered or subtask.is_cancelling, CANCEL_TERMINAL)
         if not is_async:
@@ -383,6 +382,7 @@ def _subtask_cancel(_program: ComponentProgram, trampoline: Trampoline, built_in
             return Wait(finish, _never) if instance.preempted else finish()
         if subtask.is_resolved and not instance.preempted:
             return deliver()
+        trap_if(not instance.preempted and not instance.task.may_block, CANNOT_BLOCK)
         subtask.is_waited = True
 
         def arm(fiber: Fiber) -> None:

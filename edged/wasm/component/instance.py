@@ -28,6 +28,7 @@ from edged.wasm.component.call import Call
 from edged.wasm.component.code import Code
 from edged.wasm.component.context import Context
 from edged.wasm.component.fiber import Fiber
+from edged.wasm.component.messages import CANNOT_ENTER
 from edged.wasm.component.part import Part
 from edged.wasm.component.program import ComponentProgram
 from edged.wasm.component.task import Task
@@ -324,7 +325,7 @@ class Instance:
             GuestTrap: it is poisoned.
         """
         if self.is_poisoned:
-            raise GuestTrap(f"another request of this instance ended it: {self._failed}")
+            raise GuestTrap(f"{CANNOT_ENTER}: another request ended it: {self._failed}")
 
     def abandon(self, call: Call) -> None:
         """A call ends, and tasks of it do not. What is in the middle of its code takes the instance with it; what

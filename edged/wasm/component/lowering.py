@@ -20,7 +20,7 @@ from edged.wasm.binding import HostFunction, budget_exhausted
 from edged.wasm.component.context import BETWEEN_GUESTS, TO_HOST
 from edged.wasm.component.fiber import Fiber, Wait
 from edged.wasm.component.linear import compile_maybe
-from edged.wasm.component.messages import CANNOT_BLOCK, CANNOT_ENTER, CANNOT_LEAVE, trap, trap_if
+from edged.wasm.component.messages import CANNOT_BLOCK, CANNOT_LEAVE, trap, trap_if
 from edged.wasm.component.plan import (
     ASYNC_PARAMS_FLAT_MAX,
     PARAMS_FLAT_MAX,
@@ -28,7 +28,6 @@ from edged.wasm.component.plan import (
     HostImport,
     Lifted,
     Lower,
-    Plan,
     Trampoline,
 )
 from edged.wasm.component.signature import compile_answer, compile_values
@@ -162,13 +161,15 @@ def _lower_host_suspending(
         if running.host_calls_left < 0:
             raise budget_exhausted(name)
         trap_if(not instance.parts[shared.part].may_leave, CANNOT_LEAVE)
-        trap_if(shared.is_async and not instance.task.may_block, CANNOT_BLOCK)
         context = instance.context(shared.context)
         scope = context.scope = Scope() if has_borrow else None
         arguments = shared.params.lift(context, values)
         try:
             value = shared.host(running.invocation, *arguments) if shared.takes_invocation else shared.host(*arguments)
             if value.__class__ is CoroutineType:
+                if shared.is_async and not instance.task.may_block:
+                    value.close()
+                    raise trap(CANNOT_BLOCK)
                 return _Waiting(instance, shared, values, scope).wait(value)
             caught = None
         except Err as err:
@@ -275,27 +276,8 @@ def _lower_host_async(
 
 def _lower_guest(program: ComponentProgram, trampoline: Trampoline, operation: Lower, lifted: Lifted) -> Operation:
     name = f"function {trampoline.index}"
-    if _is_related(program.plan, trampoline.instance, lifted.instance):
-
-        def enter(_instance: Instance, _values: Values) -> Answer:
-            raise trap(CANNOT_ENTER)
-
-        return Operation(name, enter)
     call = _Guest(program, trampoline, operation, lifted, name)
     return Operation(name, call.call_async if operation.options.is_async else call.call, may_wait=True)
-
-
-def _is_related(plan: Plan, one: int, other: int) -> bool:
-    """Whether one component instance is the other, or holds it: such calls would enter it anew."""
-    return one in _ancestors(plan, other) or other in _ancestors(plan, one)
-
-
-def _ancestors(plan: Plan, part: int | None) -> set[int]:
-    found: set[int] = set()
-    while part is not None:
-        found.add(part)
-        part = plan.instance_parents[part]
-    return found
 
 
 class _Guest:
@@ -317,7 +299,6 @@ class _Guest:
     def call(self, instance: Instance, values: Values) -> Answer | Wait:
         part = instance.parts[self._part]
         trap_if(not part.may_leave, CANNOT_LEAVE)
-        trap_if(self._code.is_async and not instance.task.may_block, CANNOT_BLOCK)
         scope = Scope() if self._params.has_borrow else None
         outcome: list[Any] = []
         parked: list[Callable[[], None]] = []
@@ -333,11 +314,14 @@ class _Guest:
             return self._store(instance, values, outcome[0])
 
         def arm(fiber: Fiber) -> None:
+            self._check_blocking(fiber.task)
             parked.append(instance.resume(fiber))
 
         self._start(instance, lambda: self._lift(instance, values, scope), resolve)
         if outcome and not instance.preempted:
             return finish()
+        if not instance.preempted:
+            self._check_blocking(instance.task)
         return Wait(finish, arm, ready=lambda: bool(outcome))
 
     def call_async(self, instance: Instance, values: Values) -> Answer | Wait:

@@ -19,7 +19,6 @@ from edged.wasm.component.messages import (
     CONCURRENT,
     FUTURE_LIFT_AFTER,
     LIFT_AFTER_DROP,
-    SYNC_IN_SET,
     trap_if,
 )
 from edged.wasm.component.pipe import DONE, IDLE, End, Pipe
@@ -104,7 +103,8 @@ class Part:
     def make_context(self, plan: ContextPlan) -> Context:
         """The codecs' view of it, by one set of canonical options."""
         look = None if plan.memory is None else linear_memory(self.context, self.instance.item(plan.memory))
-        return Context(self, look, None if plan.realloc is None else self._realloc(plan.realloc), plan.encoding)
+        realloc = None if plan.realloc is None else self._realloc(plan.realloc)
+        return Context(self, look, realloc, plan.encoding, plan.boundary)
 
     def _realloc(self, item: int) -> Callable[[int, int, int, int], int]:
         instance = self.instance
@@ -183,8 +183,9 @@ class Part:
         trap_if(end.is_writable, f"handle is not a readable end of a {what}")
         trap_if(end.state is DONE, after)
         trap_if(end.state is not IDLE, f"cannot remove busy {what}")
-        trap_if(end.is_in_set, SYNC_IN_SET if end.is_waited else "cannot lift an end that is in a waitable set")
+        trap_if(end.is_in_set, f"cannot lift {what} while it's in a waitable set")
         self.table.remove(index)
+        end.pipe.ends[0] = None
         return end.pipe
 
     def end(self, index: int, ty: wit.Stream | wit.Future, what: str) -> End:
@@ -222,6 +223,9 @@ class Part:
         """A new end for the guest; its index."""
         end = End(pipe, is_writable)
         end.index = self.table.add(end)
+        pipe.ends[is_writable] = end
+        if pipe.is_dropped:
+            end.notice_drop()
         return end.index
 
     # --- the end ---
@@ -234,7 +238,7 @@ class Part:
             try:
                 if held.__class__ is End:
                     held.pipe.pending = None
-                    held.pipe.drop()
+                    held.pipe.drop(held.is_writable)
                 elif (
                     held.__class__ is ResourceHandle
                     and held.scope is None

@@ -75,10 +75,22 @@ class Pipe:
         elements: codecs of its values.
         is_dropped: one end is gone.
         pending: the side that came first.
+        ends: readable and writable, where a guest has them.
         writer: the host, where it writes.
     """
 
-    __slots__ = ("_is_number", "elements", "instance", "is_bytes", "is_dropped", "is_future", "pending", "ty", "writer")
+    __slots__ = (
+        "_is_number",
+        "elements",
+        "ends",
+        "instance",
+        "is_bytes",
+        "is_dropped",
+        "is_future",
+        "pending",
+        "ty",
+        "writer",
+    )
 
     def __init__(self, instance: object, ty: wit.Stream | wit.Future) -> None:
         self.instance = instance
@@ -89,6 +101,7 @@ class Pipe:
         self._is_number = element is None or element in _NUMBERS
         self.elements = _elements_of(element)
         self.is_dropped = False
+        self.ends: list[End | None] = [None, None]
         self.pending: Buffer | None = None
         self.writer: HostWriter | None = None
 
@@ -143,13 +156,7 @@ class Pipe:
             pending.done(Copy.COMPLETED)
             self.pending = buffer
 
-    def cancel(self) -> None:
-        """Whoever is pending gives up."""
-        pending, self.pending = self.pending, None
-        assert pending is not None
-        pending.done(Copy.CANCELLED)
-
-    def drop(self) -> None:
+    def drop(self, is_writable: bool) -> None:
         """One end goes; the other is told. Idempotent."""
         if self.is_dropped:
             return
@@ -158,8 +165,11 @@ class Pipe:
         writer, self.writer = self.writer, None
         if writer is not None:
             writer.close()
+        other = self.ends[not is_writable]
         if pending is not None:
             pending.done(Copy.DROPPED)
+        elif other is not None:
+            other.notice_drop()
 
     @staticmethod
     def _move(source: Buffer, target: Buffer, pending: Buffer) -> None:
@@ -207,6 +217,15 @@ class End(Waitable):
     @property
     def is_copying(self) -> bool:
         return IDLE < self.state < DONE
+
+    def notice_drop(self) -> None:
+        """The other end is gone. One that is idle is told once, and then is of no use any more."""
+        if self.state is IDLE and (self.is_writable or not self.pipe.is_future):
+            self.set_event(self._dropped)
+
+    def _dropped(self) -> Event:
+        self.state = DONE
+        return self.code, self.index, int(Copy.DROPPED)
 
 
 class GuestBuffer:
@@ -268,7 +287,18 @@ class GuestBuffer:
             end.state = IDLE if result is Copy.CANCELLED else DONE
             return end.code, end.index, int(result)
         end.state = DONE if result is Copy.DROPPED else IDLE
+        if end.pipe.is_dropped:
+            end.notice_drop()
         return end.code, end.index, int(result) | self._copied << 4
+
+    def cancel(self) -> None:
+        """The guest gives up. What was copied counts; a value of a future that was, too, and that the other end is
+        gone."""
+        pipe, end = self.end.pipe, self.end
+        if pipe.pending is self:
+            pipe.pending = None
+        if end.event is None or not (pipe.is_dropped or pipe.is_future):
+            end.set_event(_Done(self, Copy.CANCELLED))
 
 
 class _Done:

@@ -97,7 +97,7 @@ class PipeReader:
     def close(self) -> None:
         pipe, self.pipe = self.pipe, None
         if pipe is not None:
-            pipe.drop()
+            pipe.drop(is_writable=False)
 
     @staticmethod
     async def _wait(pipe: Pipe, count_max: int) -> Any:
@@ -127,7 +127,7 @@ class PipeFuture:
     def close(self) -> None:
         pipe, self.pipe = self.pipe, None
         if pipe is not None:
-            pipe.drop()
+            pipe.drop(is_writable=False)
 
     @staticmethod
     async def _wait(read: HostRead) -> Any:
@@ -200,7 +200,7 @@ class HostWriter:
         if pipe.is_dropped:
             return
         if not values:
-            pipe.drop()
+            pipe.drop(is_writable=True)
         elif pipe.pending is None:
             self._left = values
         else:
