@@ -185,7 +185,6 @@ INTERFACE_ITEM_COUNT_MAX = 1_000  # imports, or functions and types of one inter
 INTERFACE_TYPE_COUNT_MAX = 20_000  # of all interfaces: the loop waits 10 us for each. Python guests have 5 600
 COMPONENT_NAME_BYTES_MAX = 100_000  # one name inside of it, as wasmtime has it; mangled C++ symbols have thousands
 CORE_ITEM_COUNT_MAX = 1_000_000  # types, functions, imports, exports of one core module, as wasmtime has it
-COMPONENT_DEPTH_MAX = 32  # components inside each other; SDKs make 2, and each composition adds one
 COMPONENT_ITEM_COUNT_MAX = 200_000  # definitions, types, fields, names: read in 1 us each. Python guests have 13 000
 COMPONENT_DEPTH_MAX = 32  # components and types inside each other; SDKs nest four
 COMPONENT_ELABORATION_COUNT_MAX = 200_000  # definitions followed, those of a nested component each time: 5 us each

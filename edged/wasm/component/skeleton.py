@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from edged.errors import ComponentTooLarge
 from edged.limits import COMPONENT_DEPTH_MAX, CORE_ITEM_COUNT_MAX
 from edged.wasm.component.module import CODE, DATA, DATA_COUNT, ELEMENTS, FUNCTIONS
 from edged.wasm.component.reader import PREAMBLE_BYTES, Malformed, Reader, is_component, sections
@@ -30,6 +31,7 @@ def skeleton(data: bytes) -> bytes:
 
     Raises:
         ComponentInvalid: not a component, or malformed where it is read.
+        ComponentTooLarge: components inside each other, too deep.
     """
     if not is_component(data):
         raise Malformed("a core module where a component has to be", 0)
@@ -81,4 +83,7 @@ def _module(data: memoryview, start: int, end: int) -> Iterator[bytes | memoryvi
 
 def _check_depth(start: int, depth: int) -> None:
     if depth > COMPONENT_DEPTH_MAX:
-        raise Malformed(f"components inside each other: {COMPONENT_DEPTH_MAX} are the most that may be", start)
+        raise ComponentTooLarge(
+            f"the component nests components more than {COMPONENT_DEPTH_MAX} deep (at byte {start})",
+            remedy="Compose it of fewer layers.",
+        )

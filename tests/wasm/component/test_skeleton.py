@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import wasmtime
 
-from edged.errors import ComponentInvalid
+from edged.errors import ComponentInvalid, ComponentTooLarge
 from edged.limits import COMPONENT_DEPTH_MAX
 from edged.wasm.component.module import module_types
 from edged.wasm.component.reader import COMPONENT_PREAMBLE, MODULE_PREAMBLE
@@ -111,5 +111,5 @@ def test_depth_limit() -> None:
     assert skeleton(deepest) == deepest
     assert list(core_modules(deepest)) == []
     for read in (skeleton, lambda data: list(core_modules(data))):
-        with pytest.raises(ComponentInvalid, match=f"{COMPONENT_DEPTH_MAX} are the most"):
+        with pytest.raises(ComponentTooLarge, match=f"more than {COMPONENT_DEPTH_MAX} deep"):
             read(nested(COMPONENT_DEPTH_MAX + 1))
