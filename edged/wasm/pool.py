@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import trio
 
@@ -19,11 +19,25 @@ from edged.host.interface import Invocation
 from edged.limits import CHAIN_WAIT_S_MAX, GuestLimits
 from edged.wasm.instance import Instance
 from edged.wasm.linker import Program
-from edged.wasm.store import GuestStore
+from edged.wasm.store import InstanceStatistics
 from edged.wasm.turnstile import Turnstile
 
 BeforeWait = Callable[[], Awaitable[None]]
-InstanceT = TypeVar("InstanceT", bound=GuestStore)
+
+
+class Poolable(Protocol):
+    """What a pool hands out: an instance, or one request's use of it. See `edged.wasm.store.GuestStore`."""
+
+    async def instantiate(self) -> None: ...
+
+    def begin(self, invocation: Invocation, before_wait: BeforeWait | None) -> None: ...
+
+    def statistics(self) -> InstanceStatistics: ...
+
+    def close(self) -> None: ...
+
+
+InstanceT = TypeVar("InstanceT", bound=Poolable)
 
 
 @dataclass(frozen=True, slots=True)

@@ -372,10 +372,12 @@ def _subtask_cancel(_program: ComponentProgram, trampoline: Trampoline, built_in
         if subtask.is_resolved:
             return deliver()
         subtask.is_cancelling = True
+        subtask.is_waited = True  # the callee may enter this instance anew, where it is not to be moved about
         assert subtask.cancel is not None
         subtask.cancel()
 
         def finish() -> Answer:
+            subtask.is_waited = False
             return deliver() if subtask.is_resolved else BLOCKED
 
         if is_async:
@@ -383,7 +385,6 @@ def _subtask_cancel(_program: ComponentProgram, trampoline: Trampoline, built_in
         if subtask.is_resolved and not instance.preempted:
             return deliver()
         trap_if(not instance.preempted and not instance.task.may_block, CANNOT_BLOCK)
-        subtask.is_waited = True
 
         def arm(fiber: Fiber) -> None:
             def look() -> None:

@@ -135,17 +135,6 @@ class Instance:
             call = Call(self, call.invocation, call.before_wait)
         return await call.run_export(export, arguments, returned)
 
-    async def call_for(
-        self,
-        invocation: Invocation,
-        before_wait: Callable[[], Awaitable[None]] | None,
-        export: Code,
-        arguments: tuple[Any, ...],
-        returned: Returned | None = None,
-    ) -> Any:
-        """The same in the name of another invocation. What it used is in its `Call.statistics`."""
-        return await Call(self, invocation, before_wait).run_export(export, arguments, returned)
-
     def close(self) -> None:
         """Unwind what is parked, drop what the guest held, free its stores. Idempotent.
 

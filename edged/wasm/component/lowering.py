@@ -348,6 +348,10 @@ class _Guest:
         subtask.cancel = task.request_cancellation
         return Wait(finish, _never) if instance.preempted else finish()
 
+    def _check_blocking(self, task: Task) -> None:
+        """What waits is the callee. If that is synchronous, it waits for its host, which is nobody else's affair."""
+        trap_if(self._code.is_async and not task.may_block, CANNOT_BLOCK)
+
     def _start(self, instance: Instance, arguments: Callable[[], list[Any]], resolve: Callable[[Any], None]) -> Task:
         code = self._code
         task = Task(instance.task.call, instance.parts[code.part], code, arguments, resolve)
