@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import ClassVar, NoReturn
 
 import trio
 
 from edged.errors import GuestExit
-from edged.host.interface import Err, Interface, Invocation, Ok, Resource
+from edged.host.interface import RUNNING, Err, Interface, Invocation, Ok, Resource
 from edged.host.output import OutputSink
 from edged.host.streams import CLOSED, InputStream, OutputStream
 from edged.limits import WRITE_BUFFER_BYTES
@@ -54,6 +55,12 @@ class Exit(Interface):
         raise GuestExit(f"the guest exited with status {status_code}", status=status_code)
 
 
+_OutputOf = Callable[[Invocation], OutputSink]
+
+_STDOUT: _OutputOf = attrgetter("stdout")
+_STDERR: _OutputOf = attrgetter("stderr")
+
+
 class AtEnd:
     """The source of stdin: nothing ever comes."""
 
@@ -73,12 +80,17 @@ class AtEnd:
 
 
 class _ToOutput:
-    """The sink of stdout and stderr. An `OutputSink` bounds itself, so the guest never waits for it."""
+    """The sink of stdout and stderr. An `OutputSink` bounds itself, so the guest never waits for it.
 
-    __slots__ = ("_output",)
+    Args:
+        invocation: that asked for it. A guest may keep the stream for later ones, whose output then is meant.
+    """
 
-    def __init__(self, output: OutputSink) -> None:
-        self._output = output
+    __slots__ = ("_invocation", "_output_of")
+
+    def __init__(self, output_of: _OutputOf, invocation: Invocation) -> None:
+        self._output_of = output_of
+        self._invocation = invocation
 
     def ready(self) -> bool:
         return True
@@ -90,7 +102,7 @@ class _ToOutput:
         return WRITE_BUFFER_BYTES
 
     def write(self, data: bytes) -> None:
-        self._output.write(data)
+        self._output_of(RUNNING.get(self._invocation)).write(data)
 
     def close(self) -> None:
         """The output outlives the stream: a guest may ask for stdout again."""
@@ -113,7 +125,7 @@ class Stdout(Interface):
 
     def get_stdout(self, invocation: Invocation) -> OutputStream:
         command = invocation.command
-        return OutputStream(_ToOutput(invocation.stdout) if command is None else command.stdout)
+        return OutputStream(_ToOutput(_STDOUT, invocation) if command is None else command.stdout)
 
 
 class Stderr(Interface):
@@ -122,7 +134,7 @@ class Stderr(Interface):
     wit: ClassVar[str] = "wasi:cli/stderr"
 
     def get_stderr(self, invocation: Invocation) -> OutputStream:
-        return OutputStream(_ToOutput(invocation.stderr))
+        return OutputStream(_ToOutput(_STDERR, invocation))
 
 
 class TerminalInputHandle(Resource):

@@ -37,6 +37,7 @@ except the errors of `edged.errors.GuestError`, which end it as themselves.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -121,6 +122,13 @@ class Invocation:
         """The call has ended: emit what is left of its output."""
         self.stdout.close()
         self.stderr.close()
+
+
+RUNNING: ContextVar[Invocation] = ContextVar("RUNNING")
+"""The call that this trio task runs a guest for, where its instance may serve several.
+
+What a guest got in one call it may use in another. A resource that is to tell them apart asks here.
+"""
 
 
 class Interface:

@@ -16,7 +16,7 @@ from edged.host.cli import (
     TerminalStdout,
 )
 from edged.host.command import Command
-from edged.host.interface import Err, Ok
+from edged.host.interface import RUNNING, Err, Ok
 from edged.host.streams import CLOSED
 from edged.limits import WRITE_BUFFER_BYTES
 from tests.host.fakes import err, invocation, settled
@@ -78,6 +78,19 @@ async def test_output_goes_to_the_invocation(name) -> None:
     assert output.popitem()[1].data == b""
     assert again.subscribe().ready()
     await again.subscribe().waitable.wait()
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_stream_that_is_kept_is_the_running_calls(name) -> None:
+    first, second = invocation(), invocation()
+    stream = {"stdout": Stdout().get_stdout, "stderr": Stderr().get_stderr}[name](first)
+    running = RUNNING.set(second)
+    try:
+        stream.write(b"two")
+    finally:
+        RUNNING.reset(running)
+    stream.write(b"one")
+    assert (getattr(first, name).data, getattr(second, name).data) == (b"one", b"two")
 
 
 def test_output_takes_so_much_at_once_and_not_one_byte_more() -> None:

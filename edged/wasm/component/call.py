@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 import trio
 
 from edged.errors import EdgedError, GuestCpuExhausted, GuestError, GuestTimeout, GuestTrap, HostFailed
-from edged.host.interface import Err, Invocation
+from edged.host.interface import RUNNING, Err, Invocation
 from edged.limits import CANCEL_GRACE_S, EPOCH_TICK_S
 from edged.wasm.component.messages import DEADLOCK
 from edged.wasm.component.task import Task
@@ -250,6 +250,7 @@ class Call:
         instance.check()
         instance.calls.add(self)
         self.invocation.nursery = cast(trio.Nursery, Tasks(self))
+        running = RUNNING.set(self.invocation)
         self._ready.append(begin)
         try:
             if self._advance() is not _State.OVER:
@@ -258,6 +259,7 @@ class Call:
             instance.calls.discard(self)
             self.is_over = True
             self.invocation.nursery = None
+            RUNNING.reset(running)
             self._ready.clear()
             self._later.clear()
             for host in self._hosts_new:
