@@ -186,6 +186,9 @@ INTERFACE_TYPE_COUNT_MAX = 20_000  # of all interfaces: the loop waits 10 us for
 COMPONENT_NAME_BYTES_MAX = 100_000  # one name inside of it, as wasmtime has it; mangled C++ symbols have thousands
 CORE_ITEM_COUNT_MAX = 1_000_000  # types, functions, imports, exports of one core module, as wasmtime has it
 COMPONENT_ITEM_COUNT_MAX = 200_000  # definitions, types, fields, names: read in 1 us each. Python guests have 13 000
+COMPONENT_SKELETON_BYTES_MAX = (
+    4 * MiB
+)  # all but code and data: read in 1 us a byte at every load. Python guests have 0.6
 COMPONENT_DEPTH_MAX = 32  # components and types inside each other; SDKs nest four
 COMPONENT_ELABORATION_COUNT_MAX = 200_000  # definitions followed, those of a nested component each time: 5 us each
 COMPONENT_INSTANCE_COUNT_MAX = 1_000  # component instances; a hundred composed apps make a few hundred

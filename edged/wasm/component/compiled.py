@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import wasmtime
 from wasmtime import component
 
-from edged.errors import ComponentInvalid, ComponentUnsupported
+from edged.errors import ComponentInvalid, ComponentTooLarge, ComponentUnsupported
+from edged.limits import COMPONENT_SKELETON_BYTES_MAX, MiB
 from edged.wasm.component.elaborate import build_plan
 from edged.wasm.component.plan import (
     BuiltIn,
@@ -94,6 +95,12 @@ def take_apart(data: bytes) -> Parts:
         ComponentInvalid, ComponentUnsupported, ComponentTooLarge
     """
     bones = skeleton(data)
+    if len(bones) > COMPONENT_SKELETON_BYTES_MAX:
+        raise ComponentTooLarge(
+            f"the component has {len(bones) / MiB:.1f} MiB of types, imports, exports and functions, their code not "
+            f"counted, and may have {COMPONENT_SKELETON_BYTES_MAX / MiB:g} MiB",
+            remedy="Divide it into several components.",
+        )
     _validate(bones)
     return Parts(data, bones, build_plan(bones))
 

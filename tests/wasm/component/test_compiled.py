@@ -5,11 +5,13 @@ import dataclasses
 import pytest
 import wasmtime
 
-from edged.errors import ComponentInvalid, ComponentUnsupported
+from edged.errors import ComponentInvalid, ComponentTooLarge, ComponentUnsupported
+from edged.limits import COMPONENT_SKELETON_BYTES_MAX
 from edged.wasm.component.artefact import PlanArtefact, read_artefact, write_artefact
 from edged.wasm.component.compiled import HOST, compile_in_process, import_names, step_name, take_apart, wiring
 from edged.wasm.component.elaborate import build_plan
 from edged.wasm.component.plan import CoreExport, Plan, Trampoline
+from edged.wasm.component.skeleton import skeleton
 from edged.wasm.engine import Engine
 from tests.wasm.component.fuzz_skeleton import CORPUS
 
@@ -152,6 +154,30 @@ def test_components_inside_of_components_run(engine: Engine) -> None:
 def test_what_is_not_valid_is_refused(engine: Engine, text: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         compile_in_process(engine, of(text))
+
+
+def with_skeleton_of(size: int) -> bytes:
+    """A valid component, with long names of functions that its core module exports."""
+
+    def of_names(lengths: list[int]) -> bytes:
+        names = (str(number).zfill(length) for number, length in enumerate(lengths))
+        exported = "".join(f'(export "{name}" (func $f))' for name in names)
+        return of(f"(component (core module (func $f) {exported}))")
+
+    lengths = [92_000] * (size // 92_000) + [50_000]
+    lengths[-1] += (size - len(skeleton(of_names(lengths)))) // 2
+    lengths[-2] += size - len(skeleton(of_names(lengths)))
+    return of_names(lengths)
+
+
+def test_size_limit_of_what_is_read_at_each_load() -> None:
+    largest = with_skeleton_of(COMPONENT_SKELETON_BYTES_MAX)
+    assert len(skeleton(largest)) == COMPONENT_SKELETON_BYTES_MAX
+    assert take_apart(largest).plan.steps == ()
+    over = with_skeleton_of(COMPONENT_SKELETON_BYTES_MAX + 1)
+    assert len(skeleton(over)) == COMPONENT_SKELETON_BYTES_MAX + 1
+    with pytest.raises(ComponentTooLarge, match=r"4\.0 MiB of types.* may have 4 MiB"):
+        take_apart(over)
 
 
 def test_the_plan_of_the_skeleton_is_that_of_the_whole() -> None:
