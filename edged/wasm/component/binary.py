@@ -60,16 +60,15 @@ class _Parser:
         return Component(tuple(definitions))
 
     def _section(self, section: Section, depth: int) -> Iterable[Definition]:
+        self.budget.take(1)
         reader = DefinitionReader(self.data, section.start, section.end, self.budget, depth)
         if section.id == _CUSTOM:
             reader.name()
             return ()
         if section.id == _CORE_MODULE:
-            self.budget.take(1)
             self.modules += 1
             return (CoreModule(self.modules - 1, section.start, section.end),)
         if section.id == _COMPONENT:
-            self.budget.take(1)
             reader.enter()
             return (NestedComponent(self.component(section.start, section.end, reader.depth)),)
         read = _SECTIONS.get(section.id)

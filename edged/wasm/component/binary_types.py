@@ -84,7 +84,7 @@ _ATTRIBUTES = ("implements", "versionsuffix", "external-id")
 
 
 class Budget:
-    """How many items of all kinds a component may still have: definitions, declarations, fields, arguments, options."""
+    """How many items of all kinds a component may still have: sections, definitions, fields, arguments, options."""
 
     __slots__ = ("left",)
 

@@ -43,11 +43,10 @@ from edged.wasm.component.definitions import (
 )
 from edged.wasm.component.functions import Functions
 from edged.wasm.component.host_imports import HostImports
-from edged.wasm.component.layout import Layouts
 from edged.wasm.component.module import ModuleTypes, module_types
 from edged.wasm.component.plan import CoreExport, CoreKind, HostImport, Lifted, Plan, ResourceType, Step, Trampoline
 from edged.wasm.component.resolve import Types
-from edged.wasm.component.scope import CoreInstance, Exports, Item, OpenComponent, Resource, Scope
+from edged.wasm.component.scope import CoreInstance, Exports, Item, OpenComponent, Resource, Scope, shown
 from edged.wasm.component.verify import verify
 from edged.wasm.component.world import world
 
@@ -114,7 +113,7 @@ class _Elaboration:
         self.parents: list[int | None] = []
         self.steps: list[Step] = []
         self.resources: list[ResourceType] = []
-        self.types = Types(Layouts())
+        self.types = Types(self.take)
         self.functions = Functions(self.types, self.resources)
         self.host = HostImports(self.types, self.resources, self.take)
 
@@ -128,6 +127,7 @@ class _Elaboration:
             )
 
     def plan(self, exports: Exports) -> Plan:
+        self.take(sum(len(item) for sort, item in exports.values() if sort == "instance"))
         functions, interfaces = _exported_functions(exports)
         return Plan(
             module_count=len(self.modules),
@@ -176,9 +176,9 @@ class _Elaboration:
         elif definition.name in arguments:
             sort, item = arguments[definition.name]
         else:
-            raise ComponentInvalid(f"a nested component imports {definition.name!r}, and is not given it")
+            raise ComponentInvalid(f"a nested component imports {shown(definition.name)}, and is not given it")
         if sort != definition.extern.sort:
-            raise ComponentInvalid(f"a nested component imports {definition.name!r}, and is given another sort of item")
+            raise ComponentInvalid(f"a nested component imports {shown(definition.name)}, and is given another sort")
         scope.add(sort, item)
 
     def _export(self, scope: Scope, definition: Export) -> Item:
@@ -203,7 +203,7 @@ class _Elaboration:
         imports: list[CoreExport | Trampoline] = []
         for wanted in module.imports:
             if wanted.module not in given:
-                raise ComponentInvalid(f"a core module imports from {wanted.module!r}, and is not given it")
+                raise ComponentInvalid(f"a core module imports from {shown(wanted.module)}, and is not given it")
             imports.append(_core_export(given[wanted.module], wanted.name, wanted.kind))
         scope.add("core instance", CoreInstance(len(self.steps), module))
         self.steps.append(Step(number, scope.instance, tuple(imports)))
@@ -229,7 +229,7 @@ class _Elaboration:
     def alias_export(self, scope: Scope, definition: AliasExport) -> None:
         found = scope.instance_exports(definition.instance).get(definition.name)
         if found is None or found[0] != definition.sort:
-            raise ComponentInvalid(f"the component takes {definition.name!r} of an instance that has no such item")
+            raise ComponentInvalid(f"the component takes {shown(definition.name)} of an instance that has no such item")
         scope.add(definition.sort, found[1])
 
     def alias_core_export(self, scope: Scope, definition: AliasCoreExport) -> None:
@@ -289,7 +289,7 @@ def _core_export(instance: CoreInstance | Exports, name: str, kind: CoreKind) ->
         item = instance.get(name)
         if item is not None and _CORE_KINDS.get(item[0]) == kind:
             return item[1]  # type: ignore[no-any-return]
-    raise ComponentInvalid(f"a core instance is to have the {kind} {name!r}, and has none")
+    raise ComponentInvalid(f"a core instance is to have the {kind} {shown(name)}, and has none")
 
 
 def _exported_functions(exports: Exports) -> tuple[dict[str, Lifted], dict[str, dict[str, Lifted]]]:
@@ -297,10 +297,10 @@ def _exported_functions(exports: Exports) -> tuple[dict[str, Lifted], dict[str, 
     interfaces: dict[str, dict[str, Lifted]] = {}
     for name, (sort, item) in exports.items():
         if sort == "func":
-            functions[name] = _own(name, item)
+            functions[name] = _own(shown(name), item)
         elif sort == "instance":
             interfaces[name] = {
-                inner: _own(f"{name}#{inner}", function)
+                inner: _own(f"{shown(inner)} of {shown(name)}", function)
                 for inner, (inner_sort, function) in item.items()
                 if inner_sort == "func"
             }

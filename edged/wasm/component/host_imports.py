@@ -17,7 +17,7 @@ from edged.wasm.component.definitions import (
 )
 from edged.wasm.component.plan import HostImport, ResourceType
 from edged.wasm.component.resolve import Types
-from edged.wasm.component.scope import Exports, Item, OpenType, Resource, Scope
+from edged.wasm.component.scope import Exports, Item, OpenType, Resource, Scope, shown
 
 _REMEDY = "Build the component for a world that imports interfaces only (wasi:http/proxy, wasi:http/service)."
 
@@ -58,9 +58,9 @@ class HostImports:
                 return "type", scope.type(extern.type)
             self._resources.append(ResourceType(interface, name))
             return "type", Resource(len(self._resources))
-        where = f"{interface}#{name}" if interface else name
+        where = f"{shown(name)} of {shown(interface)}" if interface else shown(name)
         raise ComponentUnsupported(
-            f"the component imports {where!r}, which is neither an interface nor a function but a {extern.sort}",
+            f"the component imports {where}, of sort {extern.sort}: hosts have interfaces and functions",
             remedy=_REMEDY,
         )
 
@@ -68,7 +68,7 @@ class HostImports:
         """An instance of an instance type, all of it the host's."""
         opened = outer.type(-1 if extern.type is None else extern.type)
         if not isinstance(opened, OpenType):
-            raise ComponentInvalid(f"the component imports {name!r} with a type that is not an instance's")
+            raise ComponentInvalid(f"the component imports {shown(name)} with a type that is not an instance's")
         scope = Scope(opened.scope, opened.scope.instance)
         exports: dict[str, Item] = {}
         self._take(len(opened.declarations))
@@ -84,7 +84,7 @@ class HostImports:
                 case CoreType():
                     scope.add("core type", declaration)
                 case Import() | ResourceDefinition():
-                    raise ComponentInvalid(f"the type of {name!r} has what no instance type may have")
+                    raise ComponentInvalid(f"the type of {shown(name)} has what no instance type may have")
                 case _:
                     scope.add("type", self._types.define(scope, declaration))
         return exports
@@ -93,5 +93,5 @@ class HostImports:
 def _exported(exports: Exports, sort: str, name: str) -> Any:
     found = exports.get(name)
     if found is None or found[0] != sort:
-        raise ComponentInvalid(f"the component takes {name!r} of an instance that has no such item")
+        raise ComponentInvalid(f"the component takes {shown(name)} of an instance that has no such item")
     return found[1]

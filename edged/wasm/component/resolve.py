@@ -62,12 +62,16 @@ _PRIMITIVES: dict[str, WitType] = {
 class Types:
     """Makes types of definitions.
 
+    Args:
+        take: counts the parts of what is made: a definition is followed as often as what it stands in.
+
     Attributes:
         layouts: of all of them.
     """
 
-    def __init__(self, layouts: Layouts) -> None:
-        self.layouts = layouts
+    def __init__(self, take: Callable[[int], None]) -> None:
+        self.layouts = Layouts()
+        self._take = take
         self._uses_left = COMPONENT_TYPE_USE_COUNT_MAX
 
     def define(self, scope: Scope, definition: Any) -> TypeItem:
@@ -78,6 +82,8 @@ class Types:
             ComponentUnsupported: there are no such values.
             ComponentTooLarge: written out, it is larger or deeper than a type may be.
         """
+        if isinstance(definition[0], tuple):
+            self._take(len(definition[0]))
         made = _MAKERS[type(definition)](self, scope, definition)
         if isinstance(made, _VALUES):
             self._check(made)

@@ -59,6 +59,12 @@ class CoreInstance:
 TypeItem = WitType | Function | Resource | OpenType
 
 _SORTS: tuple[Sort, ...] = get_args(Sort)
+_NAME_SHOWN_LENGTH = 200
+
+
+def shown(name: str) -> str:
+    """A name out of a component, for a message: quoted, and no longer than anyone reads."""
+    return repr(name if len(name) <= _NAME_SHOWN_LENGTH else f"{name[:_NAME_SHOWN_LENGTH]}...")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,10 +29,12 @@ from edged.wasm.component.plan import (
     Plan,
     Trampoline,
 )
+from edged.wasm.component.scope import shown
 
 REALLOC = CoreSignature("iiii", "i")
 CALLBACK = CoreSignature("iii", "i")
 DESTRUCTOR = CoreSignature("i", "")
+_LETTERS_SHOWN = 32
 
 
 def verify(plan: Plan, modules: Sequence[ModuleTypes], limits: GuestLimits | None = None) -> None:
@@ -54,10 +56,10 @@ def verify(plan: Plan, modules: Sequence[ModuleTypes], limits: GuestLimits | Non
     for trampoline in plan.trampolines:
         check.trampoline(trampoline)
     for name, lifted in plan.functions.items():
-        check.lifted(lifted, f"the export {name!r}")
+        check.lifted(lifted, f"the export {shown(name)}")
     for interface, functions in plan.exports.items():
         for name, lifted in functions.items():
-            check.lifted(lifted, f"the export {interface}#{name}")
+            check.lifted(lifted, f"the export {shown(name)} of {shown(interface)}")
     for resource in plan.resources:
         if resource.destructor is not None:
             check.function(resource.destructor, DESTRUCTOR, "a destructor")
@@ -75,23 +77,30 @@ class _Check:
 
     # --- core items ---
 
-    def type_of(self, export: CoreExport, kind: CoreKind, what: str) -> CoreType:
-        """The type of a core export that has to be there."""
-        if 0 <= export.step < len(self.plan.steps) and export.kind == kind:
+    def find(self, export: CoreExport, kind: CoreKind, steps: int) -> CoreType | None:
+        """The type of a core export, if one of the first `steps` core instances has it."""
+        if 0 <= export.step < steps and export.kind == kind:
             module = self.modules[self.plan.steps[export.step].module]
             found = module.exports.get(export.name)
             if found is not None and found[0] == kind:
                 return found[1]
-        raise ComponentInvalid(f"{what} is the {kind} {export.name!r} of a core instance that has none")
+        return None
+
+    def type_of(self, export: CoreExport, kind: CoreKind, what: str) -> CoreType:
+        """The type of a core export that has to be there."""
+        found = self.find(export, kind, len(self.plan.steps))
+        if found is None:
+            raise ComponentInvalid(f"{what} is the {kind} {shown(export.name)} of a core instance that has none")
+        return found
 
     def function(self, export: CoreExport, wanted: CoreSignature, what: str) -> None:
-        _expect(self.type_of(export, "func", what), wanted, f"{what}, {export.name!r},")
+        _expect(self.type_of(export, "func", what), wanted, f"{what}, {shown(export.name)},")
 
     def memory(self, export: CoreExport, what: str) -> None:
         ty = self.type_of(export, "memory", what)
         if not isinstance(ty, CoreMemory) or ty.limits.is_64 or ty.limits.shared:
             raise ComponentUnsupported(
-                f"{what}, {export.name!r}, has 64 bits or is shared",
+                f"{what}, {shown(export.name)}, has 64 bits or is shared",
                 remedy="Build the component for 32-bit WebAssembly without threads.",
             )
 
@@ -102,15 +111,11 @@ class _Check:
         if len(wanted) != len(step.imports):
             raise ComponentInvalid(f"a core module has {len(wanted)} imports, and is given {len(step.imports)}")
         for ask, given in zip(wanted, step.imports, strict=True):
-            what = f"the import {ask.module}#{ask.name} of a core module"
-            if isinstance(given, Trampoline):
-                _expect(given.signature, ask.type, f"what is given for {what}")
-            elif given.step >= index:
-                raise ComponentInvalid(f"{what} is of a core instance that is made after it")
-            else:
-                found = self.type_of(given, ask.kind, what)
-                if ask.kind == "func":
-                    _expect(found, ask.type, f"what is given for {what}")
+            found = given.signature if isinstance(given, Trampoline) else self.find(given, ask.kind, index)
+            # Tables, memories and globals may be larger than asked for: that is wasmtime's to compare.
+            if found is None or (ask.kind == "func" and found != ask.type):
+                what = f"the import {shown(ask.name)} of {shown(ask.module)} by a core module"
+                raise ComponentInvalid(f"{what} is of type {_shown(ask.type)}, and is given {_shown(found)}")
 
     # --- canonical definitions ---
 
@@ -208,7 +213,9 @@ def _expect(found: object, wanted: object, what: str) -> None:
 
 
 def _shown(ty: object) -> str:
-    return f"({ty.params}) -> ({ty.results})" if isinstance(ty, CoreSignature) else "another"
+    if not isinstance(ty, CoreSignature):
+        return "another kind"
+    return f"({ty.params[:_LETTERS_SHOWN]}) -> ({ty.results[:_LETTERS_SHOWN]})"
 
 
 def _verify_counts(plan: Plan, modules: Sequence[ModuleTypes], limits: GuestLimits) -> None:
