@@ -20,10 +20,10 @@ import trio
 
 from edged.host.mysql import packets
 from edged.host.mysql.address import MysqlAddress
-from edged.host.mysql.login import CACHING, encrypt, prove
+from edged.host.mysql.handshake import log_in
 from edged.host.mysql.packets import Definition, Refused
 from edged.host.mysql.values import decode_row, encode
-from edged.host.mysql.wire import Wire
+from edged.host.mysql.wire import STRANGE, Wire
 from edged.host.network.dialer import Dialer, DialFailed
 from edged.host.network.trust import ContextOf, system_roots
 from edged.host.pages import Page
@@ -51,8 +51,6 @@ from edged.limits import (
 
 T = TypeVar("T")
 
-_STRANGE = "the server does not speak MySQL's protocol"
-
 
 class Answer(NamedTuple):
     """What a statement answered: its first result.
@@ -73,7 +71,6 @@ class MysqlConnection:
         self._address = address
         self._is_closed = False
         self._is_busy = False
-        self._sequence = 0
         self._unsent = b""  # goes with the next command: nobody waits for an answer to it
         self._coming: Sequence[Definition] | None = None  # columns of the rows that are still to be read
         self._kept: SqlFailed | None = None  # an error that comes after the rows before it were read
@@ -88,45 +85,6 @@ class MysqlConnection:
     def close(self) -> None:
         self._is_closed = True
         self._wire.close()
-
-    async def log_in(self, context_of: ContextOf) -> None:
-        """Raises: SqlFailed"""
-        address = self._address
-        handshake = packets.parse_handshake(await self._receive())
-        capabilities = packets.CAPABILITIES
-        if address.database:
-            capabilities |= packets.CONNECT_WITH_DB
-        if address.counts_found:
-            capabilities |= packets.FOUND_ROWS
-        if address.has_tls:
-            if not handshake.capabilities & packets.SSL:
-                raise ConnectionFailed("the server has no TLS, which ssl-mode asks for")
-            capabilities |= packets.SSL
-            await self._send(packets.ssl_request(capabilities))
-            await self._wire.start_tls(context_of(address.host), address.host)
-        # A server that begins with another plugin is told ours, and asks again.
-        plugin = handshake.plugin if handshake.plugin == CACHING else "mysql_native_password"
-        nonce = handshake.nonce
-        answer = prove(plugin, address.password, nonce)
-        await self._send(packets.handshake_response(capabilities, address.user, answer, address.database, plugin))
-        while True:
-            body = await self._receive()
-            reader = packets.Reader(body, 1)
-            match body[0]:
-                case packets.OK:
-                    return
-                case packets.ERROR:
-                    raise packets.parse_error(body)
-                case packets.EOF:  # another plugin
-                    plugin = reader.until_nul().decode("ascii", "replace")
-                    nonce = reader.rest()[:20]
-                    await self._send(prove(plugin, address.password, nonce))
-                case packets.MORE_DATA if plugin == CACHING and body[1:] == b"\x03":
-                    pass  # the proof was good; OK follows
-                case packets.MORE_DATA if plugin == CACHING and body[1:] == b"\x04":
-                    await self._send_password(nonce)
-                case _:
-                    raise ConnectionLost(_STRANGE)
 
     async def run(self, statement: str, parameters: Sequence[Any], *, keep_rows: bool = True) -> Answer:
         """Run one statement with `?` for the parameters.
@@ -187,7 +145,7 @@ class MysqlConnection:
             if isinstance(error, trio.TooSlowError):
                 raise QueryFailed(f"the statement took longer than {SQL_STATEMENT_S_MAX:g} s") from None
             if isinstance(error, (ValueError, LookupError, struct.error)):
-                raise ConnectionLost(_STRANGE) from None
+                raise ConnectionLost(STRANGE) from None
             raise
         self._is_busy = False
         return answer
@@ -239,9 +197,9 @@ class MysqlConnection:
         number = struct.pack("<I", prepared.number)
         for definitions in (prepared.parameter_count, prepared.column_count):
             for _ in range(definitions):
-                await self._receive()
-            if definitions and not packets.is_eof(await self._receive()):
-                raise ConnectionLost(_STRANGE)
+                await self._wire.receive()
+            if definitions and not packets.is_eof(await self._wire.receive()):
+                raise ConnectionLost(STRANGE)
         self._unsent = packets.packet(0, bytes((packets.COM_STMT_CLOSE,)) + number)
         if prepared.parameter_count != count:
             raise QueryFailed(f"the statement takes {prepared.parameter_count} parameters, but there are {count}")
@@ -268,11 +226,11 @@ class MysqlConnection:
         budget = ResultBudget()
         columns = []
         for _ in range(count):
-            definition = await self._receive()
+            definition = await self._wire.receive()
             budget.spend(len(definition))
             columns.append(packets.parse_definition(definition))
-        if not packets.is_eof(await self._receive()):
-            raise ConnectionLost(_STRANGE)
+        if not packets.is_eof(await self._wire.receive()):
+            raise ConnectionLost(STRANGE)
         return columns
 
     async def _row(self) -> bytes | None:
@@ -283,7 +241,7 @@ class MysqlConnection:
         """
         if self._coming is None:
             return None
-        body = await self._receive()
+        body = await self._wire.receive()
         if body[0] == packets.ERROR:
             self._coming = None
             raise packets.parse_error(body)
@@ -296,9 +254,9 @@ class MysqlConnection:
     async def _pass_over_others(self, status: int) -> None:
         """The results after the first, of a procedure; Spin gives the first one too."""
         while status & packets.MORE_RESULTS:
-            body = await self._receive_checked()
+            body = await self._wire.receive_checked()
             if await self._columns(body) is not None:
-                while not packets.is_eof(body := await self._receive_checked()):
+                while not packets.is_eof(body := await self._wire.receive_checked()):
                     pass
             status = packets.parse_status(body)
 
@@ -319,52 +277,9 @@ class MysqlConnection:
             Refused
         """
         await self._pass_over_rows()
-        self._sequence = 0
         unsent, self._unsent = self._unsent, b""
-        await self._send(bytes((command,)) + argument, before=unsent)
-        return await self._receive_checked()
-
-    async def _send_password(self, nonce: bytes) -> None:
-        password = self._address.password
-        if self._wire.tls is not None:
-            await self._send(password.encode() + b"\0")
-            return
-        await self._send(b"\x02")  # which key?
-        key = await self._receive()
-        if key[0] != packets.MORE_DATA:
-            raise ConnectionLost(_STRANGE)
-        await self._send(encrypt(password, nonce, key[1:]))
-
-    async def _send(self, body: bytes, before: bytes = b"") -> None:
-        await self._wire.send(before + packets.packet(self._sequence, body))
-        self._sequence += 1
-
-    async def _receive_checked(self) -> bytes:
-        body = await self._receive()
-        if body[0] == packets.ERROR:
-            raise packets.parse_error(body)
-        return body
-
-    async def _receive(self) -> bytes:
-        """The next packet, of one byte at least.
-
-        Raises:
-            ConnectionLost
-            ResultTooLarge: it has more bytes than a result may have; they are not read.
-        """
-        whole = b""
-        while True:
-            header = await self._wire.take(4)
-            length = int.from_bytes(header[:3], "little")
-            self._sequence = header[3] + 1
-            if len(whole) + length > SQL_RESULT_BYTES_MAX:
-                raise ResultTooLarge(f"the result has more than {SQL_RESULT_BYTES_MAX} bytes")
-            whole += await self._wire.take(length)
-            if length < packets.PACKET_BYTES_MAX:
-                break
-        if not whole:
-            raise ConnectionLost(_STRANGE)
-        return whole
+        await self._wire.send_command(bytes((command,)) + argument, before=unsent)
+        return await self._wire.receive_checked()
 
 
 class MysqlRows:
@@ -416,8 +331,9 @@ def mysql_pool(
         try:
             with trio.fail_after(SQL_CONNECT_S_MAX):
                 stream = await dialer.dial(address.host, address.port, SQL_CONNECT_S_MAX)
-                connection = MysqlConnection(Wire(stream), address)
-                await connection.log_in(context_of)
+                wire = Wire(stream)
+                connection = MysqlConnection(wire, address)
+                await log_in(wire, address, context_of)
             return connection
         except BaseException as error:
             if connection is not None:
@@ -425,7 +341,7 @@ def mysql_pool(
             if isinstance(error, trio.TooSlowError):
                 raise ConnectionFailed(f"{address.host} did not answer in time") from None
             if isinstance(error, (ValueError, struct.error, ResultTooLarge)):
-                raise ConnectionFailed(_STRANGE) from None
+                raise ConnectionFailed(STRANGE) from None
             if isinstance(error, (SqlFailed, DialFailed)) and not isinstance(error, ConnectionFailed):
                 raise ConnectionFailed(str(error)) from None
             raise

@@ -1,4 +1,4 @@
-"""The bytes of a connection to a server: read by count, so that no more is kept than a message may have."""
+"""The packets of a connection to a server: read by count, so that no more is kept than a message may have."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ import ssl
 
 import trio
 
-from edged.host.rdbms.failure import ConnectionLost
-from edged.limits import READ_CHUNK_BYTES
+from edged.host.mysql.packets import ERROR, PACKET_BYTES_MAX, packet, parse_error
+from edged.host.rdbms.failure import ConnectionLost, ResultTooLarge
+from edged.limits import READ_CHUNK_BYTES, SQL_RESULT_BYTES_MAX
+
+STRANGE = "the server does not speak MySQL's protocol"
 
 
 class Wire:
     """For one task at a time."""
 
-    __slots__ = ("_at", "_buffer", "_socket", "_stream")
+    __slots__ = ("_at", "_buffer", "_sequence", "_socket", "_stream")
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = stream
         self._socket = stream.socket
         self._buffer = bytearray()
         self._at = 0  # how much of the buffer has been taken
+        self._sequence = 0
 
     @property
     def tls(self) -> trio.SSLStream[trio.SocketStream] | None:
@@ -54,19 +58,49 @@ class Wire:
             raise ConnectionLost("there is no TLS with the server") from None
         self._stream = stream
 
-    async def send(self, data: bytes) -> None:
-        """Raises: ConnectionLost"""
+    async def send_command(self, body: bytes, before: bytes = b"") -> None:
+        """Begin an exchange; `before` are whole packets that go first. Raises: ConnectionLost"""
+        self._sequence = 0
+        await self.send(body, before)
+
+    async def send(self, body: bytes, before: bytes = b"") -> None:
+        """One packet. Raises: ConnectionLost"""
         try:
-            await self._stream.send_all(data)
+            await self._stream.send_all(before + packet(self._sequence, body))
         except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
             raise ConnectionLost("the connection was lost") from None
+        self._sequence += 1
 
-    async def take(self, count: int) -> bytes:
-        """Exactly so many bytes.
+    async def receive_checked(self) -> bytes:
+        """As `receive`. Raises too: Refused"""
+        body = await self.receive()
+        if body[0] == ERROR:
+            raise parse_error(body)
+        return body
+
+    async def receive(self) -> bytes:
+        """The next packet, of one byte at least.
 
         Raises:
             ConnectionLost
+            ResultTooLarge: it has more bytes than a result may have; they are not read.
         """
+        whole = b""
+        while True:
+            header = await self._take(4)
+            length = int.from_bytes(header[:3], "little")
+            self._sequence = header[3] + 1
+            if len(whole) + length > SQL_RESULT_BYTES_MAX:
+                raise ResultTooLarge(f"the result has more than {SQL_RESULT_BYTES_MAX} bytes")
+            whole += await self._take(length)
+            if length < PACKET_BYTES_MAX:
+                break
+        if not whole:
+            raise ConnectionLost(STRANGE)
+        return whole
+
+    async def _take(self, count: int) -> bytes:
+        """Exactly so many bytes."""
         while len(self._buffer) - self._at < count:
             await self._fill()
         end = self._at + count

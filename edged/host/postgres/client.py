@@ -1,4 +1,4 @@
-"""pg8000's connection, as guests need it: logins that cannot be cut short, values in binary, rows counted as they come.
+"""pg8000's connection, as guests need it: values in binary, rows counted as they come, a page of them at a time.
 
     Parse, Describe, Flush ─► types of the parameters ─► Bind, Execute, Sync ─► rows ... ─► ReadyForQuery
                                                          Bind, Execute(so many) ─► rows, PortalSuspended ─► Execute ...
@@ -6,51 +6,30 @@
 The second is how rows are read page by page: between two pages the server waits, and its portal is closed before
 anything else if nobody wants the rest.
 
-pg8000 reads and writes all messages; the `handle_...` here are its own for single messages, replaced. It would have all
-values as text, which a guest's own DateStyle changes, and would follow whatever encoding a server names. It blocks: all
-of this runs in a thread.
+pg8000 would have all values as text, which a guest's own DateStyle changes. The `handle_...` here are its own for
+single messages, replaced.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Container, Mapping, Sequence
-from contextlib import suppress
-from ssl import SSLSocket
+from collections.abc import Callable, Container, Sequence
 from typing import Any, NamedTuple
 
-from pg8000.core import FLUSH_MSG, NULL_BYTE, SYNC_MSG, Context, CoreConnection
-from pg8000.exceptions import DatabaseError
-from scramp import ScramClient, ScramException
-from scramp.utils import saslprep
+from pg8000.core import FLUSH_MSG, NULL_BYTE, SYNC_MSG, Context
 
 from edged.host.pages import Page
 from edged.host.postgres.address import PostgresAddress
 from edged.host.postgres.blocking import BlockingWire
+from edged.host.postgres.login import STRANGE, LoggedIn
 from edged.host.postgres.report import Report, StatementRefused
 from edged.host.postgres.values import data_type, decode, encode
-from edged.host.rdbms.failure import BadParameter, ConnectionFailed, ConnectionLost, QueryFailed
+from edged.host.rdbms.failure import BadParameter, ConnectionLost, QueryFailed
 from edged.host.rdbms.result import ResultBudget
-from edged.limits import ROWS_PAGE_COUNT, SQL_COLUMN_COUNT_MAX, SQL_PARAMETER_BYTES_MAX, SQL_SCRAM_ITERATIONS_MAX
-
-STRANGE = "the server does not speak PostgreSQL's protocol"
+from edged.limits import ROWS_PAGE_COUNT, SQL_COLUMN_COUNT_MAX, SQL_PARAMETER_BYTES_MAX
 
 _HEAD = struct.Struct(">cI")
 """Of a message: its kind, and its length with these four bytes."""
-
-_PLUS, _PLAIN = "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"
-_OK, _CLEARTEXT, _MD5, _SASL, _SASL_CONTINUE, _SASL_FINAL = 0, 3, 5, 10, 11, 12
-_AFTER: Mapping[int, frozenset[int]] = {
-    _OK: frozenset(),
-    _CLEARTEXT: frozenset({_OK}),
-    _MD5: frozenset({_OK}),
-    _SASL: frozenset({_SASL_CONTINUE}),
-    _SASL_CONTINUE: frozenset({_SASL_FINAL}),
-    _SASL_FINAL: frozenset({_OK}),
-}
-"""Message of a login -> what may follow, so that nothing but a whole one is taken for one."""
-
-_UNBOUND = "the server does not bind its login to TLS, which channel_binding asks for"
 
 
 class Field(NamedTuple):
@@ -86,39 +65,10 @@ class Opened(NamedTuple):
     missing: Sequence[int]
 
 
-class _Scram(ScramClient):  # type: ignore[misc]  # untyped
-    """One login, of limited work.
-
-    Raises:
-        ScramException: the certificate of `tls` has no hash that RFC 5929 names, as those of Ed25519.
-    """
-
-    def __init__(self, mechanism: str, password: str, tls: SSLSocket | None) -> None:
-        binding = None if tls is None else ("tls-server-end-point", tls)
-        # The name is that of the startup message. What SASLprep refuses is a password all the same, as for libpq.
-        super().__init__([mechanism], "-", "-", channel_binding=binding)
-        try:
-            self.password = saslprep(password).encode()
-        except ScramException:
-            self.password = password.encode()
-
-    def get_client_final(self) -> Any:
-        if int(self.iterations) > SQL_SCRAM_ITERATIONS_MAX:
-            raise ConnectionFailed(f"the server asks for more than {SQL_SCRAM_ITERATIONS_MAX} hashes of the password")
-        return super().get_client_final()
-
-    def set_server_final(self, message: str) -> None:
-        try:
-            super().set_server_final(message)
-        except ScramException:
-            raise ConnectionFailed("the server does not know the password") from None
-
-
-class Client(CoreConnection):  # type: ignore[misc]  # untyped
+class Client(LoggedIn):
     """For one thread at a time. Made by logging in.
 
     Attributes:
-        cancel_key: what a request to cancel must name.
         is_over: the server has ended the session, or waits for what it will not get.
 
     Raises:
@@ -126,10 +76,6 @@ class Client(CoreConnection):  # type: ignore[misc]  # untyped
     """
 
     def __init__(self, wire: BlockingWire, address: PostgresAddress) -> None:
-        self._wire = wire
-        self._address = address
-        self._expected = frozenset({_SASL} if address.channel_binding == "require" else {_OK, _CLEARTEXT, _MD5, _SASL})
-        self.cancel_key = b""
         self.is_in_transaction = False
         self.is_over = False
         self._is_synced = True  # until the first statement
@@ -147,17 +93,7 @@ class Client(CoreConnection):  # type: ignore[misc]  # untyped
         self._oids: Sequence[int] = ()
         self._budget = ResultBudget()
         self._unfit: QueryFailed | BadParameter | None = None
-        settings = dict(address.settings)
-        name = settings.pop("application_name", None)
-        try:
-            super().__init__(
-                address.user, address.host, address.database, password=address.password, application_name=name,
-                startup_params=settings | {"client_encoding": "UTF8"}, sock=wire, ssl_context=False,
-            )  # fmt: skip
-        except DatabaseError as refused:
-            raise ConnectionFailed(str(Report.of(refused.args[0]))) from None
-        if _OK in self._expected:  # neither was there a login
-            raise ConnectionLost(STRANGE)
+        super().__init__(wire, address)
 
     def run(self, statement: str, parameters: Sequence[Any], *, keep_rows: bool) -> Answer:
         """Run one statement.
@@ -199,51 +135,6 @@ class Client(CoreConnection):  # type: ignore[misc]  # untyped
         if self._is_suspended:
             self._execute()
         return self._page()
-
-    def close(self) -> None:
-        """Nothing is said: the server finds out by itself."""
-        self._wire.close()
-
-    # --- login ---
-
-    def handle_AUTHENTICATION_REQUEST(self, data: bytes, context: Any) -> None:
-        method = int.from_bytes(data[:4])
-        if method not in _AFTER and self._expected:
-            raise ConnectionFailed(f"the server asks for a login of kind {method}, which is not supported")
-        if method not in self._expected:
-            is_unbound = self._expected == {_SASL}
-            raise ConnectionFailed(_UNBOUND) if is_unbound else ConnectionLost(STRANGE)
-        self._expected = _AFTER[method]
-        if method == _SASL:
-            self._begin_scram(data[4:].decode("ascii", "replace").split("\0"))
-        else:
-            super().handle_AUTHENTICATION_REQUEST(data, context)
-
-    def _begin_scram(self, offered: Sequence[str]) -> None:
-        address, tls = self._address, self._wire.tls
-        auth: _Scram | None = None
-        if address.channel_binding != "disable" and tls is not None and _PLUS in offered:
-            with suppress(ScramException):
-                auth = _Scram(_PLUS, address.password, tls)
-        if auth is None and address.channel_binding == "require":
-            raise ConnectionFailed(_UNBOUND)
-        if auth is None and _PLAIN not in offered:
-            raise ConnectionFailed("the server offers no login that is supported")
-        self.auth = auth or _Scram(_PLAIN, address.password, None)
-        first = self.auth.get_client_first().encode()
-        body = self.auth.mechanism_name.encode() + struct.pack(">xI", len(first)) + first
-        self._write(b"p", body)
-        self._wire.flush()
-
-    def handle_BACKEND_KEY_DATA(self, data: bytes, context: Any) -> None:
-        self.cancel_key = data
-
-    # --- what nobody here asks for, and what would change how the rest is read ---
-
-    def _pass_over(self, data: bytes, context: Any) -> None:
-        pass
-
-    handle_NOTICE_RESPONSE = handle_NOTIFICATION_RESPONSE = handle_PARAMETER_STATUS = _pass_over
 
     # --- statements ---
 
@@ -410,9 +301,6 @@ class Client(CoreConnection):  # type: ignore[misc]  # untyped
             self._is_synced = True
             self._wire.write(SYNC_MSG)
             self._wire.flush()
-
-    def _write(self, kind: bytes, body: bytes) -> None:
-        self._wire.write(kind + struct.pack(">I", len(body) + 4) + body)
 
 
 def _cells(data: bytes) -> list[bytes | None]:

@@ -21,7 +21,8 @@ from edged.host.network.trust import ContextOf, system_roots, with_authority
 from edged.host.pages import Page
 from edged.host.postgres.address import PostgresAddress
 from edged.host.postgres.blocking import BlockingWire
-from edged.host.postgres.client import STRANGE, Answer, Client, Field
+from edged.host.postgres.client import Answer, Client, Field
+from edged.host.postgres.login import STRANGE
 from edged.host.postgres.report import StatementRefused
 from edged.host.rdbms.failure import (
     BadParameter,

@@ -35,15 +35,12 @@ class Server:
         self.got: list[bytes] = []
 
     async def __call__(self, stream: trio.SocketStream) -> None:
-        wire, sequence = Wire(stream), 0
+        wire = Wire(stream)
         for index, packets in enumerate(self.script):
             if index:
-                header = await wire.take(4)
-                self.got.append(await wire.take(int.from_bytes(header[:3], "little")))
-                sequence = header[3] + 1
+                self.got.append(await wire.receive())
             for packet in (packets,) if isinstance(packets, bytes) else packets:
-                await wire.send(len(packet).to_bytes(3, "little") + bytes((sequence,)) + packet)
-                sequence += 1
+                await wire.send(packet)
         await stream.aclose()
 
 
