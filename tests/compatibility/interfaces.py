@@ -21,6 +21,7 @@ HARMLESS = "nothing to refuse: it reaches nothing"
 NO_TERMINAL = "tests/host/test_cli.py::test_there_are_no_terminals"
 NO_SOCKETS = Shown("none: always refused", "tests/host/test_sockets.py::test_every_method_refuses")
 NO_SOCKET = Shown("none: always refused", "tests/host/test_sockets.py::test_no_socket_is_created")
+WASI3 = "tests/host/wasi3"
 STORES = "tests/end_to_end/test_stores.py"
 CAPABILITIES = "tests/end_to_end/test_capabilities.py"
 WASI_STORES = "tests/end_to_end/test_wasi_stores.py"
@@ -161,5 +162,73 @@ SHOWN = {
     "wasi:sockets/tcp-create-socket@0.2": NO_SOCKET,
     "wasi:sockets/udp@0.2": NO_SOCKETS,
     "wasi:sockets/udp-create-socket@0.2": NO_SOCKET,
+    "wasi:cli/environment@0.3": Shown(
+        f"{WASI3}/test_cli.py::test_the_environment_is_the_components",
+        "tests/host/test_cli.py::test_the_environment_is_what_the_manifest_says_and_nothing_else",
+    ),
+    "wasi:cli/exit@0.3": Shown(f"{WASI3}/test_cli.py::test_exit_ends_the_request", HARMLESS),
+    "wasi:cli/stderr@0.3": Shown(
+        f"{WASI3}/test_cli.py::test_output_reaches_the_log_as_it_comes",
+        "tests/host/test_guest_log.py::test_a_request_has_its_budget_and_not_one_byte_more",
+    ),
+    "wasi:cli/stdin@0.3": Shown(f"{WASI3}/test_cli.py::test_stdin_is_at_its_end", "nothing to refuse: it is empty"),
+    "wasi:cli/stdout@0.3": Shown(
+        f"{WASI3}/test_cli.py::test_output_reaches_the_log_as_it_comes",
+        "tests/host/test_guest_log.py::test_stdout_and_stderr_share_the_budget_and_it_is_said_once",
+    ),
+    "wasi:cli/terminal-input@0.3": Shown(
+        "none: there is no terminal", f"{WASI3}/test_cli.py::test_there_are_no_terminals"
+    ),
+    "wasi:cli/terminal-output@0.3": Shown(
+        "none: there is no terminal", f"{WASI3}/test_cli.py::test_there_are_no_terminals"
+    ),
+    "wasi:cli/terminal-stderr@0.3": Shown(
+        "none: there is no terminal", f"{WASI3}/test_cli.py::test_there_are_no_terminals"
+    ),
+    "wasi:cli/terminal-stdin@0.3": Shown(
+        "none: there is no terminal", f"{WASI3}/test_cli.py::test_there_are_no_terminals"
+    ),
+    "wasi:cli/terminal-stdout@0.3": Shown(
+        "none: there is no terminal", f"{WASI3}/test_cli.py::test_there_are_no_terminals"
+    ),
+    "wasi:clocks/monotonic-clock@0.3": Shown(f"{WASI3}/test_clocks.py::test_waiting_takes_as_long_as_asked", HARMLESS),
+    "wasi:clocks/system-clock@0.3": Shown(
+        f"{WASI3}/test_clocks.py::test_the_system_clock_is_the_time_of_day", HARMLESS
+    ),
+    "wasi:clocks/timezone@0.3": Shown(f"{WASI3}/test_clocks.py::test_the_timezone_is_utc", HARMLESS),
+    "wasi:filesystem/preopens@0.3": Shown(
+        f"{WASI3}/test_filesystem.py::test_a_file_is_a_stream",
+        "tests/host/test_registry.py::test_a_component_without_files_has_no_directory",
+    ),
+    "wasi:filesystem/types@0.3": Shown(
+        f"{WASI3}/test_filesystem.py::test_a_file_is_a_stream", f"{WASI3}/test_filesystem.py::test_nothing_is_written"
+    ),
+    "wasi:http/client@0.3": Shown(
+        f"{WASI3}/http/test_client.py::test_what_the_manifest_allows_is_sent_and_nothing_else",
+        f"{WASI3}/http/test_client.py::test_a_component_without_a_way_out_is_refused_everything",
+    ),
+    "wasi:http/handler@0.3": Shown(
+        f"{WASI3}/http/test_client.py::test_handle_is_send",
+        f"{WASI3}/http/test_client.py::test_a_component_without_a_way_out_is_refused_everything",
+    ),
+    "wasi:http/types@0.3": Shown(
+        f"{WASI3}/http/test_call.py::test_a_request_is_echoed_while_it_comes",
+        f"{WASI3}/http/test_fields.py::test_the_guest_is_told_of_fields_that_are_too_large",
+    ),
+    "wasi:random/insecure@0.3": Shown(
+        f"{WASI3}/test_random.py::test_bytes_differ", f"{WASI3}/test_random.py::test_a_request_has_a_budget"
+    ),
+    "wasi:random/insecure-seed@0.3": Shown(
+        f"{WASI3}/test_random.py::test_numbers_and_the_seed", f"{WASI3}/test_random.py::test_a_request_has_a_budget"
+    ),
+    "wasi:random/random@0.3": Shown(
+        f"{WASI3}/test_random.py::test_bytes_differ", f"{WASI3}/test_random.py::test_a_request_has_a_budget"
+    ),
+    "wasi:sockets/ip-name-lookup@0.3": Shown(
+        "none: always refused", f"{WASI3}/test_sockets.py::test_no_socket_can_be_created_and_no_name_looked_up"
+    ),
+    "wasi:sockets/types@0.3": Shown(
+        "none: always refused", f"{WASI3}/test_sockets.py::test_a_method_refuses_with_an_error_or_a_trap"
+    ),
 }
 """Interface and version -> its tests. Who adds an interface to the registry adds a row here."""

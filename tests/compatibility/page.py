@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from edged.host.registry import REFUSED, HostConfig, spin_interfaces, wasi_interfaces
+from edged.host.registry import REFUSED, HostConfig, spin_interfaces, wasi3_interfaces, wasi_interfaces
 from tests.compatibility.interfaces import SHOWN
 from tests.compatibility.ways import KINDS, WAYS, refusal
 
@@ -20,13 +20,18 @@ This page is made by `python -m tests.compatibility` from the code; a test fails
 
 
 def spins() -> list[str]:
-    """Interfaces that Spin adds to WASI 0.2, each as `name@version`."""
+    """Interfaces that Spin adds to WASI, each as `name@version`."""
     return sorted(f"{entry.wit}@{version}" for entry in spin_interfaces(HostConfig()) for version in entry.versions)
 
 
 def wasis() -> list[str]:
     """Interfaces of WASI 0.2, likewise. The version `0.2` stands for all that begin with it."""
     return sorted(f"{entry.wit}@{version}" for entry in wasi_interfaces(HostConfig()) for version in entry.versions)
+
+
+def wasi3s() -> list[str]:
+    """Interfaces of WASI 0.3, likewise; the one release candidate that is served too stands in the text."""
+    return sorted(f"{entry.wit}@{entry.versions[0]}" for entry in wasi3_interfaces(HostConfig()))
 
 
 def page() -> str:
@@ -41,6 +46,9 @@ def _lines() -> Iterator[str]:
     yield "\n## WASI 0.2\n"
     yield "`0.2` stands for every version that begins with it, but for no release candidate.\n"
     yield from _interfaces(wasis())
+    yield "\n## WASI 0.3\n"
+    yield "`0.3` stands for every version that begins with it, and for `0.3.0-rc-2026-03-15`.\n"
+    yield from _interfaces(wasi3s())
     yield "\n## Linked and refused\n"
     yield "SDKs import more than an app uses, so a component that imports one of these runs. A request in which it"
     yield "calls one ends with `guest.refused`.\n"
