@@ -73,7 +73,7 @@ class Boundary(NamedTuple):
 TO_HOST = Boundary(
     list_count_max=LIST_COUNT_MAX,
     bounds=(
-        "pointer out of bounds of memory",
+        "pointer out of bounds",
         "string pointer/length out of bounds of memory",
         "list pointer/length out of bounds of memory",
         "pointer out of bounds of memory",

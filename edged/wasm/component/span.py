@@ -163,10 +163,10 @@ def getter(element: LinearCodec) -> Get:
 
     def get(cx: Context, start: int, length: int) -> list[Any]:
         end = start + size * length
-        if start & mask:
-            raise GuestTrap(cx.boundary.unaligned[LIST])
         if end > cx.size:
             cx.grow(end, LIST)
+        if start & mask:
+            raise GuestTrap(cx.boundary.unaligned[LIST])
         if length > cx.boundary.list_count_max:
             most = cx.boundary.list_count_max
             raise GuestBudgetExhausted(f"a list of {length} values in one host call, and {most} are the most")
@@ -179,7 +179,11 @@ def getter(element: LinearCodec) -> Get:
 
 
 def _reader(element: LinearCodec) -> Callable[[Context, int, int], list[Any]]:
-    """Reads elements that are there. Those that have a layout are unpacked together."""
+    """Reads elements that are there. Those that have a layout are unpacked together.
+
+    From a copy: an iterator over a view, kept by the frame of an exception that is part of a cycle, crashes CPython's
+    garbage collector (3.11 and 3.12, gh-77894).
+    """
     size, load, layout = element.size, element.load, element.layout
     if not layout:
         return lambda cx, start, length: [load(cx, start + size * index) for index in range(length)]
@@ -189,15 +193,15 @@ def _reader(element: LinearCodec) -> Callable[[Context, int, int], list[Any]]:
     match element.spans:
         case ((get, _),):
             return lambda cx, start, length: [
-                get(cx, address, count) for address, count in unpack(cx.view[start : start + size * length])
+                get(cx, address, count) for address, count in unpack(cx.view[start : start + size * length].tobytes())
             ]
         case (first, _), (second, _):
             return lambda cx, start, length: [
                 (first(cx, one, one_count), second(cx, other, other_count))
-                for one, one_count, other, other_count in unpack(cx.view[start : start + size * length])
+                for one, one_count, other, other_count in unpack(cx.view[start : start + size * length].tobytes())
             ]
     make = element.lift(0, NATURAL * element.slots)
-    return lambda cx, start, length: [make(cx, raw) for raw in unpack(cx.view[start : start + size * length])]
+    return lambda cx, start, length: [make(cx, raw) for raw in unpack(cx.view[start : start + size * length].tobytes())]
 
 
 def setter(element: LinearCodec) -> Callable[[Context, int, Any], None]:

@@ -47,7 +47,7 @@ class FakeMemory:
     """
 
     def __init__(self, size: int = PAGE, start: int = 1_024) -> None:
-        self.room = bytearray(64 * PAGE)
+        self.room = bytearray(max(size, 8 * PAGE))
         self.size = size
         self.top = start
         self.calls: list[tuple[int, int]] = []

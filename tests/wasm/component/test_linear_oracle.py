@@ -10,12 +10,13 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edged.errors import GuestBudgetExhausted, GuestError
 from edged.host.interface import Err, Ok, Some
 from edged.wasm import types as wit
 from edged.wasm.component.plan import PARAMS_FLAT_MAX, Encoding
 from edged.wasm.component.signature import compile_values
 from edged.wasm.engine import Engine
-from tests.wasm.component.memory import FakeMemory
+from tests.wasm.component.memory import PAGE, FakeMemory
 from tests.wasm.component.oracle import HEAP, Oracle, letters
 from tests.wasm.component.values import P, names, typed_values, types, values
 
@@ -108,7 +109,7 @@ async def test_strings(engine: Engine, encoding: Encoding) -> None:
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_random_types_and_values(engine: Engine, encoding: Encoding) -> None:
-    @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
     @given(case=typed_values())
     def check(case: tuple[wit.WitType, Any]) -> None:
         trio.run(judge, engine, case[0], [case[1]], encoding)
@@ -126,3 +127,70 @@ def test_random_variants_share_slots(engine: Engine, data: st.DataObject) -> Non
         for name, payload in zip(names(len(payloads)), payloads, strict=True)
     ]
     trio.run(judge, engine, ty, samples)
+
+
+# --- memory of a guest that means harm ---
+
+INTERESTING = [
+    0,
+    1,
+    2,
+    8,
+    128,
+    136,
+    255,
+    256,
+    65_536,
+    16 * PAGE - 8,
+    16 * PAGE,
+    0xD800,
+    0x11_0000,
+    2**31 + 1,
+    2**32 - 1,
+]
+TEXT_FAULTS = ("invalid utf-", "incomplete utf-8", "unpaired surrogate")
+
+
+def hostile(seed: Any) -> bytes:
+    words = [seed.choice(INTERESTING) if seed.random() < 0.7 else seed.getrandbits(32) for _ in range(HEAP // 4 + 16)]
+    return struct.pack(f"<{len(words)}I", *words)
+
+
+def ours_or_error(ty: wit.WitType, image: bytes, encoding: Encoding) -> Any:
+    guest = FakeMemory(16 * PAGE)
+    guest.room[HEAP : HEAP + len(image)] = image  # where the oracle was given it
+    guest.room[: len(image)] = image
+    codec = compile_values((ty,), PARAMS_FLAT_MAX)
+    try:
+        return codec.lift(guest.context(encoding=encoding), slots(codec.letters).unpack_from(image))[0]
+    except GuestError as error:
+        return error
+
+
+async def theirs_or_error(oracle: Oracle, image: bytes) -> Any:
+    try:
+        return await oracle.value_of(image)
+    except GuestError as error:
+        return error
+
+
+def said(answer: Any) -> str:
+    """The value, or the reason why there is none."""
+    if not isinstance(answer, GuestError):
+        return repr(answer)  # a NaN is not equal to itself
+    return "no text" if answer.message.startswith(TEXT_FAULTS) else answer.message
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_what_wasmtime_refuses_we_refuse_in_its_words(engine: Engine, encoding: Encoding) -> None:
+    @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(ty=types(6), seed=st.randoms(use_true_random=False))
+    def check(ty: wit.WitType, seed: Any) -> None:
+        oracle = Oracle(engine, ty, encoding)
+        for _ in range(4):
+            image = hostile(seed)
+            ours = ours_or_error(ty, image, encoding)
+            if not isinstance(ours, GuestBudgetExhausted):  # a list that is too long for us is not for wasmtime
+                assert said(ours) == said(trio.run(theirs_or_error, oracle, image))
+
+    check()

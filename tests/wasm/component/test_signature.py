@@ -72,9 +72,9 @@ def test_too_few_or_too_many_arguments_are_no_call(count: int) -> None:
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        (PAGE - 16, "pointer out of bounds of memory"),
+        (PAGE - 16, "pointer out of bounds"),
         (4, "pointer not aligned"),
-        (2**32 - 8, "pointer out of bounds of memory"),
+        (2**32 - 8, "pointer out of bounds"),
     ],
 )
 def test_parameters_in_memory_are_checked(address: int, message: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -223,3 +225,30 @@ def test_a_value_is_written_where_the_memory_has_grown_to() -> None:
 def test_whatever_is_like_bytes_is_written_as_bytes(data: Any) -> None:
     cx = context()
     assert lift(wit.List(U8), *lower(wit.List(U8), data, cx), cx=cx) == b"abc"
+
+
+# --- the collector ---
+
+CYCLES = """
+import gc
+import struct
+from edged.errors import GuestTrap
+from edged.wasm import types as wit
+from tests.wasm.component.codecs import STRING, U8, context, lift
+
+for element in STRING, wit.Tuple((STRING, wit.List(U8))), wit.Tuple((STRING, U8)):
+    for _ in range(60):
+        try:
+            lift(wit.List(element), 0, 9, cx=context(struct.pack("<II", 2**31, 1) * 20))
+        except GuestTrap as trap:
+            trap.itself = trap
+    gc.collect()
+"""
+
+
+def test_a_trap_in_the_middle_of_a_list_can_be_collected() -> None:
+    """CPython's collector has crashed on an iterator over a view in a cycle: so in a process of its own."""
+    child = subprocess.run(
+        [sys.executable, "-W", "error", "-c", CYCLES], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (child.returncode, child.stderr) == (0, "")
