@@ -119,9 +119,9 @@ def _link_module(engine: Engine, loaded: LoadedModule, host: HostConfig) -> _Lin
 def _link(engine: Engine, loaded: LoadedComponent | LoadedPlan, triggers: Collection[str], host: HostConfig) -> _Linked:
     compiled = loaded.compiled
     if isinstance(compiled, CompiledPlan):
-        exports = ", ".join([*compiled.plan.type.exports, *compiled.plan.type.functions])
+        offered = ", ".join([*compiled.plan.type.exports, *compiled.plan.type.functions])
         raise ComponentUnsupported(
-            f"the component is built for WASI 0.3 (it exports {exports or 'nothing'}), which edged does not run yet",
+            f"the component is built for WASI 0.3 (it exports {offered or 'nothing'}), which edged does not run yet",
             remedy="Build it for the WASI 0.2 http world: an SDK that exports wasi:http/incoming-handler@0.2.",
         )
     interfaces = [*wasi_interfaces(host), *spin_interfaces(host)]
