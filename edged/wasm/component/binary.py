@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable
 
 from edged.errors import ComponentUnsupported
 from edged.wasm.component.binary_canon import read_canon
-from edged.wasm.component.binary_types import Budget, DefinitionReader
+from edged.wasm.component.binary_core import read_core_type
+from edged.wasm.component.binary_types import TypeReader
+from edged.wasm.component.definition_reader import Budget
 from edged.wasm.component.definitions import (
     Component,
     CoreInline,
@@ -61,7 +63,7 @@ class _Parser:
 
     def _section(self, section: Section, depth: int) -> Iterable[Definition]:
         self.budget.take(1)
-        reader = DefinitionReader(self.data, section.start, section.end, self.budget, depth)
+        reader = TypeReader(self.data, section.start, section.end, self.budget, depth)
         if section.id == _CUSTOM:
             reader.name()
             return ()
@@ -88,7 +90,7 @@ def _unknown_section(section: Section) -> Exception:
     return Malformed(f"an unknown section, {section.id}", section.start)
 
 
-def _core_instance(reader: DefinitionReader) -> CoreInstantiate | CoreInline:
+def _core_instance(reader: TypeReader) -> CoreInstantiate | CoreInline:
     def argument() -> tuple[str, int]:
         name = reader.name()
         reader.expect(_CORE_INSTANCE, "the sort of a core instance")
@@ -102,7 +104,7 @@ def _core_instance(reader: DefinitionReader) -> CoreInstantiate | CoreInline:
     return CoreInstantiate(reader.u32(), reader.vector(argument, "arguments"))
 
 
-def _instance(reader: DefinitionReader) -> Instantiate | Inline:
+def _instance(reader: TypeReader) -> Instantiate | Inline:
     def argument() -> tuple[str, SortIndex]:
         return reader.name(), reader.sort_index()
 
@@ -114,20 +116,20 @@ def _instance(reader: DefinitionReader) -> Instantiate | Inline:
     return Instantiate(reader.u32(), reader.vector(argument, "arguments"))
 
 
-def _import(reader: DefinitionReader) -> Import:
+def _import(reader: TypeReader) -> Import:
     return Import(reader.extern_name(), reader.extern_type())
 
 
-def _export(reader: DefinitionReader) -> Export:
+def _export(reader: TypeReader) -> Export:
     return Export(reader.extern_name(), reader.sort_index(), reader.optional(reader.extern_type))
 
 
-_SECTIONS: dict[int, Callable[[DefinitionReader], Definition]] = {
+_SECTIONS: dict[int, Callable[[TypeReader], Definition]] = {
     2: _core_instance,
-    3: DefinitionReader.core_type,
+    3: read_core_type,
     5: _instance,
-    6: DefinitionReader.alias,
-    7: DefinitionReader.type,
+    6: TypeReader.alias,
+    7: TypeReader.type,
     8: read_canon,
     10: _import,
     11: _export,

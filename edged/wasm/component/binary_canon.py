@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from edged.errors import ComponentUnsupported
-from edged.wasm.component.binary_types import DefinitionReader
+from edged.wasm.component.binary_types import TypeReader
 from edged.wasm.component.definitions import CanonBuiltIn, CanonLift, CanonLower, Options
 from edged.wasm.component.plan import Encoding
 
@@ -68,7 +68,7 @@ _UNSUPPORTED = {
 _REMEDY = "Build the component with a released version of its SDK, without threads and error contexts."
 
 
-def read_canon(reader: DefinitionReader) -> CanonLift | CanonLower | CanonBuiltIn:
+def read_canon(reader: TypeReader) -> CanonLift | CanonLower | CanonBuiltIn:
     """One canonical definition."""
     opcode = reader.byte()
     if opcode == 0:
@@ -99,7 +99,7 @@ def read_canon(reader: DefinitionReader) -> CanonLift | CanonLower | CanonBuiltI
     return CanonBuiltIn(name, **found)
 
 
-def _options(reader: DefinitionReader) -> Options:
+def _options(reader: TypeReader) -> Options:
     given = reader.vector(lambda: _option(reader), "canonical options")
     options = dict(given)
     if len(options) != len(given):
@@ -107,7 +107,7 @@ def _options(reader: DefinitionReader) -> Options:
     return Options(**options)
 
 
-def _option(reader: DefinitionReader) -> tuple[str, Any]:
+def _option(reader: TypeReader) -> tuple[str, Any]:
     kind = reader.byte()
     if kind < len(_ENCODINGS):
         return "encoding", _ENCODINGS[kind]

@@ -241,6 +241,7 @@ UNSUPPORTED = {
     "error contexts": ("(core func (canon error-context.new))", "error-context.new"),
     "resources of 64 bits": ("(type (resource (rep i64)))", "not represented by an i32"),
     "structs": ("(core type (struct (field i32)))", "core type"),
+    "pages of another size": ('(core type (module (export "m" (memory 1 2 (pagesize 1)))))', "limits"),
     "recursive types": ("(core rec (type (struct (field i32))))", "core type"),
     "gc": (
         '(import "f" (func $f)) (core type $t (func)) (canon lower (func $f) (core-type $t) gc (core func))',
@@ -302,7 +303,8 @@ MALFORMED = {
     "name that is not UTF-8": section(0, b"\x02\xff\xfe"),
     "nested module where a component has to be": section(4, b"\0asm\x01\0\0\0"),
     "nested component cut off": section(4, b"\0asm\x0d\0"),
-    "core limits": section(3, b"\x01\x50\x01\x03\x01a\x02\x10\x00"),
+    "core declaration": section(3, b"\x01\x50\x01\x04"),
+    "core value": section(3, b"\x01\x60\x01\x5f\x00"),
     "core module type in a module type": section(3, b"\x01\x50\x01\x01\x50\x00"),
 }
 
