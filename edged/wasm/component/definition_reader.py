@@ -1,6 +1,7 @@
 """What all sections of a component are read with: counted vectors, sorts, names and aliases.
 
-Source: component model, `design/mvp/Binary.md`, "Instance Definitions", "Alias Definitions", "Import and Export Definitions".
+Source: component model, `design/mvp/Binary.md`, "Instance Definitions", "Alias Definitions" and "Import and Export
+Definitions".
 """
 
 from __future__ import annotations
