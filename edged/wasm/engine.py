@@ -22,6 +22,8 @@ from edged.wasm.turnstile import Turnstile
 
 # A tick thread that wakes a thousand times a second costs two percent of a core, so it dozes when no guest runs.
 _TICK_IDLE_S = 0.010
+# A fiber that waits has one, and the allocator that is called for it another. They are address space only.
+_STACKS_PER_INSTANCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def _use_pool(config: int, pool: PoolConfig) -> None:
         "total_core_instances": pool.core_instances,
         "total_memories": pool.memories,
         "total_tables": pool.tables,
-        "total_stacks": pool.instances,
+        "total_stacks": _STACKS_PER_INSTANCE * pool.instances,
         "max_memory_size": pool.memory_bytes_max,
         "max_unused_warm_slots": 100,
         "max_component_instance_size": pool.instance_bytes_max,
