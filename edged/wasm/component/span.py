@@ -227,13 +227,21 @@ def setter(element: LinearCodec) -> Callable[[Context, int, Any], None]:
     def put_numbers(cx: Context, start: int, values: Any) -> None:
         struct.pack_into(f"<{len(values)}{element.layout}", cx.view, start, *values)
 
+    def put_spans(cx: Context, start: int, values: Any) -> None:
+        for value in values:
+            address, length = put_only(cx, value)  # the guest runs: the view may be another
+            pack(cx.view, start, address, length)
+            start += size
+
     def put_pairs(cx: Context, start: int, values: Any) -> None:
         for first, second in values:
-            one, other = put_first(cx, first), put_second(cx, second)  # the guest runs: the view may be another
+            one, other = put_first(cx, first), put_second(cx, second)
             pack(cx.view, start, *one, *other)
             start += size
 
     match element.spans:
+        case ((_, put_only),):
+            return put_spans
         case (_, put_first), (_, put_second):
             return put_pairs
     return put_numbers if element.is_number else put_laid_out
