@@ -28,6 +28,7 @@ from edged.limits import WRITE_BUFFER_BYTES, GuestLimits, KiB, MiB
 from edged.manifest.outbound import AllowedHosts, parse_host
 from edged.triggers.async_target import AsyncGuestTarget
 from edged.triggers.component import TriggerComponent
+from edged.triggers.exports import check_handler, find_handler
 from edged.triggers.http import HttpTrigger
 from edged.triggers.local import LocalTransport
 from edged.wasm.component.compiled import compile_in_process
@@ -67,10 +68,10 @@ class Served:
     def __init__(self, engine: Engine, guest: str, config: HostConfig) -> None:
         compiled = compile_in_process(engine, wat.wasm(guest))
         program = ComponentProgram(engine, compiled, wasi3_interfaces(config), tuple(REFUSED), config.limits)
-        export = program.export("wasi:http/handler@0.3", "handle")
-        assert export is not None
+        check_handler("http", program.type)
+        exports = {"http": find_handler("http", program)}
         self.pool = ReusePool(program)
-        self.component: Any = TriggerComponent("guest", self.pool, GuestLog("test", "guest"), {"http": export})  # type: ignore[arg-type]
+        self.component: Any = TriggerComponent("guest", self.pool, GuestLog("test", "guest"), exports)
         self.trigger = HttpTrigger(APP, [("/...", AsyncGuestTarget(self.component))])
 
     async def ask(self, target: str = "/", body: bytes = b"", **changes: Any) -> FakeExchange:

@@ -18,6 +18,7 @@ from edged.http.router import Router
 from edged.limits import GuestLimits
 from edged.triggers.async_target import AsyncGuestTarget
 from edged.triggers.component import TriggerComponent
+from edged.triggers.exports import Entry
 from tests.host.fakes import FakeExchange, head, invocation, settled
 from tests.host.wasi3.guest import GuestFuture, GuestStream
 
@@ -74,7 +75,7 @@ class Served:
 
     def __init__(self, handler: Handler) -> None:
         self.pool: Any = Pool(handler)
-        guest = TriggerComponent("guest", self.pool, GuestLog("test", "guest"), {"http": "handle"})  # type: ignore[dict-item]
+        guest = TriggerComponent("guest", self.pool, GuestLog("test", "guest"), {"http": Entry("handle", "handler")})
         self.target = AsyncGuestTarget(guest)
         self.router = Router([("/...", self.target)])
 
