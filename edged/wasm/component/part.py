@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING, Any
 
+from edged.errors import GuestTrap
 from edged.wasm import ffi
 from edged.wasm import types as wit
 from edged.wasm.component.context import Context, linear_memory
@@ -21,7 +22,7 @@ from edged.wasm.component.messages import (
     LIFT_AFTER_DROP,
     trap_if,
 )
-from edged.wasm.component.pipe import DONE, IDLE, End, Pipe
+from edged.wasm.component.pipe import DONE, IDLE, End, Kind, Pipe, kind_of
 from edged.wasm.component.stream import HostWriter, PipeFuture, PipeReader
 from edged.wasm.component.table import HandleTable, ResourceHandle
 
@@ -167,57 +168,64 @@ class Part:
     # --- streams and futures, for codecs ---
 
     def take_stream(self, index: int, ty: wit.Stream) -> PipeReader:
-        return PipeReader(self._take(index, ty, "stream", LIFT_AFTER_DROP))
+        return PipeReader(self._take(index, kind_of(ty), LIFT_AFTER_DROP))
 
     def take_future(self, index: int, ty: wit.Future) -> PipeFuture:
-        return PipeFuture(self._take(index, ty, "future", FUTURE_LIFT_AFTER))
+        return PipeFuture(self._take(index, kind_of(ty), FUTURE_LIFT_AFTER))
 
     def give_stream(self, value: Any, ty: wit.Stream) -> int:
-        return self._give(value, ty, PipeReader)
+        return self._give(value, kind_of(ty), PipeReader)
 
     def give_future(self, value: Any, ty: wit.Future) -> int:
-        return self._give(value, ty, PipeFuture)
+        return self._give(value, kind_of(ty), PipeFuture)
 
-    def _take(self, index: int, ty: wit.Stream | wit.Future, what: str, after: str) -> Pipe:
-        end = self.end(index, ty, what)
-        trap_if(end.is_writable, f"handle is not a readable end of a {what}")
+    def _take(self, index: int, kind: Kind, after: str) -> Pipe:
+        end = self.end(index, kind)
+        name = kind.name
+        trap_if(end.is_writable, f"handle is not a readable end of a {name}")
         trap_if(end.state is DONE, after)
-        trap_if(end.state is not IDLE, f"cannot remove busy {what}")
-        trap_if(end.is_in_set, f"cannot lift {what} while it's in a waitable set")
+        trap_if(end.state is not IDLE, f"cannot remove busy {name}")
+        trap_if(end.is_in_set, f"cannot lift {name} while it's in a waitable set")
         self.table.remove(index)
         end.pipe.ends[0] = None
         return end.pipe
 
-    def end(self, index: int, ty: wit.Stream | wit.Future, what: str) -> End:
+    def end(self, index: int, kind: Kind) -> End:
         """The end of a stream or future.
 
         Raises:
             GuestTrap: it is none, or one of other values.
         """
         found = self.table.get(index)
-        trap_if(found.__class__ is not End or found.pipe.is_future != (what == "future"), f"handle is not a {what}")
-        trap_if(found.pipe.ty != ty, f"handle is a {what} of a different type")
-        return found  # type: ignore[no-any-return]
+        if found.__class__ is End and found.pipe.kind is kind:
+            return found
+        is_other = found.__class__ is End and found.pipe.is_future is kind.is_future
+        raise GuestTrap(f"handle is {'' if is_other else 'not '}a {kind.name}{' of a different type' * is_other}")
 
-    def idle_end(self, index: int, ty: wit.Stream | wit.Future, what: str, is_writable: bool, after: str) -> End:
+    def idle_end(self, index: int, kind: Kind, is_writable: bool, after: str) -> End:
         """The same, which must be of one kind and not in use.
 
         Args:
             after: message, if it has been told that there is no use for it any more.
         """
-        end = self.end(index, ty, what)
-        trap_if(end.is_writable is not is_writable, f"handle is not a {_SIDE[is_writable]} end of a {what}")
+        end = self.end(index, kind)
+        if end.is_writable is not is_writable:
+            raise GuestTrap(f"handle is not a {_SIDE[is_writable]} end of a {kind.name}")
         trap_if(end.state is DONE, after)
         trap_if(end.state is not IDLE, CONCURRENT)
         return end
 
-    def _give(self, value: Any, ty: wit.Stream | wit.Future, kind: type[PipeReader | PipeFuture]) -> int:
-        if value.__class__ is kind and value.pipe is not None and value.pipe.instance is self.instance:
+    def _give(self, value: Any, kind: Kind, reader: type[PipeReader | PipeFuture]) -> int:
+        if value.__class__ is reader and value.pipe is not None and value.pipe.instance is self.instance:
             pipe, value.pipe = value.pipe, None
         else:
-            pipe = Pipe(self.instance, ty)
+            pipe = Pipe(self.instance, kind)
             pipe.writer = HostWriter(self.instance, pipe, value)
-        return self.add_end(pipe, is_writable=False)
+        try:
+            return self.add_end(pipe, is_writable=False)
+        except BaseException:
+            pipe.drop(is_writable=False)
+            raise
 
     def add_end(self, pipe: Pipe, is_writable: bool) -> int:
         """A new end for the guest; its index."""

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _INTRA = "cannot read from and write to intra-component future/stream with non-numeric payload"
 _LENGTH_MAX = 2**28 - 1
-_elements_of = functools.cache(compile_elements)
 _U8 = wit.Primitive("U8")
 _NUMBERS = frozenset(
     wit.Primitive(kind) for kind in ("S8", "U8", "S16", "U16", "S32", "U32", "S64", "U64", "F32", "F64")
@@ -68,38 +67,53 @@ class Buffer(Protocol):
         """This read or write is over."""
 
 
+class Kind:
+    """A type of stream or future, compiled. There is one object for equal types.
+
+    Attributes:
+        name: `stream` or `future`.
+        elements: codecs of its values.
+    """
+
+    __slots__ = ("elements", "is_bytes", "is_future", "is_number", "name")
+
+    def __init__(self, ty: wit.Stream | wit.Future) -> None:
+        self.is_future = isinstance(ty, wit.Future)
+        self.name = "future" if self.is_future else "stream"
+        element = ty.payload if isinstance(ty, wit.Future) else ty.element
+        self.is_bytes = element == _U8
+        self.is_number = element is None or element in _NUMBERS
+        self.elements = compile_elements(element)
+
+
+_compile_kind = functools.cache(Kind)
+_kinds: dict[int, tuple[wit.Stream | wit.Future, Kind]] = {}
+
+
+def kind_of(ty: wit.Stream | wit.Future) -> Kind:
+    """The kind of a type. To hash one takes longer than all else that is done with a stream, so they are known by
+    identity, too; the types are those of codecs, which live as long as we do."""
+    known = _kinds.get(id(ty))
+    if known is None:
+        known = _kinds[id(ty)] = ty, _compile_kind(ty)
+    return known[1]
+
+
 class Pipe:
     """
     Attributes:
-        ty: as it stands in the guests' signatures.
-        elements: codecs of its values.
         is_dropped: one end is gone.
         pending: the side that came first.
         ends: readable and writable, where a guest has them.
         writer: the host, where it writes.
     """
 
-    __slots__ = (
-        "_is_number",
-        "elements",
-        "ends",
-        "instance",
-        "is_bytes",
-        "is_dropped",
-        "is_future",
-        "pending",
-        "ty",
-        "writer",
-    )
+    __slots__ = ("ends", "instance", "is_dropped", "is_future", "kind", "pending", "writer")
 
-    def __init__(self, instance: object, ty: wit.Stream | wit.Future) -> None:
+    def __init__(self, instance: object, kind: Kind) -> None:
         self.instance = instance
-        self.ty = ty
-        self.is_future = ty.__class__ is wit.Future
-        element = ty.payload if isinstance(ty, wit.Future) else ty.element
-        self.is_bytes = element == _U8
-        self._is_number = element is None or element in _NUMBERS
-        self.elements = _elements_of(element)
+        self.kind = kind
+        self.is_future = kind.is_future
         self.is_dropped = False
         self.ends: list[End | None] = [None, None]
         self.pending: Buffer | None = None
@@ -181,7 +195,7 @@ class Pipe:
     def _check_apart(self, one: Buffer, other: Buffer) -> None:
         """Values other than numbers are not copied inside one component instance: the specification leaves it open how
         its allocator could be called in the middle of its own call."""
-        if not self._is_number and one.owner is not None and one.owner is other.owner:
+        if not self.kind.is_number and one.owner is not None and one.owner is other.owner:
             raise GuestTrap(_INTRA)
 
 
@@ -239,7 +253,7 @@ class GuestBuffer:
 
     def __init__(self, end: End, context: Context, address: int, length: int) -> None:
         trap_if(length > _LENGTH_MAX, COUNT_TOO_LARGE)
-        elements = end.pipe.elements
+        elements = end.pipe.kind.elements
         if length:
             elements.check(context, address, length)
         self.end = end

@@ -88,7 +88,7 @@ class PipeReader:
         if pending is not None:
             remain = pending.remain()
             if remain > 0:
-                count_max = min(count_max, STREAM_READ_BYTES_MAX if pipe.is_bytes else STREAM_READ_COUNT_MAX)
+                count_max = min(count_max, STREAM_READ_BYTES_MAX if pipe.kind.is_bytes else STREAM_READ_COUNT_MAX)
                 values = pending.take(min(remain, count_max))
                 pending.progress()
                 return values
@@ -101,7 +101,7 @@ class PipeReader:
 
     @staticmethod
     async def _wait(pipe: Pipe, count_max: int) -> Any:
-        read = HostRead(pipe, min(count_max, STREAM_READ_BYTES_MAX if pipe.is_bytes else STREAM_READ_COUNT_MAX))
+        read = HostRead(pipe, min(count_max, STREAM_READ_BYTES_MAX if pipe.kind.is_bytes else STREAM_READ_COUNT_MAX))
         pipe.read(read)
         return await read.wait() or b""
 
@@ -167,7 +167,7 @@ class HostWriter:
         else:
             buffer = pipe.pending
             assert buffer is not None
-            count_max = STREAM_READ_BYTES_MAX if pipe.is_bytes else STREAM_READ_COUNT_MAX
+            count_max = STREAM_READ_BYTES_MAX if pipe.kind.is_bytes else STREAM_READ_COUNT_MAX
             answer = self._source.read(max(1, min(buffer.remain(), count_max)))
         if answer.__class__ is CoroutineType:
             self._call = self._instance.call_running.spawn(answer, self._arrived)

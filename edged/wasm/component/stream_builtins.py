@@ -21,7 +21,17 @@ from edged.wasm.component.messages import (
     WRITE_AFTER_DROP,
     trap_if,
 )
-from edged.wasm.component.pipe import ASYNC_COPYING, CANCELLING, DONE, SYNC_COPYING, End, GuestBuffer, Pipe
+from edged.wasm.component.pipe import (
+    ASYNC_COPYING,
+    CANCELLING,
+    DONE,
+    SYNC_COPYING,
+    End,
+    GuestBuffer,
+    Kind,
+    Pipe,
+    kind_of,
+)
 from edged.wasm.component.plan import BuiltIn, Trampoline
 from edged.wasm.component.trampoline import Answer, Operation, Values
 from edged.wasm.component.waitable import BLOCKED
@@ -38,20 +48,20 @@ _AFTER = {
 }
 
 
-def _type(built_in: BuiltIn) -> tuple[str, wit.Stream | wit.Future]:
-    """`stream` or `future`, and its whole type."""
-    what = built_in.name.partition(".")[0]
-    return what, wit.Stream(built_in.type) if what == "stream" else wit.Future(built_in.type)
+def _kind(built_in: BuiltIn) -> Kind:
+    """Of what it is about."""
+    is_stream = built_in.name.startswith("stream")
+    return kind_of(wit.Stream(built_in.type) if is_stream else wit.Future(built_in.type))
 
 
 def _new(_program: ComponentProgram, trampoline: Trampoline, built_in: BuiltIn) -> Operation:
     index = trampoline.instance
-    _, ty = _type(built_in)
+    kind = _kind(built_in)
 
     def call(instance: Instance, _values: Values) -> Answer:
         part = instance.parts[index]
         trap_if(not part.may_leave, CANNOT_LEAVE)
-        pipe = Pipe(instance, ty)
+        pipe = Pipe(instance, kind)
         readable = part.add_end(pipe, is_writable=False)
         return readable | part.add_end(pipe, is_writable=True) << 32
 
@@ -61,9 +71,10 @@ def _new(_program: ComponentProgram, trampoline: Trampoline, built_in: BuiltIn) 
 def _copy(program: ComponentProgram, trampoline: Trampoline, built_in: BuiltIn) -> Operation:
     """`read` and `write`."""
     index, is_async = trampoline.instance, built_in.is_async
-    what, ty = _type(built_in)
+    kind = _kind(built_in)
+    what = kind.name
     is_writable = built_in.name.endswith("write")
-    is_future = what == "future"
+    is_future = kind.is_future
     after = _AFTER[what, is_writable]
     assert built_in.options is not None
     context_number = program.context(built_in.options, TO_HOST)
@@ -71,7 +82,7 @@ def _copy(program: ComponentProgram, trampoline: Trampoline, built_in: BuiltIn) 
     def call(instance: Instance, values: Values) -> Answer | Wait:
         part = instance.parts[index]
         trap_if(not part.may_leave, CANNOT_LEAVE)
-        end = part.idle_end(values[0], ty, what, is_writable, after)
+        end = part.idle_end(values[0], kind, is_writable, after)
         if not is_async:
             end.check_alone()
         buffer = GuestBuffer(end, instance.context(context_number), values[1], 1 if is_future else values[2])
@@ -95,7 +106,7 @@ def _copy(program: ComponentProgram, trampoline: Trampoline, built_in: BuiltIn) 
 def _cancel(_program: ComponentProgram, trampoline: Trampoline, built_in: BuiltIn) -> Operation:
     """`cancel-read` and `cancel-write`."""
     index, is_async = trampoline.instance, built_in.is_async
-    what, ty = _type(built_in)
+    kind = _kind(built_in)
     is_writable = built_in.name.endswith("write")
     side = "write" if is_writable else "read"
     other = f"passed {'read' if is_writable else 'write'} end to `{{stream|future}}.cancel-{side}`"
@@ -104,7 +115,7 @@ def _cancel(_program: ComponentProgram, trampoline: Trampoline, built_in: BuiltI
     def call(instance: Instance, values: Values) -> Answer | Wait:
         part = instance.parts[index]
         trap_if(not part.may_leave, CANNOT_LEAVE)
-        end = part.end(values[0], ty, what)
+        end = part.end(values[0], kind)
         trap_if(end.is_writable is not is_writable, other)
         trap_if(end.state is not ASYNC_COPYING, idle)
         if not is_async:
@@ -120,14 +131,15 @@ def _cancel(_program: ComponentProgram, trampoline: Trampoline, built_in: BuiltI
 def _drop(_program: ComponentProgram, trampoline: Trampoline, built_in: BuiltIn) -> Operation:
     """`drop-readable` and `drop-writable`."""
     index = trampoline.instance
-    what, ty = _type(built_in)
+    kind = _kind(built_in)
+    what = kind.name
     is_writable = built_in.name.endswith("writable")
     other = f"passed read end to `{what}.drop-writable`" if is_writable else f"handle is not a readable end of a {what}"
 
     def call(instance: Instance, values: Values) -> Answer:
         part = instance.parts[index]
         trap_if(not part.may_leave, CANNOT_LEAVE)
-        end = part.end(values[0], ty, what)
+        end = part.end(values[0], kind)
         trap_if(end.is_writable is not is_writable, other)
         trap_if(end.is_copying, f"cannot {'drop' if is_writable else 'remove'} busy {what}")
         trap_if(end.pipe.is_future and is_writable and end.state is not DONE, FUTURE_UNWRITTEN)
