@@ -20,7 +20,8 @@ class Guest:
         files: place in the build folder -> source. One of them is the Makefile.
         venv: the Python environment that the Makefile calls `VENV`.
         modules: what the Makefile finds in `node_modules`.
-        handler: the interface that it exports for its trigger, with its version if it has one; a module: `_start`.
+        handler: the interface that it exports for its trigger, with its version if it has one; a program: `_start`.
+        is_module: it is a core module.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Guest:
     handler: str
     venv: Venv | None = None
     modules: NodeModules | None = None
+    is_module: bool = False
 
 
 PYTHON_SDK = Venv("tool-python-sdk", EXAMPLES / "hello-python" / "requirements.txt")
@@ -47,6 +49,11 @@ def _example(name: str, *files: str) -> dict[str, Path]:
 def _c(source: str) -> dict[str, Path]:
     """A program of one file."""
     return {"Makefile": SOURCES / "c" / "Makefile", "app.c": SOURCES / "c" / source}
+
+
+def _embedded(example: str) -> dict[str, Path]:
+    """What builds the core module of an example in C."""
+    return {"Makefile": SOURCES / "c" / "embed.mk", "example.mk": EXAMPLES / example / "Makefile"}
 
 
 def _js(source: str) -> dict[str, Path]:
@@ -91,6 +98,32 @@ GUESTS = {
             _c("wagi-hostile.c"),
             handler="_start",
             venv=ZIG,
+        ),
+        Guest(
+            "streaming-c-module",
+            "the same as a core module with a component-type section, of which no component was made",
+            {**_example("streaming-c", "main.c", "wasi.h", "world.wit"), **_embedded("streaming-c")},
+            handler="wasi:http/incoming-handler@0.2.3",
+            venv=ZIG,
+            modules=JS_SDK,
+            is_module=True,
+        ),
+        Guest(
+            "spin1",
+            "C in the shape of Spin 1: /config/NAME, /env/NAME, /fetch, /file/PATH, /headers, /kv/STORE[/KEY], "
+            "/log/TEXT, /mysql, /pg, /redis, /sql/DATABASE, /stale, /status/N, /trap; keeps redis messages",
+            {**_c("spin1.c"), "Makefile": SOURCES / "c" / "reactor.mk"},
+            handler="fermyon:spin/inbound-http#handle-request",
+            venv=ZIG,
+            is_module=True,
+        ),
+        Guest(
+            "spin02",
+            "the same with the names of wit-bindgen 0.2",
+            {**_c("spin02.c"), "Makefile": SOURCES / "c" / "reactor.mk", "spin1.c": SOURCES / "c" / "spin1.c"},
+            handler="handle-http-request",
+            venv=ZIG,
+            is_module=True,
         ),
         Guest(
             "hello-js",

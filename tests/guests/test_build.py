@@ -14,7 +14,7 @@ README = (SOURCES / "README.md").read_text()
 @pytest.mark.parametrize("name", GUESTS)
 def test_a_tool_builds_a_component_with_the_handler_that_the_catalog_says(guest_path: GuestPath, name: str) -> None:
     content = guest_path(name).read_bytes()
-    assert content.startswith(CORE_MODULE if GUESTS[name].handler == "_start" else COMPONENT)
+    assert content.startswith(CORE_MODULE if GUESTS[name].is_module or GUESTS[name].handler == "_start" else COMPONENT)
     assert GUESTS[name].handler.encode() in content
 
 

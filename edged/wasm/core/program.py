@@ -102,6 +102,7 @@ class CoreProgram:
                 remedy="Build the module for wasm32-wasip1, and keep its component-type section if it has one.",
             )
         if canonical is not None:
+            self._keep.append(canonical)  # its callbacks call through what it has
             self.refusals += canonical.refusals
         slot = ctypes.c_void_p()
         ffi.check(
