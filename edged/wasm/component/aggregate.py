@@ -12,10 +12,8 @@ from typing import Any
 
 from edged.wasm.component.context import Context
 from edged.wasm.component.flat import FLAT_KEPT, NATURAL, Lift, LinearCodec, align_to
-from edged.wasm.component.span import get_bytes
-
-_UNROLLED_MAX = 16
-"""Elements of a list of fixed length that are treated as fields of a tuple; more are looped over."""
+from edged.wasm.component.plan import PARAMS_FLAT_MAX
+from edged.wasm.component.span import get_bytes, getter
 
 
 def group(fields: list[LinearCodec]) -> LinearCodec:
@@ -126,11 +124,9 @@ def _at_once(codec: LinearCodec, layout: str) -> LinearCodec:
 
 def fixed_list(element: LinearCodec, length: int, is_bytes: bool) -> LinearCodec:
     """A list whose length is part of its type: a list, or bytes of `u8`."""
-    as_tuple = group([element] * min(length, _UNROLLED_MAX))
-    finish = bytes if is_bytes else list
-    if length <= _UNROLLED_MAX:
-        return _finished(as_tuple, finish)
-    return _looped(element, length, is_bytes)
+    if max(1, element.slots) * length > PARAMS_FLAT_MAX:
+        return _looped(element, length, is_bytes)
+    return _finished(group([element] * length), bytes if is_bytes else list)
 
 
 def _finished(codec: LinearCodec, finish: Any) -> LinearCodec:
@@ -145,13 +141,11 @@ def _finished(codec: LinearCodec, finish: Any) -> LinearCodec:
 
 def _looped(element: LinearCodec, length: int, is_bytes: bool) -> LinearCodec:
     """One of so many elements that it is never passed in core values, so that these are never asked for."""
-    size, element_size = element.size * length, element.size
-    load_element, store_element = element.load, element.store
+    size, element_size, store_element = element.size * length, element.size, element.store
+    get = get_bytes if is_bytes else getter(element)
 
     def load(cx: Context, address: int) -> Any:
-        if is_bytes:
-            return get_bytes(cx, address, length)
-        return [load_element(cx, address + element_size * index) for index in range(length)]
+        return get(cx, address, length)
 
     def store(cx: Context, address: int, value: Any) -> None:
         if len(value) != length:

@@ -14,6 +14,7 @@ from edged.errors import GuestBudgetExhausted, GuestTrap
 from edged.limits import LIFT_VALUE_BYTES
 from edged.wasm.component.context import LIST, STRING, Context
 from edged.wasm.component.flat import NATURAL, Get, Lift, LinearCodec, Put
+from edged.wasm.component.plan import PARAMS_FLAT_MAX
 
 _PAIR = struct.Struct("<II")
 _read_pair, _write_pair = _PAIR.unpack_from, _PAIR.pack_into
@@ -158,8 +159,8 @@ def put_bytes(cx: Context, value: Any) -> tuple[int, int]:
 
 def getter(element: LinearCodec) -> Get:
     """A reader of so many elements at an address, as a list."""
-    size, mask = element.size, element.align - 1
-    read = _reader(element)
+    size, mask, read = element.size, element.align - 1, _reader(element)
+    cost = LIFT_VALUE_BYTES * -(-max(1, element.slots) // PARAMS_FLAT_MAX)
 
     def get(cx: Context, start: int, length: int) -> list[Any]:
         end = start + size * length
@@ -170,7 +171,7 @@ def getter(element: LinearCodec) -> Get:
         if length > cx.boundary.list_count_max:
             most = cx.boundary.list_count_max
             raise GuestBudgetExhausted(f"a list of {length} values in one host call, and {most} are the most")
-        cx.left -= LIFT_VALUE_BYTES * length
+        cx.left -= cost * length
         if cx.left < 0:
             cx.overspent()
         return read(cx, start, length)

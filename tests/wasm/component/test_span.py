@@ -31,6 +31,7 @@ from tests.wasm.component.codecs import (
     there_and_back,
 )
 from tests.wasm.component.memory import PAGE, FakeMemory
+from tests.wasm.component.values import names
 
 TEXTS = ["", "a", "é", "ÿ", "Ā", "\U0001f600", "a" * 1_000, "nul\0"]
 
@@ -192,6 +193,33 @@ def test_so_many_values_of_lists_in_one_call_and_not_one_more() -> None:
     assert cx.left == 0
     with pytest.raises(GuestBudgetExhausted):
         lift(wit.List(BOOL), 0, 1, cx=cx)
+
+
+@pytest.mark.parametrize(("width", "price"), [(16, 1), (17, 2), (160, 10)])
+def test_a_wide_value_is_charged_for_all_that_it_has(width: int, price: int) -> None:
+    ty = wit.List(wit.Record(tuple((name, U8) for name in names(width))))
+    cx = context()
+    lift(ty, 0, 3, cx=cx)
+    assert cx.left == LIFT_BYTES_MAX - 3 * price * LIFT_VALUE_BYTES
+
+
+@pytest.mark.parametrize("element", [U8, U16, wit.Option(U8)], ids=["bytes", "numbers", "options"])
+def test_a_list_of_fixed_length_is_charged_too(element: wit.WitType) -> None:
+    cx = context()
+    compile_linear(wit.FixedList(element, LIST_COUNT_MAX)).load(cx, 0)
+    assert cx.left < LIFT_BYTES_MAX
+    if element == U8:
+        compile_linear(wit.FixedList(element, LIST_COUNT_MAX + 1)).load(cx, 0)
+    else:
+        with pytest.raises(GuestBudgetExhausted):
+            compile_linear(wit.FixedList(element, LIST_COUNT_MAX + 1)).load(cx, 0)
+
+
+def test_lists_of_fixed_length_in_lists_of_fixed_length_are_compiled_in_no_time() -> None:
+    ty: wit.WitType = U8
+    for _ in range(7):
+        ty = wit.FixedList(ty, 16)
+    assert compile_linear(ty).size == 16**7
 
 
 def test_guests_give_each_other_longer_lists_than_their_host() -> None:
