@@ -30,7 +30,7 @@ from edged.limits import COMPILE_CPU_S_MAX, COMPILE_MEMORY_BYTES_MAX, COMPILE_TI
 from edged.wasm.component.artefact import PlanArtefact, write_artefact
 from edged.wasm.component.compiled import check_module, compile_module, take_apart, wiring
 from edged.wasm.engine import Engine
-from edged.wasm.trap import reason
+from edged.wasm.trap import lacks_feature, reason
 
 Kind = Literal["component", "module"]
 Form = Literal["plan"]
@@ -42,7 +42,6 @@ _MAGIC = b"\0asm"
 _LAYER_MODULE = b"\x01\x00\x00\x00"
 _SNIFF_BYTES = 64 * KiB
 _component_text = re.compile(r"\(\s*component\b")
-_feature = re.compile(r"component model .*feature|is not enabled|is not active")
 _comments_and_blanks = re.compile(r"(?:\s+|;;[^\n]*\n|\(;.*?;\))*", re.DOTALL)
 
 
@@ -141,7 +140,7 @@ def _compile_component(engine: wasmtime.Engine, name: str, binary: bytes, output
     try:
         _compile_plan(engine, name, binary, output)
     except EdgedError:
-        if _feature.search(refusal):
+        if lacks_feature(refusal):
             raise
         # Wrong for the C API too, and its message names the place in the file.
         raise ComponentInvalid(f"{name} is not a valid component: {refusal}") from None
@@ -160,7 +159,7 @@ def _compile_plan(engine: wasmtime.Engine, name: str, binary: bytes, output: Pat
             if not file.exists():
                 file.write_bytes(compile_module(engine, rewritten).serialize())
     except EdgedError as error:
-        error.message = f"{name} cannot be run: {error.message}"
+        error.message = f"{name}: {error.message}"
         raise
     artefact = PlanArtefact(parts.skeleton, wiring(parts.plan), tuple(keys))
     (output / PLAN).write_bytes(write_artefact(artefact))

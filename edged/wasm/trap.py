@@ -25,6 +25,10 @@ _MEANINGS: tuple[tuple[str, type[GuestError], str], ...] = (
 
 _BACKTRACE = "error while executing at wasm backtrace"
 _CAUSES = "Caused by:"
+_feature = re.compile(
+    r"requires? the .+ (?:feature|proposal)|(?:feature|support|proposal).* (?:not|must be) (?:enabled|active)"
+    r"|must be enabled|is disabled"
+)
 _frame = re.compile(rf"\d+:\s+0x|{_BACKTRACE}")
 
 
@@ -37,6 +41,11 @@ def guest_error(text: str) -> GuestError:
         if part in text:
             return error(message or _cause(text))
     return GuestTrap(_cause(text))
+
+
+def lacks_feature(text: str) -> bool:
+    """Whether wasmtime refuses to compile something for a feature that is not on, rather than for what is wrong."""
+    return _feature.search(text) is not None
 
 
 def reason(text: str) -> str:

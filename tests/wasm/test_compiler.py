@@ -126,9 +126,13 @@ NO_BODY = '(core module $m (func (export "f") (result i32)))'
         (
             f'(component (import "f" (func async)) {NO_BODY} (core instance (instantiate $m)))',
             ComponentInvalid,
-            "a core module of it is not valid: .*type mismatch",
+            "a core module of the component is not valid: .*type mismatch",
         ),
-        (f'(component (import "f" (func async)) {NO_BODY})', ComponentInvalid, "a core module of it is not valid"),
+        (
+            f'(component (import "f" (func async)) {NO_BODY})',
+            ComponentInvalid,
+            "a core module of the component is not valid",
+        ),
         (
             '(component (import "f" (func async)) (core func (canon error-context.drop)))',
             ComponentUnsupported,
@@ -149,7 +153,7 @@ async def test_what_no_form_can_take_says_so(
 ) -> None:
     source = tmp_path / "app.wasm"
     source.write_text(content)
-    with pytest.raises(error, match=f"app.wasm .*{message}"):
+    with pytest.raises(error, match=rf"app\.wasm.*{message}"):
         await compile_in_child(source, digest(source), output, form=form)
     assert PLAN not in files(output)
 

@@ -10,7 +10,6 @@ loader makes the plan again from the skeleton, which is small, and finds the mod
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -34,12 +33,10 @@ from edged.wasm.component.plan import (
 from edged.wasm.component.rewriting import rewrite
 from edged.wasm.component.skeleton import core_modules, skeleton
 from edged.wasm.engine import Engine, new_validator
-from edged.wasm.trap import reason
+from edged.wasm.trap import lacks_feature, reason
 
 HOST = "h"
 """Module name of trampolines: `("h", "12")` is number 12."""
-
-_unsupported = re.compile(r"requires? the .+ (?:feature|proposal)|is not enabled|is not active|is disabled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +106,12 @@ def compile_module(engine: wasmtime.Engine, data: bytes) -> wasmtime.Module:
     """Compile one of `Parts.modules`.
 
     Raises:
-        ComponentInvalid: it is not valid inside.
+        ComponentInvalid, ComponentUnsupported: it is not valid inside.
     """
     try:
         return wasmtime.Module(engine, data)
     except wasmtime.WasmtimeError as error:
-        raise _module_invalid(error) from None
+        raise _refusal("a core module of the component", error) from None
 
 
 def check_module(engine: wasmtime.Engine, data: bytes) -> None:
@@ -122,7 +119,7 @@ def check_module(engine: wasmtime.Engine, data: bytes) -> None:
     try:
         wasmtime.Module.validate(engine, data)
     except wasmtime.WasmtimeError as error:
-        raise _module_invalid(error) from None
+        raise _refusal("a core module of the component", error) from None
 
 
 def compile_in_process(engine: Engine, data: bytes) -> CompiledPlan:
@@ -219,14 +216,14 @@ def _validate(bones: bytes) -> None:
     try:
         component.Component(new_validator(), bones)
     except wasmtime.WasmtimeError as error:
-        said = reason(str(error))
-        if _unsupported.search(said):
-            raise ComponentUnsupported(
-                f"the component uses what edged does not run: {said}",
-                remedy="Build it without that feature; see docs/compatibility.md for what runs.",
-            ) from None
-        raise ComponentInvalid(f"not a valid component: {said}") from None
+        raise _refusal("the component", error) from None
 
 
-def _module_invalid(error: wasmtime.WasmtimeError) -> ComponentInvalid:
-    return ComponentInvalid(f"not a valid component: a core module of it is not valid: {reason(str(error))}")
+def _refusal(what: str, error: wasmtime.WasmtimeError) -> ComponentInvalid | ComponentUnsupported:
+    said = reason(str(error))
+    if lacks_feature(said):
+        return ComponentUnsupported(
+            f"{what} uses what edged does not run: {said}",
+            remedy="Build it without that feature; see docs/compatibility.md for what runs.",
+        )
+    return ComponentInvalid(f"{what} is not valid: {said}")

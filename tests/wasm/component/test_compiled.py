@@ -140,11 +140,15 @@ def test_components_inside_of_components_run(engine: Engine) -> None:
     ("text", "error", "message"),
     [
         ("(component (core func (canon error-context.drop)))", ComponentUnsupported, "error-context"),
-        ("(component (core module (func (result i32))))", ComponentInvalid, "a core module of it .*type mismatch"),
+        (
+            "(component (core module (func (result i32))))",
+            ComponentInvalid,
+            "a core module of the component .*type mismatch",
+        ),
         (
             "(component (core module $m (func (result i32))) (core instance (instantiate $m)))",
             ComponentInvalid,
-            "a core module of it .*type mismatch",
+            "a core module of the component .*type mismatch",
         ),
         ("(component (core func (canon resource.drop 3)))", ComponentInvalid, "unknown type 3"),
         ("(module)", ComponentInvalid, "a core module where a component has to be"),
