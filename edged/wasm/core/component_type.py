@@ -32,7 +32,6 @@ from edged.wasm.component.definitions import (
     ResourceDefinition,
 )
 from edged.wasm.component.host_imports import HostImports
-from edged.wasm.component.layout import Layouts
 from edged.wasm.component.plan import ResourceType
 from edged.wasm.component.reader import MODULE_PREAMBLE, PREAMBLE_BYTES, Reader, sections
 from edged.wasm.component.resolve import Types
@@ -96,7 +95,7 @@ class _World:
     def __init__(self) -> None:
         self._left = COMPONENT_ELABORATION_COUNT_MAX
         self._resources: list[ResourceType] = []
-        self._types = Types(Layouts())
+        self._types = Types(self._take)
         self._imported = HostImports(self._types, self._resources, self._take)
         self._exported = HostImports(self._types, self._resources, self._take)
 
