@@ -65,7 +65,7 @@ class RequestHead:
 
 
 class Exchange(Protocol):
-    """One request, one response. Not to be shared between tasks."""
+    """One request, one response. One task may receive while another responds."""
 
     request: RequestHead
     request_body_bytes_max: int

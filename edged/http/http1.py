@@ -86,7 +86,7 @@ class Http1Exchange(Response):
             if self._continue_owed:
                 self._continue_owed = False
                 if not self._head_sent:
-                    await connection.transport.send_all(_CONTINUE)
+                    await self._send_interim(connection.transport.send_all(_CONTINUE))
             with trio.move_on_after(BODY_TIMEOUT_S) as scope:
                 more = await connection.fill()
             if scope.cancelled_caught:
@@ -106,6 +106,8 @@ class Http1Exchange(Response):
     # --- the response ---
 
     async def flush(self) -> None:
+        if self._interim is not None:
+            await self._interim.wait()
         data = self._take()
         head = b"" if self._head_sent else self._start(whole=None, trailers=False)
         if data and self._chunked:
@@ -119,6 +121,8 @@ class Http1Exchange(Response):
         assert not self._finished, "finish ends the exchange"
         self._check_whole()
         fields = check_trailers(trailers) if trailers else ()
+        if self._interim is not None:
+            await self._interim.wait()
         data = self._take()
         head = b"" if self._head_sent else self._start(whole=len(data), trailers=bool(fields))
         if self._chunked:

@@ -9,10 +9,12 @@ import json
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
+
+import trio
 
 from edged.errors import EdgedError, GuestNoResponse, GuestResponseInvalid, HostFailed
 from edged.http.exchange import Header
@@ -42,6 +44,7 @@ class Response(ABC):
         "_gathered",
         "_head_sent",
         "_headers",
+        "_interim",
         "_method",
         "_pieces",
         "_status",
@@ -60,6 +63,7 @@ class Response(ABC):
         self._written = 0
         self._head_sent = False
         self._finished = False
+        self._interim: trio.Event | None = None
 
     @property
     def responded(self) -> bool:
@@ -91,6 +95,15 @@ class Response(ABC):
         if data:
             self._pieces.append(data)
             self._gathered += len(data)
+
+    async def _send_interim(self, sending: Awaitable[None]) -> None:
+        """Send `100 Continue`, which whoever receives does: it may be another task than the one that responds."""
+        self._interim = sent = trio.Event()
+        try:
+            await sending
+        finally:
+            self._interim = None
+            sent.set()
 
     def _take(self) -> bytes:
         """The gathered bytes, which the caller sends."""

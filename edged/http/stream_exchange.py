@@ -135,7 +135,7 @@ class StreamExchange(Response):
             if self._continue_owed:
                 self._continue_owed = False
                 if not self._head_sent:
-                    await self._carrier.send_continue()
+                    await self._send_interim(self._carrier.send_continue())
                 continue
             self._news = trio.Event()
             with trio.move_on_after(BODY_TIMEOUT_S) as scope:
@@ -151,6 +151,8 @@ class StreamExchange(Response):
         return error
 
     async def flush(self) -> None:
+        if self._interim is not None:
+            await self._interim.wait()
         data = self._take()
         await self._start(end=False)
         if data:
@@ -160,6 +162,8 @@ class StreamExchange(Response):
         assert not self._finished, "finish ends the exchange"
         self._check_whole()
         fields = check_trailers(trailers) if trailers and not self._bodyless else ()
+        if self._interim is not None:
+            await self._interim.wait()
         data = self._take()
         if not self._head_sent and self._announced is None and not self._bodyless and not fields:
             self._announced = len(data)

@@ -105,6 +105,39 @@ async def test_continue_is_not_sent_to_a_client_that_did_not_wait() -> None:
         assert (answer.body, answer.interim) == (b"hello", [])
 
 
+async def test_continue_goes_before_a_response_of_another_task(monkeypatch) -> None:
+    """As where a guest of WASI 0.3 answers while it begins to read."""
+
+    async def respond_meanwhile(exchange: Exchange) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(exchange.receive, 100)
+            await receiving.wait()
+            exchange.respond(200, [])
+            await exchange.flush()
+        await exchange.finish()
+
+    receiving = trio.Event()
+    under_way = []
+    async with connected(respond_meanwhile) as client:
+        send_all = client.transport.send_all
+
+        async def send_slowly(data: bytes) -> None:
+            under_way.append(data)
+            receiving.set()
+            await trio.testing.wait_all_tasks_blocked()
+            assert under_way == [data]
+            await send_all(data)
+            under_way.clear()
+
+        monkeypatch.setattr(client.transport, "send_all", send_slowly)
+        request = post(b"hello", b"Expect: 100-continue")
+        await client.send(request[:-5])
+        assert (await client.receive_some()).startswith(b"HTTP/1.1 100 Continue\r\n\r\n")
+        assert (await client.receive_some()).startswith(b"HTTP/1.1 200 OK\r\n")
+        await client.send(request[-5:])
+        assert (await client.receive_some()) == b"0\r\n\r\n"
+
+
 async def test_without_continue_nobody_knows_where_the_next_request_is() -> None:
     async with connected(lambda exchange: respond(exchange, 403)) as client:
         await client.send(post(b"hello", b"Expect: 100-continue")[:-5])
