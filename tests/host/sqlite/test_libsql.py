@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 
-from edged.host.interface import Err
+from edged.host.interface import Err, Ok
 from edged.host.sqlite.engine import DatabaseFailed
 from edged.host.sqlite.interfaces import Connection, Connection3, SpinSqlite2, SpinSqlite3
 from edged.host.sqlite.libsql import LibsqlDatabase
@@ -22,8 +22,9 @@ from edged.limits import (
     SQLITE_ROW_COUNT_MAX,
     SQLITE_STATEMENT_BYTES_MAX,
 )
-from tests.host.fakes import err, invocation
+from tests.host.fakes import err, invocation, settled
 from tests.host.json_server import JsonServer, always, json_server
+from tests.host.reading import outcome, read_all
 from tests.host.sqlite.hrana import Hrana
 
 BOTH = pytest.mark.parametrize("interface", [SpinSqlite2, SpinSqlite3])
@@ -123,6 +124,29 @@ async def test_numbers_that_json_does_not_have(connection) -> None:
     with io("infinite"):
         await ask(connection, "SELECT 9e999")
     assert await ask(connection, "SELECT 1") == [[("integer", 1)]]
+
+
+async def test_rows_as_a_stream(connection) -> None:
+    """Of a result that is there already: Hrana over HTTP has no other."""
+    columns, rows, ended = await connection.execute_async("SELECT 1 AS a UNION ALL SELECT 2", [])
+    assert columns == ["a"]
+    assert [list(row.values) for row in await read_all(rows, 1)] == [[("integer", 1)], [("integer", 2)]]
+    assert await outcome(ended) == Ok()
+    with io("no such table"):
+        await connection.execute_async("SELECT * FROM absent", [])
+
+
+async def test_statements_at_once_go_one_after_the_other(connection) -> None:
+    await connection.execute("CREATE TABLE t (a)", [])
+
+    async def insert(number: int) -> None:
+        await connection.execute_async("INSERT INTO t VALUES (?)", [("integer", number)])
+        assert await settled(connection.changes_async()) == 1
+
+    async with trio.open_nursery() as nursery:
+        for number in range(10):
+            nursery.start_soon(insert, number)
+    assert await ask(connection, "SELECT count(*) FROM t") == [[("integer", 10)]]
 
 
 async def test_rows_changes_and_rowid(connection) -> None:
