@@ -173,18 +173,20 @@ class Call:
         """Do something as soon as no guest code is in the middle of anything."""
         self._ready.append(turn)
         if self._woken is not None:
-            self._woken.set()
+            self.wake()
 
     def schedule_later(self, turn: Turn) -> None:
         """The same, once the other tasks of the loop have had their turn."""
         self._later.append(turn)
         if self._woken is not None:
-            self._woken.set()
+            self.wake()
 
     def wake(self) -> None:
         """Have it look whether there is something to do."""
-        if self._woken is not None:
-            self._woken.set()
+        woken, self._woken = self._woken, None
+        if woken is not None:
+            self.instance.parked -= 1
+            woken.set()
 
     def spawn(
         self,
@@ -421,8 +423,9 @@ class Call:
                 raise deadlock
             await woken.wait()
         finally:
-            instance.parked -= 1
-            self._woken = None
+            if self._woken is woken:
+                self._woken = None
+                instance.parked -= 1
 
     @property
     def has_tasks(self) -> bool:
