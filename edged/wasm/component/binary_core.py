@@ -24,8 +24,12 @@ def read_core_type(reader: DefinitionReader) -> CoreType:
     if opcode == _MODULE:
         reader.vector(lambda: _read_declaration(reader), "declarations of a module type")
         return CoreType("module")
-    raise ComponentUnsupported(
-        f"the component has a core type that is not a function's or a module's (0x{opcode:02x})",
+    raise _unsupported(f"that is not a module's either (0x{opcode:02x})")
+
+
+def _unsupported(where: str) -> ComponentUnsupported:
+    return ComponentUnsupported(
+        f"the component has a core type that is not a function's, {where}",
         remedy="Build the component without garbage-collected types.",
     )
 
@@ -50,7 +54,8 @@ def _read_declaration(reader: DefinitionReader) -> None:
         reader.name()
         read_extern(reader)
     elif kind == 1:
-        reader.expect(_FUNC, "a core function type")
+        if reader.byte() != _FUNC:
+            raise _unsupported("in a module type")
         _read_signature(reader)
     elif kind == 2:
         reader.expect(0x10, "the sort of a core type")

@@ -119,10 +119,15 @@ class _Check:
 
     # --- canonical definitions ---
 
-    def options(self, options: CanonOptions) -> None:
+    def options(self, options: CanonOptions, what: str, *, lifts: bool = False) -> None:
+        """What all canonical definitions have in common."""
+        if not lifts and (options.post_return is not None or options.callback is not None):
+            raise ComponentInvalid(f"{what} has a post-return function or a callback, which only lifted functions have")
         if id(options) in self.options_known:
             return
         self.options_known.add(id(options))
+        if options.realloc is not None and options.memory is None:
+            raise ComponentInvalid(f"{what} has a realloc function, and names no memory")
         if options.memory is not None:
             self.memory(options.memory, "a memory of a canonical definition")
         if options.realloc is not None:
@@ -143,7 +148,9 @@ class _Check:
             return
         self.lifted_known.add(id(lifted))
         options, function = lifted.options, lifted.type
-        self.options(options)
+        self.options(options, what, lifts=True)
+        if options.is_async and not function.is_async:
+            raise ComponentInvalid(f"{what} is lifted with async, and its type is not async")
         wanted = self.layouts.lift_signature(function, options)
         if isinstance(lifted.core, CoreExport):
             self.function(lifted.core, wanted, what)
@@ -174,9 +181,9 @@ class _Check:
         """`canon lower`: parameters come out of the caller's memory, the result goes into it."""
         function, options = lower.function.type, lower.options
         what = "a lowered function"
-        self.options(options)
-        if options.post_return is not None or options.callback is not None:
-            raise ComponentInvalid(f"{what} has a post-return function or a callback, which only lifted ones have")
+        self.options(options, what)
+        if options.is_async and not function.is_async:
+            raise ComponentInvalid(f"{what} is lowered with async, and its type is not async")
         result = self.layouts.of(function.result)
         params = self.layouts.flat(function.params)
         if options.is_async:
@@ -192,7 +199,9 @@ class _Check:
     def built_in(self, built_in: BuiltIn) -> None:
         name, layout = built_in.name, self.layouts.of(built_in.type)
         if built_in.options is not None:
-            self.options(built_in.options)
+            self.options(built_in.options, name)
+            if name == "task.return" and (built_in.options.is_async or built_in.options.realloc is not None):
+                raise ComponentInvalid(f"{name} has async or a realloc function, for which it has no use")
         if built_in.memory is not None:
             self.memory(built_in.memory, f"the memory of {name}")
         if name == "task.return":

@@ -182,6 +182,23 @@ TWINS = {
         built_in(f"(type $t (tuple {'u8 ' * 16}))", "task.return (result $t)"),
         built_in(f"(type $t (tuple {'u8 ' * 17}))", "task.return (result $t)"),
     ),
+    "async lift of a type that is not": (
+        lift("none", "async", "async"),
+        lift("none", "", "async"),
+    ),
+    "async lower of a type that is not": (lower("async", "async"), lower("", "async")),
+    "realloc without a memory": (lower("", MR), lower("", "(realloc $realloc)")),
+    "realloc of a lift without a memory": (lift("none", "", MR), lift("none", "", "(realloc $realloc)")),
+    "callback of a built-in": (
+        built_in("(type $s (stream))", "stream.read $s async"),
+        built_in("(type $s (stream))", 'stream.read $s async (callback (core func $i "iii-i"))'),
+    ),
+    "post-return of a built-in": (
+        built_in("(type $s (stream))", "stream.read $s"),
+        built_in("(type $s (stream))", 'stream.read $s (post-return (core func $i "none"))'),
+    ),
+    "task.return with async": (built_in("", "task.return"), built_in("", "task.return async")),
+    "task.return with realloc": (built_in("", f"task.return {M}"), built_in("", f"task.return {MR}")),
     "destructor": (
         f'{CORE} (type (resource (rep i32) (dtor (core func $i "i"))))',
         f'{CORE} (type (resource (rep i32) (dtor (core func $i "ii"))))',
