@@ -101,7 +101,7 @@ GUESTS = {
         ),
         Guest(
             "streaming-c-module",
-            "the same as a core module with a component-type section, of which no component was made",
+            "C as streaming-c, left a core module with a component-type section: of it no component was made",
             {**_example("streaming-c", "main.c", "wasi.h", "world.wit"), **_embedded("streaming-c")},
             handler="wasi:http/incoming-handler@0.2.3",
             venv=ZIG,
