@@ -27,7 +27,7 @@ _NOTHING: Sequence[Any] = ()
 class HostRead:
     """A read of the host's that waits for a guest to write."""
 
-    __slots__ = ("_count_max", "arrived", "owner", "pipe", "result", "values")
+    __slots__ = ("_count_max", "_task", "is_over", "owner", "pipe", "result", "values")
 
     def __init__(self, pipe: Pipe, count_max: int) -> None:
         self.pipe = pipe
@@ -35,7 +35,8 @@ class HostRead:
         self._count_max = count_max
         self.values: Sequence[Any] = _NOTHING
         self.result = Copy.COMPLETED
-        self.arrived = trio.Event()
+        self.is_over = False
+        self._task: trio.lowlevel.Task | None = None
 
     def remain(self) -> int:
         return self._count_max
@@ -51,19 +52,30 @@ class HostRead:
 
     def progress(self) -> None:
         self.pipe.pending = None
-        self.arrived.set()
+        self._end()
 
     def done(self, result: Copy) -> None:
         self.result = result
-        self.arrived.set()
+        self._end()
 
     async def wait(self) -> Sequence[Any]:
-        try:
-            await self.arrived.wait()
-        finally:
-            if self.pipe.pending is self:
-                self.pipe.pending = None
+        if not self.is_over:
+            self._task = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._give_up)
         return self.values
+
+    def _end(self) -> None:
+        if not self.is_over:
+            self.is_over = True
+            if self._task is not None:
+                trio.lowlevel.reschedule(self._task)
+
+    def _give_up(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        # At once, and not when the cancelled task comes to run: what a guest writes until then would be lost.
+        self.is_over = True
+        if self.pipe.pending is self:
+            self.pipe.pending = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
 
 class PipeReader:
@@ -122,7 +134,7 @@ class PipeFuture:
             return pipe.writer.value()
         read = HostRead(pipe, 1)
         pipe.read(read)
-        return read.values[0] if read.arrived.is_set() else self._wait(read)
+        return read.values[0] if read.is_over else self._wait(read)
 
     def close(self) -> None:
         pipe, self.pipe = self.pipe, None
