@@ -166,9 +166,9 @@ class _Check:
             raise ComponentInvalid(f"{what} has a callback, and is lifted without async")
         params = self.layouts.flat(function.params)
         self.needs(options, what, memory=False, realloc=params is None or self.layouts.points(function.params))
-        if not options.is_async:
-            result = self.layouts.of(function.result)
-            self.needs(options, what, memory=result.points or _spills(result.flat, RESULTS_FLAT_MAX))
+        # With async the result comes by `task.return`, as parameters do.
+        result, count_max = self.layouts.of(function.result), PARAMS_FLAT_MAX if options.is_async else RESULTS_FLAT_MAX
+        self.needs(options, what, memory=result.points or _spills(result.flat, count_max))
 
     def trampoline(self, trampoline: Trampoline) -> None:
         operation = trampoline.operation

@@ -182,6 +182,14 @@ TWINS = {
         built_in(f"(type $t (tuple {'u8 ' * 16}))", "task.return (result $t)"),
         built_in(f"(type $t (tuple {'u8 ' * 17}))", "task.return (result $t)"),
     ),
+    "async lift of a string result": (
+        lift("none", "async (result string)", f"async {M}"),
+        lift("none", "async (result string)", "async"),
+    ),
+    "async lift of a large result": (
+        lift("none", f"async (result (tuple {'u8 ' * 16}))", "async"),
+        lift("none", f"async (result (tuple {'u8 ' * 17}))", "async"),
+    ),
     "async lift of a type that is not": (
         lift("none", "async", "async"),
         lift("none", "", "async"),
