@@ -1,5 +1,7 @@
 """The Python SDK 5 and what Spin adds to WASI. A path is one call: `/NAME/ARGUMENT...`, with the rest in the body.
 
+The path is what follows the route's prefix, so that one manifest can give a guest two routes with their permissions.
+
 What an interface refuses is answered with 403 and the error's case, as WIT spells it.
 """
 
@@ -18,8 +20,8 @@ ROUTES = {**outbound.ROUTES, **stores.ROUTES}
 
 class HttpHandler(exports.HttpHandler):
     async def handle(self, request: Request) -> Response:
-        path = request.get_path_with_query() or "/"
-        name, *arguments = map(unquote, path.partition("?")[0].removeprefix("/").split("/"))
+        (path,) = request.get_headers().get("spin-path-info")
+        name, *arguments = map(unquote, path.decode().removeprefix("/").split("/"))
         if name in bodies.ROUTES:
             return bodies.ROUTES[name](request, *arguments)
         content = await bodies.read(request)
