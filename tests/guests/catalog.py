@@ -109,6 +109,21 @@ GUESTS = {
             is_module=True,
         ),
         Guest(
+            "wasip1-p2",
+            "C for WASI preview 1 that imports WASI 0.2 and Spin 2: /env/NAME, /fetch/HOST, /file/PATH, /kv/STORE, "
+            "/redis/ADDRESS, /sql/DATABASE, /var/NAME",
+            {
+                **{place: SOURCES / "c" / "wasip1-p2" / place for place in ("Makefile", "app.c")},
+                "wasi.h": EXAMPLES / "streaming-c" / "wasi.h",
+                "wit/world.wit": SOURCES / "c" / "wasip1-p2" / "world.wit",
+                "spin/spin.wit": SOURCES / "c" / "wasip1-p2" / "spin.wit",
+            },
+            handler="wasi:http/incoming-handler@0.2.3",
+            venv=ZIG,
+            modules=JS_SDK,
+            is_module=True,
+        ),
+        Guest(
             "spin1",
             "C in the shape of Spin 1: /config/NAME, /env/NAME, /fetch, /file/PATH, /headers, /kv/STORE[/KEY], "
             "/log/TEXT, /mysql, /pg, /redis, /sql/DATABASE, /stale, /status/N, /trap; keeps redis messages",
