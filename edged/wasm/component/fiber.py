@@ -256,11 +256,13 @@ def nested_call(
     signature.write(frame, values)
     _outcome.pack_into(frame.buffer, _TRAP, 0, 0)
     engine = instance.engine
+    instance.check_depth()
     outer, engine.guest = engine.guest, instance
     outer_fiber, instance.fiber = instance.fiber, None
     if not instance.nested:
         instance.nested_ticks = 0
     instance.nested += 1
+    instance.depth += 1
     future = _call_async(
         store, function, at, signature.count, at + _RESULT, signature.result_count, at + _TRAP, at + _ERROR
     )
@@ -269,6 +271,7 @@ def nested_call(
     finally:
         _delete_future(future)
         instance.nested -= 1
+        instance.depth -= 1
         instance.fiber = outer_fiber
         engine.guest = outer
     trap, error = _outcome.unpack_from(frame.buffer, _TRAP)

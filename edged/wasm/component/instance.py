@@ -20,9 +20,9 @@ from typing import Any
 
 import trio
 
-from edged.errors import GuestBudgetExhausted, GuestError, GuestTrap, HostFailed
+from edged.errors import GuestBudgetExhausted, GuestError, GuestStackExhausted, GuestTrap, HostFailed
 from edged.host.interface import Invocation
-from edged.limits import FIBER_COUNT_MAX
+from edged.limits import CALL_DEPTH_MAX, FIBER_COUNT_MAX
 from edged.wasm import ffi
 from edged.wasm.component.call import Call
 from edged.wasm.component.code import Code
@@ -51,6 +51,7 @@ class Instance:
         parts: its component instances.
         task: whose code runs, or in whose name we do something.
         fiber: the one that is being polled, innermost.
+        depth: how many fibers and nested calls are on the stack.
         nested: how many nested calls are on the stack; `nested_ticks`: how long the outermost has taken.
         failure: what a host function raised, to raise it again when the poll has ended.
         preempted: fibers to go on with before anything else runs, in order.
@@ -62,7 +63,7 @@ class Instance:
 
     __slots__ = (
         *("_buffer", "_contexts", "_failed", "_fibers", "_items", "_items_address", "_own", "_steps_address"),
-        *("call_running", "calls", "engine", "failure", "fiber", "is_poisoned", "nested", "nested_ticks"),
+        *("call_running", "calls", "depth", "engine", "failure", "fiber", "is_poisoned", "nested", "nested_ticks"),
         *("is_retired", "parked", "parts", "preempted", "program", "slice_started", "task", "vacant", "_is_closed"),
     )
 
@@ -76,6 +77,7 @@ class Instance:
         self.engine = program.engine
         self.parts = [Part(self, index) for index in range(program.plan.instance_count)]
         self.fiber: Fiber | None = None
+        self.depth = 0
         self.nested = 0
         self.nested_ticks = 0
         self.failure: BaseException | None = None
@@ -219,6 +221,8 @@ class Instance:
         Raises:
             GuestError: the guest trapped.
         """
+        self.check_depth()
+        self.depth += 1
         engine = self.engine
         guest, task, outer = engine.guest, self.task, self.fiber
         engine.guest, self.task, self.fiber = self, fiber.task, fiber
@@ -235,10 +239,19 @@ class Instance:
                 return
         finally:
             engine.guest, self.task, self.fiber = guest, task, outer
+            self.depth -= 1
         if self.preempted or fiber.wait is None:
             self.preempted.append(fiber)
         else:
             self._park(fiber)
+
+    def check_depth(self) -> None:
+        """
+        Raises:
+            GuestStackExhausted: its guests call each other, or themselves, too deeply.
+        """
+        if self.depth >= CALL_DEPTH_MAX:
+            raise GuestStackExhausted(f"calls between guests are more than {CALL_DEPTH_MAX} deep")
 
     @staticmethod
     def _park(fiber: Fiber) -> None:

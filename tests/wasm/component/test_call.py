@@ -117,6 +117,7 @@ async def test_the_answer_is_there_before_the_end(link: Link, host: Tasks) -> No
     seen: list[Any] = []
 
     async def returned(answer: int) -> None:
+        await trio.testing.wait_all_tasks_blocked()
         seen.append((answer, host.waiting))
         host.released.set()
 
@@ -296,13 +297,17 @@ async def test_a_trap_ends_all_calls_of_its_instance(link: Link, host: Tasks) ->
 
 async def test_a_guest_that_computes_gives_way(link: Link) -> None:
     """Two endless loops, each in an instance of its own, and one that has answers in between."""
-    async with instance_of(link()) as one, instance_of(link()) as two, instance_of(link()) as three:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(call, one, "spin", 5)
-            nursery.start_soon(call, two, "spin-in-callback", 5)
-            for number in range(20):
-                assert await call(three, "wait", 0) == 1, number
-            nursery.cancel_scope.cancel()
+    async with (
+        instance_of(link()) as one,
+        instance_of(link()) as two,
+        instance_of(link()) as three,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(call, one, "spin", 5)
+        nursery.start_soon(call, two, "spin-in-callback", 5)
+        for number in range(20):
+            assert await call(three, "wait", 0) == 1, number
+        nursery.cancel_scope.cancel()
 
 
 async def test_busy_calls_of_one_instance_finish(link: Link) -> None:
@@ -344,9 +349,7 @@ async def test_wall_time_is_limited(
     ],
     ids=["host calls", "handles", "memory", "stack"],
 )
-async def test_what_else_is_limited(
-    run: Run, function: str, limits: dict[str, int], error: type[GuestError]
-) -> None:
+async def test_what_else_is_limited(run: Run, function: str, limits: dict[str, int], error: type[GuestError]) -> None:
     with pytest.raises(error):
         await run(function, 5, **limits)
 

@@ -1,8 +1,7 @@
-"""Ends of streams and futures that hosts have, against a guest's that are the test's."""
+"""Streams and futures between a guest and its host."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -10,111 +9,143 @@ import trio
 import trio.testing
 
 from edged.host.channel import Dropped
-from edged.wasm import types as wit
-from edged.wasm.component.pipe import Copy, Pipe, kind_of
+from edged.wasm.component.pipe import Pipe, kind_of
 from edged.wasm.component.stream import PipeFuture, PipeReader
+from edged.wasm.types import Future, Primitive, Stream
+from tests.wasm.component.conftest import Link, Run, Tasks, call, instance_of
 
-U8 = wit.Primitive("U8")
-STREAM = wit.Stream(U8)
-FUTURE = wit.Future(U8)
-
-wait = trio.testing.wait_all_tasks_blocked
+SIZES = [0, 1, 4095, 4096, 4097, 100_000]
 
 
-class GuestWrite:
-    """A guest's write, and what it was told."""
-
-    def __init__(self, values: Sequence[Any]) -> None:
-        self.owner = object()
-        self.values = values
-        self.results: list[Copy] = []
-        self.progressed = 0
-
-    def remain(self) -> int:
-        return len(self.values)
-
-    def is_zero_length(self) -> bool:
-        return not self.values
-
-    def take(self, count: int) -> Sequence[Any]:
-        taken, self.values = self.values[:count], self.values[count:]
-        return taken
-
-    def put(self, values: Sequence[Any]) -> None:
-        raise AssertionError(f"{values} for a writer")
-
-    def progress(self) -> None:
-        self.progressed += 1
-
-    def done(self, result: Copy) -> None:
-        self.results.append(result)
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("drips", [False, True], ids=["at once", "piece by piece"])
+async def test_a_guest_reads_what_its_host_gives(run: Run, host: Tasks, size: int, drips: bool) -> None:
+    host.drips = drips
+    assert await run("read", size) == size
+    assert all(source.closed == 1 for source in host.sources)
 
 
-async def read_into(values: list[Any], read: Callable[[], Any], scope: trio.CancelScope) -> None:
-    with scope:
-        values.append(await read())
+async def test_several_guests_read_at_once(link: Link, host: Tasks) -> None:
+    host.drips = True
+    answers: list[int] = []
 
+    async def one(size: int) -> None:
+        async with instance_of(link()) as instance:
+            answers.append(await call(instance, "read", size))
 
-@pytest.mark.parametrize("ty", [STREAM, FUTURE], ids=["stream", "future"])
-async def test_a_read_that_is_cancelled_has_taken_nothing(ty) -> None:
-    """Not even what a guest writes between the cancellation and the moment that its task runs."""
-    pipe = Pipe(None, kind_of(ty))
-    stream, future = PipeReader(pipe), PipeFuture(pipe)
-    read: Callable[[], Any] = future.read if pipe.is_future else lambda: stream.read(10)
-    values: list[Any] = []
-    scope = trio.CancelScope()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(read_into, values, read, scope)
-        await wait()
-        scope.cancel()
-        write = GuestWrite(b"7")
-        pipe.write(write)
-    assert values == []
-    assert write.remain() == 1
-    assert read() == (ord("7") if pipe.is_future else b"7")
-    assert write.remain() == 0
+        for size in SIZES:
+            nursery.start_soon(one, size)
+    assert sorted(answers) == SIZES
 
 
-async def test_a_read_that_was_answered_is_not_cancelled_any_more() -> None:
-    pipe = Pipe(None, kind_of(STREAM))
-    stream = PipeReader(pipe)
-    values: list[Any] = []
-    scope = trio.CancelScope()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(read_into, values, lambda: stream.read(10), scope)
-        await wait()
-        pipe.write(GuestWrite(b"hello"))
-        scope.cancel()
-    assert values == [b"hello"]
-    assert not scope.cancelled_caught
+async def read_all(reader: Any, count_max: int = 1000) -> bytes:
+    pieces = []
+    while True:
+        piece = reader.read(count_max)
+        piece = piece if isinstance(piece, bytes) else await piece
+        if not piece:
+            return b"".join(pieces)
+        assert len(piece) <= count_max
+        pieces.append(piece)
 
 
-async def test_a_writer_that_goes_ends_the_read() -> None:
-    pipe = Pipe(None, kind_of(STREAM))
-    stream = PipeReader(pipe)
-    values: list[Any] = []
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(read_into, values, lambda: stream.read(10), trio.CancelScope())
-        await wait()
-        pipe.drop(is_writable=True)
-    assert values == [b""]
-    assert stream.read(10) == b""
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_host_reads_what_its_guest_writes(link: Link, size: int) -> None:
+    read: list[int] = []
+
+    async def returned(reader: PipeReader) -> None:
+        read.append(len(await read_all(reader)))
+        assert reader.read(1) == b"", "for ever after"
+        reader.close()
+
+    async with instance_of(link()) as instance:
+        await call(instance, "write", size, returned=returned)
+        assert instance.handles() == 0
+    assert read == [size]
 
 
-async def test_a_future_that_is_dropped_has_no_value() -> None:
-    pipe = Pipe(None, kind_of(FUTURE))
+async def test_a_host_that_stops_reading(link: Link) -> None:
+    async def returned(reader: PipeReader) -> None:
+        assert len(await one(reader)) == 10
+        reader.close()
+        reader.close()
+
+    async def one(reader: PipeReader) -> bytes:
+        piece = reader.read(10)
+        return piece if isinstance(piece, bytes) else await piece
+
+    async with instance_of(link()) as instance:
+        await call(instance, "write", 100_000, returned=returned)
+        assert instance.handles() == 0
+
+
+async def test_a_read_that_is_cancelled_has_taken_nothing(link: Link) -> None:
+    read: list[int] = []
+
+    async def returned(reader: PipeReader) -> None:
+        assert reader.pipe is not None
+        await trio.testing.wait_all_tasks_blocked()
+        first = reader.read(4096)
+        assert isinstance(first, bytes)
+        second = reader.read(1)
+        if not isinstance(second, bytes):
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await second
+            assert scope.cancelled_caught
+            second = b""
+        read.append(len(first) + len(second) + len(await read_all(reader)))
+        reader.close()
+
+    async with instance_of(link()) as instance:
+        await call(instance, "write", 9000, returned=returned)
+    assert read == [9000]
+
+
+@pytest.mark.parametrize("number", [0, 5], ids=["known", "comes later"])
+async def test_a_guest_reads_a_future(run: Run, host: Tasks, number: int) -> None:
+    host.released.set()
+    assert await run("later", number) == number
+
+
+async def test_a_source_is_closed_when_its_guest_ends(link: Link, host: Tasks) -> None:
+    host.drips = True
+    async with instance_of(link()) as instance, trio.open_nursery() as nursery:
+        nursery.start_soon(call, instance, "read", 10_000_000)
+        for _ in range(20):
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert [source.closed for source in host.sources] == [1]
+
+
+async def test_a_future_whose_writer_has_gone() -> None:
+    pipe = Pipe(None, kind_of(Future(Primitive("U32"))))
     future = PipeFuture(pipe)
-    raised = []
+    pending = future.read()
 
-    async def read() -> None:
-        with pytest.raises(Dropped) as error:
-            await future.read()
-        raised.append(error)
+    async def wait() -> None:
+        with pytest.raises(Dropped):
+            await pending
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(read)
-        await wait()
+        nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
         pipe.drop(is_writable=True)
-    assert len(raised) == 1
     with pytest.raises(Dropped):
         future.read()
+
+
+async def test_a_stream_whose_writer_has_gone() -> None:
+    pipe = Pipe(None, kind_of(Stream(Primitive("U8"))))
+    reader = PipeReader(pipe)
+    pipe.drop(is_writable=True)
+    assert reader.read(5) == b""
+    reader.close()
+    assert reader.read(5) == b""
+
+
+def test_equal_types_are_one_kind() -> None:
+    assert kind_of(Stream(Primitive("U8"))) is kind_of(Stream(Primitive("U8")))
+    assert kind_of(Stream(Primitive("U8"))) is not kind_of(Stream(Primitive("S8")))
+    assert kind_of(Stream(None)) is not kind_of(Future(None))
