@@ -47,6 +47,8 @@ class Held(StreamingResource, Generic[A, C]):
         budget.sql_connections -= 1
 
     def _release(self) -> None:
+        if self._turn.locked():  # by a statement that was cancelled and has not ended yet
+            self.connection.close()
         self._pool.release(self._address, self.connection)
         self._budget.sql_connections += 1
 

@@ -44,6 +44,8 @@ class RedisConnection(Resource):
         self._turn = trio.Lock()
 
     def drop(self) -> None:
+        if self._turn.locked():  # by a command that was cancelled and has not ended yet
+            self._connection.close()
         self._pool.release(self._connection)
         self._budget.redis_connections += 1
 

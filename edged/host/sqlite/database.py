@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -137,13 +138,14 @@ class OpenDatabase:
         self._connection = connection
         self._turn = trio.Lock()
         self._ended: list[sqlite3.Cursor] = []  # to be closed when no thread works on the connection
+        self._is_closed = self._is_free = False
 
     @property
     def is_busy(self) -> bool:
         return self._turn.locked()
 
     async def when_idle(self, question: Callable[[], int]) -> int:
-        async with self._turn:
+        async with self._its_turn():
             return question()
 
     async def execute(self, statement: str, parameters: Sequence[Value]) -> Result:
@@ -176,9 +178,28 @@ class OpenDatabase:
         return int(self._connection.execute("SELECT changes()").fetchone()[0])
 
     def close(self) -> None:
-        """Roll back what was not committed, and give the connection back."""
-        self._connection.close()
-        self._database.connections.release()
+        """Roll back what was not committed, and give the connection back: now, or as soon as no thread works on it, as
+        for a statement that was cancelled. SQLite would go on with what is freed."""
+        self._is_closed = True
+        if not self.is_busy:
+            self._free()
+
+    def _free(self) -> None:
+        if not self._is_free:
+            self._is_free = True
+            self._connection.close()
+            self._database.connections.release()
+
+    @asynccontextmanager
+    async def _its_turn(self) -> AsyncIterator[None]:
+        async with self._turn:
+            try:
+                if self._is_closed:
+                    raise DatabaseFailed("the connection is closed")
+                yield
+            finally:
+                if self._is_closed:
+                    self._free()
 
     async def run(self, work: Callable[[], T]) -> T:
         """Let a thread work on the connection, when it is this task's turn. Cancelling interrupts it.
@@ -186,7 +207,7 @@ class OpenDatabase:
         Raises:
             DatabaseFailed
         """
-        async with self._turn:
+        async with self._its_turn():
             return await trio.to_thread.run_sync(self._guarded, work, limiter=self._database.limiter)
 
     def end(self, cursor: sqlite3.Cursor) -> None:

@@ -243,6 +243,17 @@ async def test_a_cancelled_read_ends_the_session(connection) -> None:
     assert (await outcome(ended)).value[0] == "query-failed"
 
 
+async def test_a_connection_that_is_dropped_during_a_statement_is_nobodys_next(connect, pool) -> None:
+    """As a guest can that has cancelled the statement."""
+    opened = await connect()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(opened.query, "SELECT SLEEP(60)", [])
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+        opened.drop()
+    assert pool.count == 0
+
+
 # --- statements while rows are to come ---
 
 

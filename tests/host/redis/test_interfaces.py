@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 import trio
+import trio.testing
 from trio.testing import MockClock
 
 from edged.host.interface import Err
@@ -289,3 +290,18 @@ async def test_commands_at_once_go_one_after_the_other(connection: RedisConnecti
         for number in range(50):
             nursery.start_soon(one, number)
     assert replies == {number: b"%d" % number for number in range(50)}
+
+
+async def test_a_connection_that_is_dropped_during_a_command_is_nobodys_next(address: str) -> None:
+    """As a guest can that has cancelled the command."""
+    played = Played()
+    pool = RedisPool(played.dialer)
+    connection = await SpinRedis3(Grant(ANY, LOCAL), pool).connection_open(invocation(), "redis://127.0.0.1")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connection.get, "k")
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+        connection.drop()
+        assert pool.statistics() == NONE
+    pool.close()
+    played.close()

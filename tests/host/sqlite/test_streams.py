@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from edged.host.interface import Err, Ok
 from edged.host.sqlite.database import Database
@@ -200,4 +201,41 @@ async def test_the_time_of_a_page(tmp_path) -> None:
     with pytest.raises(Err, match="longer than"):
         await opened.execute_async(SILENT, [])
     opened.drop()
+    database.close()
+
+
+async def test_a_connection_that_is_dropped_while_a_statement_ends(tmp_path) -> None:
+    """As a guest can that has cancelled it: the connection is not closed under the thread, but after it, and whoever
+    waits for it is told. Time stands still, so that nothing but the cancellation ends the statement."""
+    dropped = trio.Event()
+    looks = 0
+
+    def clock() -> float:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            trio.from_thread.run_sync(opened.drop)
+            trio.from_thread.run_sync(dropped.set)
+        return 0.0
+
+    database = Database(tmp_path / "b.db", clock=clock)
+    opened = await SpinSqlite3({"default": database}).connection_open_async(invocation(), "default")
+    async with trio.open_nursery() as nursery:
+        scope = trio.CancelScope()
+
+        async def endless() -> None:
+            with scope, pytest.raises(Err):
+                await opened.execute_async(SILENT, [])
+
+        async def waiting() -> None:
+            with pytest.raises(Err, match="closed"):
+                await opened.execute_async("SELECT 1", [])
+
+        nursery.start_soon(endless)
+        await dropped.wait()
+        assert database.connections.value == SQLITE_CONNECTION_COUNT_MAX - 1
+        nursery.start_soon(waiting)
+        await trio.testing.wait_all_tasks_blocked()
+        scope.cancel()
+    assert database.connections.value == SQLITE_CONNECTION_COUNT_MAX
     database.close()
