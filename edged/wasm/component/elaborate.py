@@ -19,7 +19,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from edged.errors import ComponentInvalid, ComponentTooLarge, ComponentUnsupported
-from edged.limits import COMPONENT_DEPTH_MAX, COMPONENT_ELABORATION_COUNT_MAX, COMPONENT_INSTANCE_COUNT_MAX, GuestLimits
+from edged.limits import (
+    COMPONENT_DEPTH_MAX,
+    COMPONENT_ELABORATION_COUNT_MAX,
+    COMPONENT_INSTANCE_COUNT_MAX,
+    COMPONENT_STEP_COUNT_MAX,
+    GuestLimits,
+)
 from edged.wasm.component.binary import parse
 from edged.wasm.component.definitions import (
     AliasCoreExport,
@@ -196,6 +202,11 @@ class _Elaboration:
         scope.add("core type", definition)
 
     def core_instantiate(self, scope: Scope, definition: CoreInstantiate) -> None:
+        if len(self.steps) == COMPONENT_STEP_COUNT_MAX:
+            raise ComponentTooLarge(
+                f"the component makes more than {COMPONENT_STEP_COUNT_MAX} core instances",
+                remedy="Make the component of fewer core modules.",
+            )
         number = scope.core_module(definition.module).number
         module = self.modules[number]
         given = {name: scope.core_instance(instance) for name, instance in definition.arguments}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edged.errors import ComponentInvalid, ComponentTooLarge, ComponentUnsupported
-from edged.limits import COMPONENT_TRAMPOLINE_DEPTH_MAX
+from edged.limits import COMPONENT_TRAMPOLINE_COUNT_MAX, COMPONENT_TRAMPOLINE_DEPTH_MAX
 from edged.wasm.component.definitions import CanonBuiltIn, CanonLift, CanonLower, Options
 from edged.wasm.component.plan import (
     BuiltIn,
@@ -144,6 +144,11 @@ class Functions:
     def _add(
         self, scope: Scope, operation: Lower | BuiltIn, signature: CoreSignature, blocking: bool, depth: int
     ) -> Trampoline:
+        if len(self.trampolines) == COMPONENT_TRAMPOLINE_COUNT_MAX:
+            raise ComponentTooLarge(
+                f"the component lowers functions and names built-ins more than {COMPONENT_TRAMPOLINE_COUNT_MAX} times",
+                remedy="Import only what the component uses.",
+            )
         made = Trampoline(len(self.trampolines), scope.instance, operation, signature, blocking)
         self.trampolines.append(made)
         self._depths.append(depth)

@@ -11,6 +11,8 @@ from edged.errors import ComponentInvalid, ComponentTooLarge, ComponentUnsupport
 from edged.limits import (
     COMPONENT_DEPTH_MAX,
     COMPONENT_INSTANCE_COUNT_MAX,
+    COMPONENT_STEP_COUNT_MAX,
+    COMPONENT_TRAMPOLINE_COUNT_MAX,
     COMPONENT_TRAMPOLINE_DEPTH_MAX,
     COMPONENT_TYPE_BYTES_MAX,
     COMPONENT_TYPE_DEPTH_MAX,
@@ -633,6 +635,25 @@ def test_instance_count() -> None:
     assert plan(instances(COMPONENT_INSTANCE_COUNT_MAX - 1)).instance_count == COMPONENT_INSTANCE_COUNT_MAX
     with pytest.raises(ComponentTooLarge, match="component instances"):
         plan(instances(COMPONENT_INSTANCE_COUNT_MAX))
+
+
+def test_step_count() -> None:
+    def steps(count: int) -> str:
+        return "(core module $m)" + "(core instance (instantiate $m))" * count
+
+    assert len(plan(steps(COMPONENT_STEP_COUNT_MAX)).steps) == COMPONENT_STEP_COUNT_MAX
+    with pytest.raises(ComponentTooLarge, match="1000 core instances"):
+        plan(steps(COMPONENT_STEP_COUNT_MAX + 1))
+
+
+@pytest.mark.parametrize("made", ["canon lower (func $f)", "canon task.cancel"])
+def test_trampoline_count(made: str) -> None:
+    def trampolines(count: int) -> str:
+        return '(import "f" (func $f))' + f"(core func ({made}))" * count
+
+    assert len(plan(trampolines(COMPONENT_TRAMPOLINE_COUNT_MAX)).trampolines) == COMPONENT_TRAMPOLINE_COUNT_MAX
+    with pytest.raises(ComponentTooLarge, match="10000 times"):
+        plan(trampolines(COMPONENT_TRAMPOLINE_COUNT_MAX + 1))
 
 
 def test_depth_of_instances_beside_each_other() -> None:
