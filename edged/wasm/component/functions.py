@@ -107,29 +107,13 @@ class Functions:
         name = definition.name
         family, _, verb = name.partition(".")
         options = None if definition.options is None else self._canon_options(scope, definition.options)
-        type_index = definition.type if definition.type is not None else -1
-        resource = self._resource(scope, name, type_index) if family == "resource" else None
-        ty: WitType | None = None
-        signature = _SIGNATURES.get(name)
-        if family in ("stream", "future"):
-            ty = self._element(scope, name, type_index)
-        elif name == "task.return":
-            ty = self._types.maybe(scope, definition.result)
-            params = self._types.layouts.flat(() if ty is None else (ty,))
-            signature = CoreSignature("i" if params is None else params, "")
-        elif family == "context":
-            if definition.slot >= _SLOT_COUNT:
-                raise ComponentInvalid(f"the component uses {name} {definition.slot}, and there are {_SLOT_COUNT}")
-            kind = definition.slot_kind
-            signature = CoreSignature("", kind) if verb == "get" else CoreSignature(kind, "")
-        if signature is None:
-            raise ComponentUnsupported(f"the component uses {name}, which edged does not have")
+        ty = self._carried(scope, definition)
         self._types.use(ty)
         is_cancel = "cancel" in verb
         is_async = (options is not None and options.is_async) or (is_cancel and definition.flag)
         operation = BuiltIn(
             name,
-            resource=resource,
+            resource=self._resource(scope, definition),
             type=ty,
             options=options,
             is_async=is_async,
@@ -139,6 +123,7 @@ class Functions:
             slot_kind=definition.slot_kind,
         )
         may_block = family in ("stream", "future", "subtask") and verb in _BLOCKING_UNLESS_ASYNC and not is_async
+        signature = self._signature(definition, ty)
         return self._add(scope, operation, signature, may_block or name in _BLOCKING, 1)
 
     def _add(
@@ -154,19 +139,38 @@ class Functions:
         self._depths.append(depth)
         return made
 
-    def _resource(self, scope: Scope, name: str, index: int) -> int:
-        number = self._types.resource(scope, index).number
-        if name != "resource.drop" and self._resources[number - 1].instance != scope.instance:
-            raise ComponentInvalid(f"the component uses {name} on a resource that it does not define")
+    def _signature(self, definition: CanonBuiltIn, ty: WitType | None) -> CoreSignature:
+        name, kind = definition.name, definition.slot_kind
+        if name == "task.return":
+            params = self._types.layouts.flat(() if ty is None else (ty,))
+            return CoreSignature("i" if params is None else params, "")
+        if name in ("context.get", "context.set"):
+            if definition.slot >= _SLOT_COUNT:
+                raise ComponentInvalid(f"the component uses {name} {definition.slot}, and there are {_SLOT_COUNT}")
+            return CoreSignature("", kind) if name == "context.get" else CoreSignature(kind, "")
+        return _SIGNATURES[name]
+
+    def _resource(self, scope: Scope, definition: CanonBuiltIn) -> int | None:
+        """The resource type that `resource.*` is about; only who defines it may make one, or look into it."""
+        if definition.type is None or not definition.name.startswith("resource."):
+            return None
+        number = self._types.resource(scope, definition.type).number
+        if definition.name != "resource.drop" and self._resources[number - 1].instance != scope.instance:
+            raise ComponentInvalid(f"the component uses {definition.name} on a resource that it does not define")
         return number
 
-    def _element(self, scope: Scope, name: str, index: int) -> WitType | None:
-        found = scope.type(index)
-        if name.startswith("stream") and isinstance(found, Stream):
+    def _carried(self, scope: Scope, definition: CanonBuiltIn) -> WitType | None:
+        """What `task.return`, `stream.*` and `future.*` pass on."""
+        if definition.name == "task.return":
+            return self._types.maybe(scope, definition.result)
+        if definition.type is None or definition.name.startswith("resource."):
+            return None
+        found = scope.type(definition.type)
+        if definition.name.startswith("stream.") and isinstance(found, Stream):
             return found.element
-        if name.startswith("future") and isinstance(found, Future):
+        if definition.name.startswith("future.") and isinstance(found, Future):
             return found.payload
-        raise ComponentInvalid(f"the component uses {name} on type {index}, which is none")
+        raise ComponentInvalid(f"the component uses {definition.name} on type {definition.type}, which is none")
 
     def _memory(self, scope: Scope, index: int) -> CoreExport:
         found: CoreExport = scope.get("core memory", index)

@@ -66,7 +66,7 @@ class HostImports:
 
     def _interface(self, outer: Scope, name: str, extern: ExternType) -> Exports:
         """An instance of an instance type, all of it the host's."""
-        opened = outer.type(-1 if extern.type is None else extern.type)
+        opened = None if extern.type is None else outer.type(extern.type)
         if not isinstance(opened, OpenType):
             raise ComponentInvalid(f"the component imports {shown(name)} with a type that is not an instance's")
         scope = Scope(opened.scope, opened.scope.instance)
