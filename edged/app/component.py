@@ -18,16 +18,28 @@ from edged import manifest
 from edged.app.options import ComponentLoaded, LoadOptions
 from edged.errors import ComponentUnsupported, GuestTimeout, LogFolderError
 from edged.host.guest_log import GuestLog
-from edged.host.registry import REFUSED, HostConfig, core_modules, spin_interfaces, wasi_interfaces
+from edged.host.registry import (
+    REFUSED,
+    HostConfig,
+    core_modules,
+    spin1_interfaces,
+    spin_interfaces,
+    wasi3_interfaces,
+    wasi_interfaces,
+)
 from edged.manifest.model import App, Component
 from edged.manifest.source import local_file
 from edged.triggers.component import TriggerComponent, start_invocation
-from edged.triggers.exports import Entry, check_handler, find_handler
+from edged.triggers.exports import Entry, LinkedComponent, check_handler, find_handler
 from edged.triggers.wagi import find_entry_point
 from edged.wasm.cache import AotCache
 from edged.wasm.compiler import kind_of
 from edged.wasm.component.compiled import CompiledPlan
+from edged.wasm.component.program import ComponentProgram
+from edged.wasm.component.reuse import ComponentPool, ReusePool
 from edged.wasm.core.instance import CorePool
+from edged.wasm.core.kinds import world_of
+from edged.wasm.core.lifted import WorldProgram
 from edged.wasm.core.program import CoreProgram
 from edged.wasm.engine import Engine
 from edged.wasm.linker import Program
@@ -75,9 +87,10 @@ async def load(
 
     compiled: LoadedComponent | LoadedPlan | LoadedModule
     link: Callable[[HostConfig], _Linked]
-    if await trio.to_thread.run_sync(_is_program, source, triggers):
+    if await trio.to_thread.run_sync(_is_module, source):
         compiled = await load_module(engine, cache, source, on_compile=on_compile)
-        link = partial(_link_module, engine, compiled)
+        module = await trio.to_thread.run_sync(source.read_bytes)
+        link = partial(_link_module, engine, compiled, module, triggers)
     else:
         compiled = await load_component(engine, cache, source, on_compile=on_compile)
         link = partial(_link, engine, compiled, triggers)
@@ -96,10 +109,9 @@ async def load(
     return TriggerComponent(component.id, linked.pool, log, linked.exports)
 
 
-def _is_program(source: Path, triggers: Collection[str]) -> bool:
-    """Whether this is a core module for the executor `wagi`. No other trigger has a use for one, and says so."""
+def _is_module(source: Path) -> bool:
     try:
-        return set(triggers) == {"wagi"} and kind_of(source) == "module"
+        return kind_of(source) == "module"
     except OSError:
         return False  # whoever loads it says what is wrong with the file
 
@@ -111,32 +123,63 @@ def _size_bytes(file: Path) -> int:
         return 0
 
 
-def _link_module(engine: Engine, loaded: LoadedModule, host: HostConfig) -> _Linked:
-    program = CoreProgram(engine, loaded.compiled, core_modules(host), host.limits)
-    return _Linked(CorePool(program), {"wagi": find_entry_point(program)}, ())
+def _link_module(
+    engine: Engine, loaded: LoadedModule, module: bytes, triggers: Collection[str], host: HostConfig
+) -> _Linked:
+    world = world_of(loaded.compiled, module)
+    interfaces = [*wasi_interfaces(host), *spin_interfaces(host), *spin1_interfaces(host)]
+    program = CoreProgram(
+        engine,
+        loaded.compiled,
+        core_modules(host),
+        host.limits,
+        world=world,
+        interfaces=interfaces,
+        refusable=tuple(REFUSED),
+    )
+    if world is None:
+        exports: Mapping[str, Entry] = {trigger: _entry_point(trigger, program) for trigger in triggers}
+    else:
+        exports = _find(triggers, WorldProgram(program))
+    return _Linked(CorePool(program), exports, tuple(program.refusals))
+
+
+def _entry_point(trigger: str, program: CoreProgram) -> Entry:
+    """Where a trigger enters a program that has no world: only CGI does."""
+    if trigger != "wagi":
+        raise ComponentUnsupported(
+            "it is a core module, not a component, and exports nothing that a trigger could call",
+            remedy="Build it as a component (cargo build --target wasm32-wasip2, or componentize it); a program that "
+            'speaks CGI runs as it is with executor = { type = "wagi" }.',
+        )
+    return find_entry_point(program)
 
 
 def _link(engine: Engine, loaded: LoadedComponent | LoadedPlan, triggers: Collection[str], host: HostConfig) -> _Linked:
     compiled = loaded.compiled
-    if isinstance(compiled, CompiledPlan):
-        offered = ", ".join([*compiled.plan.type.exports, *compiled.plan.type.functions])
-        raise ComponentUnsupported(
-            f"the component is built for WASI 0.3 (it exports {offered or 'nothing'}), which edged does not run yet",
-            remedy="Build it for the WASI 0.2 http world: an SDK that exports wasi:http/incoming-handler@0.2.",
-        )
-    interfaces = [*wasi_interfaces(host), *spin_interfaces(host)]
+    interfaces = [*wasi_interfaces(host), *wasi3_interfaces(host), *spin_interfaces(host)]
+    program: Program | ComponentProgram
+    pool: Pool[Any]
     try:
-        program = Program(engine, compiled, interfaces, tuple(REFUSED), host.limits)
+        if isinstance(compiled, CompiledPlan):
+            program = ComponentProgram(engine, compiled, interfaces, tuple(REFUSED), host.limits)
+            pool = ReusePool(program) if program.reusable else ComponentPool(program)
+        else:
+            program = Program(engine, compiled, interfaces, tuple(REFUSED), host.limits)
+            pool = InstancePool(program)
     except ComponentUnsupported:
         # An import that nobody knows is the second thing to say of a component that was made for another world.
-        found = describe(compiled, engine.wasmtime)
+        found = compiled.plan.type if isinstance(compiled, CompiledPlan) else describe(compiled, engine.wasmtime)
         for trigger in triggers:
             check_handler(trigger, found)
         raise
+    return _Linked(pool, _find(triggers, program), tuple(program.refusals))
+
+
+def _find(triggers: Collection[str], program: LinkedComponent) -> Mapping[str, Entry]:
     for trigger in triggers:
         check_handler(trigger, program.type)
-    exports = {trigger: find_handler(trigger, program) for trigger in triggers}
-    return _Linked(InstancePool(program), exports, tuple(program.refusals))
+    return {trigger: find_handler(trigger, program) for trigger in triggers}
 
 
 async def _try(pool: Pool[Any], log: GuestLog) -> None:

@@ -6,7 +6,7 @@ last request has ended.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import trio
 
@@ -22,12 +22,22 @@ from edged.manifest.outbound import allowed_hosts
 from edged.runtime_config.components import check_components
 from edged.runtime_config.labels import check_labels
 from edged.triggers import cron, http, redis
+from edged.triggers.async_target import AsyncGuestTarget
 from edged.triggers.component import TriggerComponent
+from edged.triggers.exports import Style
+from edged.triggers.record import RecordTarget
 from edged.triggers.target import GuestTarget, HttpTarget, StaticTarget
 from edged.triggers.wagi import WagiTarget
 from edged.variables_provider import resolve_variables
 from edged.wasm.cache import AotCache
 from edged.wasm.engine import Engine
+
+_TARGETS: Mapping[Style, Callable[[TriggerComponent], HttpTarget]] = {
+    "handler": AsyncGuestTarget,
+    "incoming-handler": GuestTarget,
+    "record": RecordTarget,
+}
+"""How a component wants its requests -> who hands them over."""
 
 
 async def load_app(
@@ -101,7 +111,7 @@ def _target(
     guest = _guest(trigger, components)
     if isinstance(trigger.executor, WagiExecutor):
         return WagiTarget(guest, trigger.executor.argv, hosts[guest.id].environment)
-    return GuestTarget(guest)
+    return _TARGETS[guest.exports["http"].style](guest)
 
 
 def _background(

@@ -35,7 +35,7 @@ class AsyncGuestTarget:
             instance = await pool.acquire(invocation, call.settle)
             try:
                 with call.scope:
-                    await instance.call(guest.exports["http"], call.request, returned=call.respond)
+                    await instance.call(guest.exports["http"].export, call.request, returned=call.respond)
             finally:
                 pool.release(instance)
             call.conclude()
