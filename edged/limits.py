@@ -471,6 +471,7 @@ LIFT_VALUE_BYTES = 2 * KiB  # what a value of a list counts as, each 16 core val
 FIELDS_BYTES_MAX = 128 * KiB  # one `fields`, overhead included
 FIELDS_HELD_BYTES_MAX = 16 * MiB  # all `fields` that one request has made and not dropped
 WHOLE_BODY_BYTES_MAX = 32 * MiB  # of a request or response that a guest of Spin 1 takes and gives as one value
+WHOLE_BODIES_HELD_BYTES_MAX = 256 * MiB  # of all requests to such a guest that are being read or have an instance
 FIELD_OVERHEAD_BYTES = 32  # what a field costs besides its name and value, or empty ones would be free
 RANDOM_CALL_BYTES_MAX = 1 * MiB  # a list<u8> takes 32 bytes a byte on its way into a guest
 FILE_READ_BYTES_MAX = 64 * KiB  # one read; it is not interrupted, so it must be short

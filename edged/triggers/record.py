@@ -7,41 +7,74 @@ there is an instance, so that a client that sends slowly holds none.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from edged.errors import EdgedError, GuestResponseInvalid
+from edged.errors import EdgedError, GuestResponseInvalid, Overloaded
 from edged.host.chain import Chain
 from edged.http.exchange import Exchange, Header
 from edged.http.router import RouteMatch, spin_headers
-from edged.limits import READ_CHUNK_BYTES, WHOLE_BODY_BYTES_MAX
+from edged.limits import (
+    FIELD_OVERHEAD_BYTES,
+    FIELDS_BYTES_MAX,
+    READ_CHUNK_BYTES,
+    WHOLE_BODIES_HELD_BYTES_MAX,
+    WHOLE_BODY_BYTES_MAX,
+    GuestLimits,
+)
 from edged.triggers.component import TriggerComponent
 from edged.triggers.target import answer
 
 _METHODS = {name.upper(): name for name in ("get", "post", "put", "delete", "patch", "head", "options")}
 """Method as sent -> case of `enum method`. Of others the interface has no word."""
 _NOT_ALLOWED = 405
+_STATUS_MIN, _STATUS_MAX = 200, 600  # 600 as in Spin; an interim response is none that a guest could give
 
 
-@dataclass(frozen=True, slots=True)
 class RecordTarget:
-    """A component that takes a request as one value and gives a response as one."""
+    """A component that takes a request as one value and gives a response as one.
 
-    guest: TriggerComponent
+    Args:
+        held_bytes_max: of request bodies at once; one more piece is `Overloaded`.
+    """
+
+    def __init__(self, guest: TriggerComponent, held_bytes_max: int = WHOLE_BODIES_HELD_BYTES_MAX) -> None:
+        self.guest = guest
+        self._held_bytes_max = held_bytes_max
+        self.held_bytes = 0
+        """Of request bodies, now."""
 
     @property
     def component(self) -> str:
         return self.guest.id
 
     async def handle(self, exchange: Exchange, match: RouteMatch[Any], chain: Chain | None) -> None:
-        guest, request = self.guest, exchange.request
-        limits = guest.pool.limits
-        method = _METHODS.get(request.method)
+        method = _METHODS.get(exchange.request.method)
         if method is None:
             await answer(exchange, _NOT_ALLOWED)
             return
-        exchange.request_body_bytes_max = min(limits.request_body_bytes_max, WHOLE_BODY_BYTES_MAX)
-        body = await _body(exchange)
+        body = bytearray()
+        try:
+            await self._read(exchange, body)
+            response = await self._call(exchange, match, chain, method, bytes(body))
+        finally:
+            self.held_bytes -= len(body)
+        await answer(exchange, *response)
+
+    async def _read(self, exchange: Exchange, body: bytearray) -> None:
+        """Gather the request's body. What is in `body` counts as held, whatever happens."""
+        exchange.request_body_bytes_max = min(self.guest.pool.limits.request_body_bytes_max, WHOLE_BODY_BYTES_MAX)
+        while piece := await exchange.receive(READ_CHUNK_BYTES):
+            if self.held_bytes + len(piece) > self._held_bytes_max:
+                raise Overloaded(
+                    f"requests to this component hold {self.held_bytes} bytes of bodies, as many as may be"
+                )
+            body += piece
+            self.held_bytes += len(piece)
+
+    async def _call(
+        self, exchange: Exchange, match: RouteMatch[Any], chain: Chain | None, method: str, body: bytes
+    ) -> tuple[int, list[Header], bytes]:
+        guest, request = self.guest, exchange.request
         headers = _headers([*request.headers, *spin_headers(match, request)], request.authority)
         invocation = guest.invocation(chain)
         try:
@@ -53,12 +86,7 @@ class RecordTarget:
                 )
             finally:
                 guest.pool.release(instance)  # a client that reads slowly holds no instance
-            content = content or b""
-            if len(content) > min(limits.response_body_bytes_max, WHOLE_BODY_BYTES_MAX):
-                raise GuestResponseInvalid(f"the response's body has {len(content)} bytes, which is more than may be")
-            await answer(
-                exchange, status, [(name.lower().encode(), value.encode()) for name, value in fields or ()], content
-            )
+            return _checked(status, fields or (), content or b"", guest.pool.limits)
         except EdgedError as error:
             error.request_id = invocation.request_id
             raise
@@ -66,11 +94,22 @@ class RecordTarget:
             invocation.close()
 
 
-async def _body(exchange: Exchange) -> bytes:
-    pieces: list[bytes] = []
-    while piece := await exchange.receive(READ_CHUNK_BYTES):
-        pieces.append(piece)
-    return b"".join(pieces)
+def _checked(
+    status: int, fields: Sequence[tuple[str, str]], content: bytes, limits: GuestLimits
+) -> tuple[int, list[Header], bytes]:
+    """A guest's response as an exchange takes it, which looks at the rest.
+
+    Raises:
+        GuestResponseInvalid: it is no final one, or too large.
+    """
+    if not _STATUS_MIN <= status <= _STATUS_MAX:
+        raise GuestResponseInvalid(f"{status} is not the status of a final response")
+    if len(content) > min(limits.response_body_bytes_max, WHOLE_BODY_BYTES_MAX):
+        raise GuestResponseInvalid(f"the response's body has {len(content)} bytes, which is more than may be")
+    headers = [(name.lower().encode(), value.encode()) for name, value in fields]
+    if sum(len(name) + len(value) + FIELD_OVERHEAD_BYTES for name, value in headers) > FIELDS_BYTES_MAX:
+        raise GuestResponseInvalid(f"the response's headers have more than {FIELDS_BYTES_MAX} bytes")
+    return status, headers, content
 
 
 def _headers(headers: Sequence[Header], authority: str) -> list[tuple[str, str]]:

@@ -11,15 +11,17 @@ import structlog.testing
 import trio
 import trio.testing
 
-from edged.errors import ComponentUnsupported, GuestResponseInvalid, GuestReturnedError, GuestTrap
+from edged.errors import ComponentUnsupported, GuestResponseInvalid, GuestReturnedError, GuestTrap, Overloaded
 from edged.host.http.error import HttpError
 from edged.host.http.outbound import Outgoing
 from edged.host.network.grant import Grant
 from edged.host.redis.pool import RedisPool
 from edged.host.registry import HostConfig
 from edged.host.sqlite.database import Database
-from edged.limits import WHOLE_BODY_BYTES_MAX, GuestLimits
+from edged.http.router import Router
+from edged.limits import FIELD_OVERHEAD_BYTES, FIELDS_BYTES_MAX, WHOLE_BODY_BYTES_MAX, GuestLimits
 from edged.manifest.outbound import AllowedHosts, parse_host
+from edged.triggers.record import RecordTarget
 from edged.wasm.engine import Engine, PoolConfig
 from tests.conftest import GuestPath
 from tests.host.fakes import FakeExchange, head
@@ -107,14 +109,15 @@ async def test_a_method_that_it_has_no_word_for(guest: Guest, method: str) -> No
     assert (exchange.status, exchange.body, exchange.finished) == (405, b"", True)
 
 
-@pytest.mark.parametrize("status", [200, 204, 404, 599])
+@pytest.mark.parametrize("status", [200, 204, 404, 600])
 async def test_a_status(guest: Guest, status: int) -> None:
     assert (await guest.given().ask(f"/status/{status}")).status == status
 
 
-async def test_a_status_that_is_none(guest: Guest) -> None:
-    with pytest.raises(GuestResponseInvalid) as caught:
-        await guest.given().ask("/status/99")
+@pytest.mark.parametrize("status", [0, 99, 199, 601, 65_535])
+async def test_a_status_that_is_none(guest: Guest, status: int) -> None:
+    with pytest.raises(GuestResponseInvalid, match=f"{status} is not the status") as caught:
+        await guest.given().ask(f"/status/{status}")
     assert caught.value.request_id
 
 
@@ -147,6 +150,41 @@ async def test_how_large_a_response_body_may_be(guest: Guest) -> None:
     assert (await served.ask("/", b"x" * 10, method="POST")).body == b"x" * 10
     with pytest.raises(GuestResponseInvalid, match="11 bytes"):
         await served.ask("/", b"x" * 11, method="POST")
+
+
+@pytest.mark.parametrize(
+    ("length", "fits"), [(FIELDS_BYTES_MAX - 1 - FIELD_OVERHEAD_BYTES, True), (FIELDS_BYTES_MAX, False)]
+)
+async def test_how_large_response_headers_may_be(guest: Guest, length: int, fits: bool) -> None:
+    served = guest.given()
+    if fits:
+        exchange = await served.ask(f"/header/{length}")
+        assert [len(value) for _, value in exchange.headers] == [length]
+    else:
+        with pytest.raises(GuestResponseInvalid, match="headers have more"):
+            await served.ask(f"/header/{length}")
+
+
+async def test_how_much_of_request_bodies_is_held(guest: Guest) -> None:
+    target = RecordTarget(guest.given().component, held_bytes_max=10)
+    match = Router([("/...", target)]).match("/")
+    assert match is not None
+    first, second, third = (FakeExchange(head(method="POST", target="/"), ended=False) for _ in range(3))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(target.handle, first, match, None)
+        first.feed(b"x" * 6)
+        await trio.testing.wait_all_tasks_blocked()
+        assert target.held_bytes == 6
+        second.feed(b"y" * 5)
+        with pytest.raises(Overloaded):
+            await target.handle(second, match, None)
+        nursery.start_soon(target.handle, third, match, None)
+        third.feed(b"z" * 4)
+        third.end()
+        await trio.testing.wait_all_tasks_blocked()
+        assert (third.body, target.held_bytes) == (b"zzzz", 6)
+        first.end()
+    assert (first.body, target.held_bytes) == (b"x" * 6, 0)
 
 
 async def test_each_request_has_a_fresh_instance(guest: Guest) -> None:

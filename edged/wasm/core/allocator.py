@@ -33,9 +33,9 @@ FRAME_SIZE = _ERROR + 8
 """What a call needs of memory, in bytes."""
 
 _I32 = ffi.CORE_KIND["WASMTIME_I32"]
-_write_params = struct.Struct("<" + "B7xI20x" * _PARAMS).pack_into
+_begin = struct.Struct("<" + "B7xI20x" * _PARAMS + f"{ffi.CORE_VAL_SIZE}xQQ").pack_into  # result and outcome cleared
 _read_result = struct.Struct("<8xI").unpack_from
-_outcome = struct.Struct("<QQ")
+_read_outcome = struct.Struct("<QQ").unpack_from
 _call_async = ffi.lib.wasmtime_func_call_async
 _poll_future = ffi.lib.wasmtime_call_future_poll
 _delete_future = ffi.lib.wasmtime_call_future_delete
@@ -69,8 +69,7 @@ class Allocator:
         guest, frame, memory = self._guest, self._frame, ffi.memory
         assert guest is not None
         engine, context = guest.engine, guest.context
-        _write_params(memory, frame, _I32, old, _I32, old_size, _I32, align, _I32, size)
-        _outcome.pack_into(memory, frame + _TRAP, 0, 0)
+        _begin(memory, frame, _I32, old, _I32, old_size, _I32, align, _I32, size, 0, 0)
         outer, engine.guest = engine.guest, guest
         guest.may_leave = False
         polls = 1
@@ -84,7 +83,7 @@ class Allocator:
             engine.guest = outer
         if polls > 1:
             ffi.lib.wasmtime_context_set_epoch_deadline(context, 0)
-        trap, error = _outcome.unpack_from(memory, frame + _TRAP)
+        trap, error = _read_outcome(memory, frame + _TRAP)
         if trap or error:
             guest.raise_failure(trap, error)
         if not done:

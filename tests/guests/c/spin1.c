@@ -277,7 +277,14 @@ __attribute__((export_name(HANDLE_REQUEST))) response *handle_request(
     puts(rest);
     fflush(stdout);
   } else if ((rest = after(path, "/status/"))) answered.status = (uint16_t)atoi(rest);
-  else if (!strcmp(path, "/trap")) __builtin_trap();
+  else if ((rest = after(path, "/header/"))) {
+    static field long_one = {{"h", 1}, {NULL, 0}};
+    size_t length = (size_t)atoi(rest);
+    char *content = malloc(length);
+    memset(content, 'v', length);
+    long_one.value = (text){content, length};
+    answered.headers = (option_fields){1, {&long_one, 1}};
+  } else if (!strcmp(path, "/trap")) __builtin_trap();
   else if (!strcmp(path, "/headers")) {
     static const field sent[2] = {{{"Content-Type", 12}, {"text/plain", 10}}, {{"x-who", 5}, {"spin1", 5}}};
     answered.headers = (option_fields){1, {sent, 2}};
