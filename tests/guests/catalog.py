@@ -126,7 +126,8 @@ GUESTS = {
         Guest(
             "spin1",
             "C in the shape of Spin 1: /config/NAME, /env/NAME, /fetch, /file/PATH, /header/SIZE, /headers, "
-            "/kv/STORE[/KEY], /log/TEXT, /mysql, /pg, /redis, /sql/DATABASE, /stale, /status/N, /trap; keeps redis messages",
+            "/kv/STORE[/KEY], /log/TEXT, /mysql, /pg, /redis, /sql/DATABASE, /stale, /status/N, /trap; "
+            "keeps redis messages",
             {**_c("spin1.c"), "Makefile": SOURCES / "c" / "reactor.mk"},
             handler="fermyon:spin/inbound-http#handle-request",
             venv=ZIG,
