@@ -25,6 +25,7 @@ _INSTANCE = 0
 _FUNC = _INSTANCE + ffi.INSTANCE_SIZE
 _ERROR = _FUNC + ffi.FUNC_SIZE
 _VALUES = _ERROR + 16
+_EMPTY = ffi.KIND["BOOL"]  # owns nothing
 _VALUES_MAX = 20  # arguments and results of one call: the canonical ABI has 16 flat parameters
 _Scratch = ctypes.c_char * (_VALUES + ffi.VAL_SIZE * _VALUES_MAX)
 
@@ -111,6 +112,7 @@ class Instance(GuestStore):
         finally:
             while values < slot:
                 lib.wasmtime_component_val_delete(values)
+                ffi.memory_view[values] = _EMPTY  # the tag stays otherwise, and the next call would free it again
                 values += ffi.VAL_SIZE
 
     # --- see GuestStore ---

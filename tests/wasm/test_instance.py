@@ -245,3 +245,24 @@ async def test_a_trap_is_what_the_engine_says_not_what_functions_are_called(engi
         with pytest.raises(GuestTrap) as caught:
             await instance.call(export)
     assert str(caught.value).startswith("wasm trap: wasm `unreachable`")
+
+
+OPTION = """(component
+  (core module $m
+    (func (export "take") (param i32 i32) (result i32) (local.get 1))
+    (func (export "give") (result i32) (i32.const 7)))
+  (core instance $i (instantiate $m))
+  (func (export "take") (param "n" (option u32)) (result u32) (canon lift (core func $i "take")))
+  (func (export "give") (result u32) (canon lift (core func $i "give"))))"""
+
+
+async def test_arguments_of_one_call_are_freed_once(engine: Engine) -> None:
+    """The result of the next call is written to where the argument of the last one was, which wasmtime would free."""
+    program = Program(engine, component.Component(engine.wasmtime, OPTION), [])
+    take, give = program.export("", "take"), program.export("", "give")
+    assert take is not None
+    assert give is not None
+    async with instance_of(program) as instance:
+        for number in range(100):
+            assert await instance.call(take, number) == number
+            assert await instance.call(give) == 7
