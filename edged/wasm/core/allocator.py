@@ -8,7 +8,8 @@ until it is done. What ends it:
 - time: each poll lasts until the guest's epoch deadline, and there are only so many.
 
 An allocator that met the deadline has used up the time slice of whoever is suspended below it, who then gives way as
-soon as it runs on.
+soon as it runs on. Until then nobody else runs, and one answer may need any number of allocations: all of them together
+have a limit too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from edged.errors import GuestTrap
-from edged.limits import EPOCH_TICK_S, NESTED_CALL_S_MAX
+from edged.limits import ALLOCATIONS_S_MAX, EPOCH_TICK_S, NESTED_CALL_S_MAX
 from edged.wasm import ffi
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _EPOCH_TICKS = 2  # of a time slice, as in edged.wasm.store
 _POLLS_MAX = round(NESTED_CALL_S_MAX / (_EPOCH_TICKS * EPOCH_TICK_S))
+_SLICES_MAX = round(ALLOCATIONS_S_MAX / (_EPOCH_TICKS * EPOCH_TICK_S))
 _PARAMS = 4
 _RESULT = _PARAMS * ffi.CORE_VAL_SIZE
 _TRAP = _RESULT + ffi.CORE_VAL_SIZE
@@ -50,13 +52,15 @@ class Allocator:
         is_old: it is not asked for no bytes: the allocators of the first wit-bindgen ended the guest then.
     """
 
-    __slots__ = ("_frame", "_function", "_guest", "_is_old")
+    __slots__ = ("_frame", "_function", "_guest", "_is_old", "_poll", "_slices")
 
     def __init__(self, guest: CoreInstance, function: int, frame: int, is_old: bool) -> None:
         self._guest: CoreInstance | None = guest
         self._function = function
         self._frame = frame
         self._is_old = is_old
+        self._poll = 0  # the engine's, when the first of `_slices` was used up
+        self._slices = 0
 
     def __call__(self, old: int, old_size: int, align: int, size: int) -> int:
         """An address that nobody has checked.
@@ -83,11 +87,16 @@ class Allocator:
             engine.guest = outer
         if polls > 1:
             ffi.lib.wasmtime_context_set_epoch_deadline(context, 0)
+            if self._poll != engine.polls:
+                self._poll, self._slices = engine.polls, 0
+            self._slices += polls - 1
         trap, error = _read_outcome(memory, frame + _TRAP)
         if trap or error:
             guest.raise_failure(trap, error)
         if not done:
             raise GuestTrap(f"the guest's allocator took more than {NESTED_CALL_S_MAX:g} s")
+        if self._slices > _SLICES_MAX:
+            raise GuestTrap(f"the guest's allocations for one call took more than {ALLOCATIONS_S_MAX:g} s")
         address: int = _read_result(memory, frame + _RESULT)[0]
         return address
 

@@ -21,7 +21,7 @@ from edged.errors import (
     HostFailed,
 )
 from edged.host.interface import Err, Interface, Invocation, Resource
-from edged.limits import NESTED_CALL_S_MAX, GuestLimits
+from edged.limits import ALLOCATIONS_S_MAX, NESTED_CALL_S_MAX, GuestLimits
 from edged.wasm import types as wit
 from edged.wasm.core.instance import CoreInstance
 from edged.wasm.core.lifted import WorldProgram
@@ -407,6 +407,28 @@ async def test_an_allocator_that_takes_its_time(link: Link, host: Host, ask: str
       (i32.const 512)"""
     assert (await call(link(module(_allocator(slow), RUN, ask=ask)), "run", "a")).value == "<<a>>"
     assert host.asked == ["a", "<a>"]
+
+
+@pytest.mark.parametrize(("count", "fits"), [(20, True), (20_000, False)])
+async def test_how_long_all_allocations_of_a_call_may_take(link: Link, count: int, fits: bool) -> None:
+    """Each is short enough."""
+    slow = """
+      (local $n i32) (local.set $n (i32.const 1000000))
+      (loop $l (local.set $n (i32.sub (local.get $n) (i32.const 1))) (br_if $l (local.get $n)))
+      (i32.const 4096)"""
+    program = link(
+        module(
+            _allocator(slow),
+            '(func (export "test:guest/run@0.2.0#pairs") (param i32 i32) (result i32) (i32.const 3))',
+            memory='(memory (export "memory") 10)',
+        )
+    )
+    pairs = [(1, "a")] * count
+    if fits:
+        assert await call(program, "pairs", pairs) == 3
+    else:
+        with pytest.raises(GuestTrap, match=f"took more than {ALLOCATIONS_S_MAX:g} s"):
+            await call(program, "pairs", pairs)
 
 
 @BOTH
