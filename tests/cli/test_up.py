@@ -139,12 +139,14 @@ def test_a_component_made_for_something_else(
     assert "component `hello`" in shown["message"]
 
 
-def test_a_wasi_0_3_component(run: Run, tmp_path: Path, guest_path: GuestPath) -> None:
-    shown = run(write_app(tmp_path, guest_path("python-wasi3")))
+def test_a_wasi_0_3_component(run: Run, tmp_path: Path) -> None:
+    """One that asks for a part of it that edged does not run."""
+    source = tmp_path / "source.wat"
+    source.write_text('(component (import "f" (func async)) (core func (canon error-context.drop)))')
+    shown = run(write_app(tmp_path / "app", source))
     assert failed(shown) == ("component.unsupported", 69)
-    assert "WASI 0.3" in shown["message"]
-    assert "wasi:http/handler@0.3.0" in shown["message"]
-    assert "wasi:http/incoming-handler@0.2" in shown["remedy"]
+    assert "error-context" in shown["message"]
+    assert "docs/compatibility.md" in shown["remedy"]
 
 
 def test_a_corrupt_module(run: Run, tmp_path: Path, guest_path: GuestPath) -> None:
