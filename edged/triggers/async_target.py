@@ -32,10 +32,9 @@ class AsyncGuestTarget:
         pool, invocation = guest.pool, guest.invocation(chain)
         call = HandlerCall(exchange, spin_headers(match, exchange.request), pool.limits, invocation.budget)
         try:
-            instance = await pool.acquire(invocation, call.settle)
+            instance = await pool.acquire(invocation)
             try:
-                with call.scope:
-                    await instance.call(guest.exports["http"].export, call.request, returned=call.respond)
+                await instance.call(guest.exports["http"].export, call.request, returned=call.respond)
             finally:
                 pool.release(instance)
             call.conclude()

@@ -5,8 +5,7 @@
 
 The runtime awaits `respond` in a task of the call as soon as the guest has returned its response. That task alone
 writes to the exchange: the head at once, and the body as it comes, as fast as the client takes it. Only where the guest
-has just been given room, and so is about to run, does it wait for what comes next before it sends: a small answer
-leaves in one send. The runtime awaits `settle` when the guest waits or gives way, which ends that wait.
+has just been given room does it let the guest run before it sends, so that a small answer leaves in one send.
 """
 
 from __future__ import annotations
@@ -24,7 +23,9 @@ from edged.host.wasi3.http.message import Request, Response
 from edged.host.wasi3.http.received_body import ReceivedBody
 from edged.host.wasi3.http.sent_body import SentBody
 from edged.http.exchange import ClientGone, Exchange, Header
-from edged.limits import RESPONSE_LINGER_S, GuestLimits
+from edged.limits import GuestLimits
+
+_TURNS = 2  # of the loop: whoever runs the guest may be behind us in the first
 
 
 class HandlerCall:
@@ -38,19 +39,16 @@ class HandlerCall:
 
     Attributes:
         request: `own<request>` for the handler.
-        scope: what the guest is to be run in; cancelled when nobody has any use for its response.
         status: of the response that was returned, or None.
-        failure: why the response did not reach its end.
+        failure: why there is no response, or why it did not reach its end.
     """
 
     __slots__ = (
         "_exchange",
-        "_linger",
         "_received",
         "_response_body_bytes_max",
         "failure",
         "request",
-        "scope",
         "status",
     )
 
@@ -65,9 +63,7 @@ class HandlerCall:
         self._exchange = exchange
         self._response_body_bytes_max = limits.response_body_bytes_max
         self._received = ReceivedBody(exchange, exchange.request_trailers, budget)
-        self._linger: trio.CancelScope | None = None
         self.request = Request.received(exchange, extra_headers, self._received, budget)
-        self.scope = trio.CancelScope()
         self.status: int | None = None
         self.failure: EdgedError | ClientGone | None = None
 
@@ -76,20 +72,21 @@ class HandlerCall:
         """The client left while the guest was at work; what the guest then made of it is no fault of its own."""
         return self._received.cut_off or isinstance(self.failure, ClientGone)
 
-    async def settle(self) -> None:
-        """The guest is about to wait or to give way: what it has given so far is sent."""
-        if self._linger is not None:
-            self._linger.cancel()
-
     async def respond(self, result: Ok | Err) -> None:
-        """Send what the guest returned. Raises nothing but what cancels it: see `failure`."""
+        """Send what the guest returned.
+
+        Raises:
+            GuestResponseInvalid, ClientGone: what the guest does further is of no use to anybody. See `conclude`.
+        """
+        if isinstance(result, Err):
+            # It may have something to put in order yet.
+            self.failure = GuestErrorResponse(f"the handler answered with the error code {describe(result.value)}")
+            return
         try:
-            if isinstance(result, Err):
-                raise GuestErrorResponse(f"the handler answered with the error code {describe(result.value)}")
             await self._send(result.value)
         except (ClientGone, EdgedError) as error:
             self.failure = error
-            self.scope.cancel()
+            raise
 
     def conclude(self) -> None:
         """The call has ended.
@@ -141,30 +138,21 @@ class HandlerCall:
     async def _send_body(self, body: SentBody) -> None:
         exchange = self._exchange
         unsent = True  # the head
-        may_linger = False  # the guest was given room by what it took last
+        turns = 0  # that the guest is given yet, before what it wrote is sent
         while True:
             room = exchange.write_capacity()
             data = body.receive_nowait(room) if room else None
-            if data is None and room and may_linger:
-                data = await self._receive_or_settle(body, room)
             if data is None:
+                if turns and room:
+                    turns -= 1
+                    await trio.lowlevel.checkpoint()
+                    continue
                 if unsent:
                     await exchange.flush()
-                    unsent = may_linger = False
+                    unsent, turns = False, 0
                     continue
                 data = await body.receive(room)
             if not data:
                 return
             exchange.write(data)
-            unsent = may_linger = True
-
-    async def _receive_or_settle(self, body: SentBody, room: int) -> bytes | None:
-        """The next bytes, or None where the guest waits or gives way before it gives any."""
-        self._linger = scope = trio.CancelScope(deadline=trio.current_time() + RESPONSE_LINGER_S)
-        data = None
-        try:
-            with scope:
-                data = await body.receive(room)
-        finally:
-            self._linger = None
-        return data
+            unsent, turns = True, _TURNS
