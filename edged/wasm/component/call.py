@@ -23,6 +23,7 @@ import trio
 
 from edged.errors import EdgedError, GuestCpuExhausted, GuestError, GuestTimeout, GuestTrap, HostFailed
 from edged.host.interface import RUNNING, Err, Invocation
+from edged.http.exchange import ClientGone
 from edged.limits import CANCEL_GRACE_S, EPOCH_TICK_S
 from edged.wasm.component.messages import DEADLOCK
 from edged.wasm.component.task import Task
@@ -87,13 +88,14 @@ class HostCall:
                     value = await self._coroutine
                 except Err as err:
                     caught = err
+            self.is_over = True
             if not self._scope.cancelled_caught:
-                call.schedule(partial(self._finish, value, caught))
+                call.advance(partial(self._finish, value, caught))
         except Exception as exc:
-            call.schedule(partial(_raise, call.failure(self._name, exc)))
+            call.advance(partial(_raise, call.failure(self._name, exc)))
         finally:
             self.is_over = True
-            call.wake()
+            call.miss_task()
 
     def cancel(self) -> None:
         """Nobody wants its value any more."""
@@ -131,9 +133,9 @@ class Call:
     """
 
     __slots__ = (
-        *("_answer", "_deadline", "_failure", "_hosts_new", "_is_cancelling", "_later", "_new", "_nursery", "_ready"),
-        *("_returned", "_returning", "_root", "_woken", "before_wait", "cpu_s", "host_calls_left"),
-        *("instance", "invocation", "is_over", "tasks", "yields"),
+        *("_answer", "_away", "_deadline", "_failure", "_hosts_new", "_is_advancing", "_is_cancelling", "_later"),
+        *("_new", "_nursery", "_ready", "_returned", "_returning", "_root", "_stand_in", "_woken"),
+        *("before_wait", "cpu_s", "host_calls_left", "instance", "invocation", "is_over", "tasks", "yields"),
     )
 
     def __init__(
@@ -162,6 +164,11 @@ class Call:
         self._returned: Callable[[Any], Awaitable[None]] | None = None
         self._returning = _Returned.DONE
         self._is_cancelling = False
+        self._is_advancing = False
+        self._away: trio.CancelScope | None = None
+        """Around what the answer is given to, while the call's own task is in it."""
+        self._stand_in: trio.Event | None = None
+        """Set at the end of the task that drives the call meanwhile."""
 
     def statistics(self) -> InstanceStatistics:
         used = self.instance.program.limits.host_calls_max - self.host_calls_left
@@ -172,14 +179,12 @@ class Call:
     def schedule(self, turn: Turn) -> None:
         """Do something as soon as no guest code is in the middle of anything."""
         self._ready.append(turn)
-        if self._woken is not None:
-            self.wake()
+        self._notify()
 
     def schedule_later(self, turn: Turn) -> None:
         """The same, once the other tasks of the loop have had their turn."""
         self._later.append(turn)
-        if self._woken is not None:
-            self.wake()
+        self._notify()
 
     def wake(self) -> None:
         """Have it look whether there is something to do."""
@@ -187,6 +192,51 @@ class Call:
         if woken is not None:
             self.instance.parked -= 1
             woken.set()
+
+    def _notify(self) -> None:
+        """There is something to do: tell whoever drives the call, if nobody is at it."""
+        held = self.instance.held
+        if self._is_advancing:
+            return
+        if held is not None:
+            held.append(self)
+        elif self._woken is not None:
+            self.wake()
+        elif self._away is not None and self._stand_in is None:
+            assert self._nursery is not None
+            self._stand_in = stand_in = trio.Event()
+            self._nursery.start_soon(self._drive_meanwhile, stand_in)
+
+    def advance(self, turn: Turn | None = None) -> None:
+        """Have turns in the task that brings news, where the call's own has nothing to do: to wake that would take
+        a pass of the loop.
+
+        Args:
+            turn: to begin with.
+        """
+        if turn is not None:
+            self._ready.append(turn)
+        is_free = self._woken is not None or (self._away is not None and self._stand_in is None)
+        if not is_free or self._is_advancing or self.instance.fiber is not None:
+            self._notify()
+            return
+        self._is_advancing = True
+        try:
+            is_idle = self._advance() is _State.IDLE
+        except Exception as exc:
+            is_idle = False
+            self._failure = exc
+            if self._away is not None:
+                self._away.cancel()
+        finally:
+            self._is_advancing = False
+        if not is_idle:
+            self._notify()
+
+    def miss_task(self) -> None:
+        """A task of the host's ends: if it was the last, somebody has to see whether anything can still happen."""
+        if self._nursery is not None and len(self._nursery.child_tasks) <= 1:
+            self.wake()
 
     def spawn(
         self,
@@ -346,8 +396,12 @@ class Call:
         if failure is not None:
             raise failure
 
-    async def _loop(self) -> bool:
-        """Have turns until the call is over. False: a nursery is needed first."""
+    async def _loop(self, *, is_stand_in: bool = False) -> bool:
+        """Have turns until the call is over. False: a nursery is needed first.
+
+        Args:
+            is_stand_in: only as long as the call's own task is away.
+        """
         instance, cpu_s_max = self.instance, self.instance.program.limits.cpu_s_max
         while True:
             state = self._advance()
@@ -357,9 +411,11 @@ class Call:
                 exhausted = GuestCpuExhausted(f"the guest used more than {cpu_s_max:g} s of CPU time in one request")
                 instance.poison(exhausted)
                 raise exhausted
+            if is_stand_in and self._away is None:
+                return True
             if self._returning is _Returned.DUE and self._nursery is not None:
-                self._returning = _Returned.RUNS
-                self._nursery.start_soon(self._guard, self._return)
+                await self._return_meanwhile()
+                continue
             if self.before_wait is not None and not self._is_cancelling:
                 await self.before_wait()
             match state:
@@ -414,6 +470,7 @@ class Call:
             GuestTrap: there never will be.
         """
         instance = self.instance
+        self.wake()  # another task that drives it, and is about to end
         self._woken = woken = trio.Event()
         instance.parked += 1
         try:
@@ -430,7 +487,7 @@ class Call:
     @property
     def has_tasks(self) -> bool:
         """Something of the host's is under way for it."""
-        return self._nursery is not None and bool(self._nursery.child_tasks)
+        return self._away is not None or (self._nursery is not None and bool(self._nursery.child_tasks))
 
     async def _give_way(self) -> None:
         self.yields += 1
@@ -452,13 +509,42 @@ class Call:
         await self._returned(self._answer)
         self._returning = _Returned.DONE
 
+    async def _return_meanwhile(self) -> None:
+        """The same while the guest goes on: driven by whoever has news for it, or by a task that stands in."""
+        try:
+            with trio.CancelScope() as self._away:
+                await self._return()
+        except Exception as exc:
+            if self._failure is None:
+                own = isinstance(exc, EdgedError | ClientGone)
+                self._failure = exc if own else self.failure("a task of the host's", exc)
+        finally:
+            self._away = None
+            stand_in, self._stand_in = self._stand_in, None
+        if stand_in is not None:
+            self.wake()
+            await stand_in.wait()
+
+    async def _drive_meanwhile(self, stand_in: trio.Event) -> None:
+        away = self._away
+        try:
+            if away is not None:
+                await self._loop(is_stand_in=True)
+        except Exception as exc:
+            self._failure = exc
+            if away is not None:
+                away.cancel()
+        finally:
+            stand_in.set()
+
     async def _guard(self, task: Callable[[], Awaitable[None]]) -> None:
         """A task of the nursery's: what it raises ends the call, as itself."""
         try:
             await task()
         except Exception as exc:
             if self._failure is None:
-                self._failure = exc if isinstance(exc, EdgedError) else self.failure("a task of the host's", exc)
+                own = isinstance(exc, EdgedError | ClientGone)
+                self._failure = exc if own else self.failure("a task of the host's", exc)
         finally:
             self.wake()
 

@@ -58,13 +58,15 @@ class Instance:
         calls: those under way; `parked`: how many of them have nothing to do.
         call_running: the one whose turn it is.
         is_retired: it should serve no more requests.
+        held: calls that got something to do in the middle of a host's read; None: they are told at once.
         slice_started: when the guest code on the stack was entered, by `perf_counter`.
     """
 
     __slots__ = (
-        *("_buffer", "_contexts", "_failed", "_fibers", "_items", "_items_address", "_own", "_steps_address"),
-        *("call_running", "calls", "depth", "engine", "failure", "fiber", "is_poisoned", "nested", "nested_ticks"),
-        *("is_retired", "parked", "parts", "preempted", "program", "slice_started", "task", "vacant", "_is_closed"),
+        *("_buffer", "_contexts", "_failed", "_fibers", "_is_closed", "_items", "_items_address", "_own"),
+        *("_steps_address", "call_running", "calls", "depth", "engine", "failure", "fiber", "held", "is_poisoned"),
+        *("is_retired", "nested", "nested_ticks", "parked", "parts", "preempted", "program", "slice_started"),
+        *("task", "vacant"),
     )
 
     def __init__(
@@ -78,6 +80,7 @@ class Instance:
         self.parts = [Part(self, index) for index in range(program.plan.instance_count)]
         self.fiber: Fiber | None = None
         self.depth = 0
+        self.held: list[Call] | None = None
         self.nested = 0
         self.nested_ticks = 0
         self.failure: BaseException | None = None
@@ -273,6 +276,17 @@ class Instance:
         if not self.preempted and self.vacant is not None:
             self.vacant.set()
             self.vacant = None
+
+    def hold(self, action: Callable[[], None]) -> None:
+        """Do something that calls get something to do from, and have them do it in the task that is running."""
+        held: list[Call] = []
+        self.held = held
+        try:
+            action()
+        finally:
+            self.held = None
+        for call in held:
+            call.advance()
 
     async def wait_vacant(self) -> None:
         """Wait until no guest code is in the middle of something."""

@@ -23,6 +23,7 @@ from edged.wasm.component.signature import compile_elements
 from edged.wasm.component.waitable import Event, Waitable
 
 if TYPE_CHECKING:
+    from edged.wasm.component.instance import Instance
     from edged.wasm.component.stream import HostWriter
 
 _INTRA = "cannot read from and write to intra-component future/stream with non-numeric payload"
@@ -110,7 +111,7 @@ class Pipe:
 
     __slots__ = ("ends", "instance", "is_dropped", "is_future", "kind", "pending", "writer")
 
-    def __init__(self, instance: object, kind: Kind) -> None:
+    def __init__(self, instance: Instance, kind: Kind) -> None:
         self.instance = instance
         self.kind = kind
         self.is_future = kind.is_future

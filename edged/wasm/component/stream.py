@@ -7,6 +7,7 @@ of anything, since to store a value may mean to run the guest's allocator.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
@@ -102,20 +103,20 @@ class PipeReader:
             if remain > 0:
                 count_max = min(count_max, STREAM_READ_BYTES_MAX if pipe.kind.is_bytes else STREAM_READ_COUNT_MAX)
                 values = pending.take(min(remain, count_max))
-                pending.progress()
+                pipe.instance.hold(pending.progress)
                 return values
         return self._wait(pipe, count_max)
 
     def close(self) -> None:
         pipe, self.pipe = self.pipe, None
         if pipe is not None:
-            pipe.drop(is_writable=False)
+            pipe.instance.hold(partial(pipe.drop, is_writable=False))
 
     @staticmethod
     async def _wait(pipe: Pipe, count_max: int) -> Any:
         read = HostRead(pipe, min(count_max, STREAM_READ_BYTES_MAX if pipe.kind.is_bytes else STREAM_READ_COUNT_MAX))
-        pipe.read(read)
-        return await read.wait() or b""
+        pipe.instance.hold(partial(pipe.read, read))
+        return (read.values if read.is_over else await read.wait()) or b""
 
 
 class PipeFuture:
@@ -133,13 +134,13 @@ class PipeFuture:
         if pipe.writer is not None:
             return pipe.writer.value()
         read = HostRead(pipe, 1)
-        pipe.read(read)
+        pipe.instance.hold(partial(pipe.read, read))
         return read.values[0] if read.is_over else self._wait(read)
 
     def close(self) -> None:
         pipe, self.pipe = self.pipe, None
         if pipe is not None:
-            pipe.drop(is_writable=False)
+            pipe.instance.hold(partial(pipe.drop, is_writable=False))
 
     @staticmethod
     async def _wait(read: HostRead) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from edged.wasm.component.stream import PipeFuture, PipeReader
 from edged.wasm.types import Future, Primitive, Stream
 from tests.wasm.component.conftest import Link, Run, Tasks, call, instance_of
 
+NO_INSTANCE: Any = SimpleNamespace(hold=lambda action: action())
 SIZES = [0, 1, 4095, 4096, 4097, 100_000]
 
 
@@ -40,7 +42,7 @@ async def test_several_guests_read_at_once(link: Link, host: Tasks) -> None:
 
 
 async def read_all(reader: Any, count_max: int = 1000) -> bytes:
-    pieces = []
+    pieces: list[bytes] = []
     while True:
         piece = reader.read(count_max)
         piece = piece if isinstance(piece, bytes) else await piece
@@ -120,7 +122,7 @@ async def test_a_source_is_closed_when_its_guest_ends(link: Link, host: Tasks) -
 
 
 async def test_a_future_whose_writer_has_gone() -> None:
-    pipe = Pipe(None, kind_of(Future(Primitive("U32"))))
+    pipe = Pipe(NO_INSTANCE, kind_of(Future(Primitive("U32"))))
     future = PipeFuture(pipe)
     pending = future.read()
 
@@ -137,7 +139,7 @@ async def test_a_future_whose_writer_has_gone() -> None:
 
 
 async def test_a_stream_whose_writer_has_gone() -> None:
-    pipe = Pipe(None, kind_of(Stream(Primitive("U8"))))
+    pipe = Pipe(NO_INSTANCE, kind_of(Stream(Primitive("U8"))))
     reader = PipeReader(pipe)
     pipe.drop(is_writable=True)
     assert reader.read(5) == b""
