@@ -315,7 +315,7 @@ async def guests(engine: Engine, guest_path: GuestPath) -> Any:
     assert engine.guest is None
 
 
-AT_ONCE = {"instance_concurrent_max": MANY, "instance_requests_max": 2 * MANY}
+AT_ONCE: dict[str, Any] = {"instance_concurrent_max": MANY, "instance_requests_max": 2 * MANY}
 
 
 async def test_a_thousand_streams_in_one_instance_end_in_any_order(guests: Guests) -> None:
