@@ -58,9 +58,13 @@ class HostCall:
 
     Args:
         finish: a turn with its value, or with what it raised as the err case.
+        is_alone: the task that called it is parked until then.
+
+    Attributes:
+        is_lost: it was cancelled, and there will be no such turn.
     """
 
-    __slots__ = ("_call", "_coroutine", "_finish", "_name", "_scope", "is_alone", "is_over")
+    __slots__ = ("_call", "_coroutine", "_finish", "_name", "_scope", "is_alone", "is_answered", "is_lost")
 
     def __init__(
         self,
@@ -76,7 +80,8 @@ class HostCall:
         self._finish = finish
         self._name = name
         self._scope = trio.CancelScope()
-        self.is_over = False
+        self.is_answered = False
+        self.is_lost = False
 
     async def run(self) -> None:
         call = self._call
@@ -88,13 +93,14 @@ class HostCall:
                     value = await self._coroutine
                 except Err as err:
                     caught = err
-            self.is_over = True
             if not self._scope.cancelled_caught:
+                self.is_answered = True
                 call.advance(partial(self._finish, value, caught))
         except Exception as exc:
+            self.is_answered = True
             call.advance(partial(_raise, call.failure(self._name, exc)))
         finally:
-            self.is_over = True
+            self.is_lost = not self.is_answered
             call.miss_task()
 
     def cancel(self) -> None:
@@ -435,6 +441,8 @@ class Call:
                     self._ready.extend(self._later)
                     self._later.clear()
                 case _State.IDLE:
+                    if self._ready or self._later or self._failure is not None:
+                        continue
                     if self._nursery is None and not await self._wait_alone():
                         return False
                     if self._nursery is not None and not self._ready and not self._later:
@@ -513,6 +521,8 @@ class Call:
         """The same while the guest goes on: driven by whoever has news for it, or by a task that stands in."""
         try:
             with trio.CancelScope() as self._away:
+                if self.instance.preempted or self._ready or self._later:
+                    self._notify()
                 await self._return()
         except Exception as exc:
             if self._failure is None:

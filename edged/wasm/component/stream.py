@@ -172,7 +172,7 @@ class HostWriter:
         if self._left:
             self._give(self._left)
             return
-        if self._call is not None and not self._call.is_over:
+        if self._call is not None and not self._call.is_lost:
             return  # what a read that the guest gave up has begun is for this one
         pipe = self._pipe
         if pipe.is_future:
@@ -206,6 +206,7 @@ class HostWriter:
         self._source.close()
 
     def _arrived(self, answer: Any, caught: Err | None = None) -> None:
+        self._call = None
         if caught is not None:
             raise caught
         pipe = self._pipe

@@ -138,6 +138,14 @@
       (call $wait-blocking (local.get $n))
       drop
       (i32.const 0))
+    ;; The same the other way round.
+    (func (export "work-late") (param $n i32) (result i32)
+      (local $left i32)
+      (call $return (local.get $n))
+      (local.set $left (i32.mul (local.get $n) (i32.const 1000000)))
+      (loop (br_if 0 (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+      (call $note (i32.const 9))
+      (i32.const 0))
     (func (export "trap") (param i32) (result i32) unreachable)
     (func (export "return-never") (param i32) (result i32) (i32.const 0))
     (func (export "return-twice") (param i32) (result i32)
@@ -283,6 +291,8 @@
     (canon lift (core func $i "yield-forever") async (callback (core func $i "yield-cb"))))
   (func (export "work") async (param "n" u32) (result u32)
     (canon lift (core func $i "work") async (callback (core func $i "wait-cb"))))
+  (func (export "work-late") async (param "n" u32) (result u32)
+    (canon lift (core func $i "work-late") async (callback (core func $i "wait-cb"))))
   (func (export "late") async (param "n" u32) (result u32)
     (canon lift (core func $i "late") async (callback (core func $i "wait-cb"))))
   (func (export "trap") async (param "n" u32) (result u32)

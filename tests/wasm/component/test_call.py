@@ -126,6 +126,21 @@ async def test_the_answer_is_there_before_the_end(link: Link, host: Tasks) -> No
     assert seen == [(5, 1)], "while the guest was parked"
 
 
+async def test_a_guest_computes_on_while_its_answer_is_taken(link: Link, host: Tasks) -> None:
+    """It is preempted right after it gave the answer."""
+
+    async def returned(_answer: int) -> None:
+        for _ in range(100_000):
+            if host.notes:
+                return
+            await trio.lowlevel.checkpoint()
+        pytest.fail("nobody drove the guest")
+
+    async with instance_of(link()) as instance:
+        assert await call(instance, "work-late", 20, returned=returned) == 20
+    assert host.notes == [9]
+
+
 async def test_what_the_answer_is_given_to_may_outlast_the_guest(link: Link) -> None:
     done = trio.Event()
     answers: list[int] = []
