@@ -31,7 +31,7 @@ from edged.manifest.model import App, Component
 from edged.manifest.source import local_file
 from edged.triggers.component import TriggerComponent, start_invocation
 from edged.triggers.exports import Entry, LinkedComponent, check_handler, find_handler
-from edged.triggers.wagi import find_entry_point
+from edged.triggers.wagi import ENTRY_POINT, find_entry_point
 from edged.wasm.cache import AotCache
 from edged.wasm.compiler import kind_of
 from edged.wasm.component.compiled import CompiledPlan
@@ -137,10 +137,13 @@ def _link_module(
         interfaces=interfaces,
         refusable=tuple(REFUSED),
     )
-    if world is None:
-        exports: Mapping[str, Entry] = {trigger: _entry_point(trigger, program) for trigger in triggers}
-    else:
-        exports = _find(triggers, WorldProgram(program))
+    exports: dict[str, Entry] = {}
+    for trigger in triggers:
+        # CGI enters a program, whatever else it imports.
+        if world is None or (trigger == "wagi" and program.export(ENTRY_POINT) is not None):
+            exports[trigger] = _entry_point(trigger, program)
+        else:
+            exports |= _find([trigger], WorldProgram(program))
     return _Linked(CorePool(program), exports, tuple(program.refusals))
 
 

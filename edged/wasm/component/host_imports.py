@@ -42,7 +42,7 @@ class HostImports:
             ComponentUnsupported: no host has such a thing: a core module, a component, a value.
         """
         if extern.sort == "instance":
-            found = "instance", self._interface(scope, name, extern)
+            found: Item = ("instance", self._interface(scope, name, extern))
         else:
             found = self._item(scope, "", name, extern)
         self.imports[name] = found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from edged.errors import ComponentInvalid, ComponentTooLarge, ComponentUnsupported
 from edged.limits import (
@@ -52,7 +52,7 @@ from edged.wasm.types import (
     WitType,
 )
 
-_VALUES = WitType.__args__  # type: ignore[attr-defined]  # the classes of the union
+_VALUES = get_args(WitType)
 _PRIMITIVES: dict[str, WitType] = {
     kind: Primitive(kind)
     for kind in ("BOOL", "S8", "U8", "S16", "U16", "S32", "U32", "S64", "U64", "F32", "F64", "CHAR", "STRING")
@@ -96,7 +96,7 @@ class Types:
                 raise ComponentUnsupported("the component uses error-context, which edged does not have")
             return _PRIMITIVES[ty]
         found = scope.type(ty)
-        if not isinstance(found, _VALUES):
+        if isinstance(found, Function | Resource | OpenType):
             raise ComponentInvalid(f"type {ty} is used as the type of a value, which it is not")
         return found
 
