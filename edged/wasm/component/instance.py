@@ -63,7 +63,7 @@ class Instance:
     """
 
     __slots__ = (
-        *("_buffer", "_contexts", "_failed", "_fibers", "_is_closed", "_items", "_items_address", "_own"),
+        *("_buffer", "_contexts", "_failed", "_fibers", "_idle", "_is_closed", "_items", "_items_address", "_own"),
         *("_steps_address", "call_running", "calls", "depth", "engine", "failure", "fiber", "held", "is_poisoned"),
         *("is_retired", "nested", "nested_ticks", "parked", "parts", "preempted", "program", "slice_started"),
         *("task", "vacant"),
@@ -94,7 +94,7 @@ class Instance:
         self.vacant: trio.Event | None = None
         """Set when no fiber is preempted any more; None: nobody asks."""
         self._own = self.call_running = Call(self, invocation, before_wait)
-        self.task = Task(self._own, self.parts[0], None, tuple, lambda _value: None)
+        self.task = self._idle = Task(self._own, self.parts[0], None, tuple, lambda _value: None)
         self._fibers: dict[Fiber, None] = {}
         items = len(program.items)
         self._items = [0] * (items + 1)
@@ -120,7 +120,7 @@ class Instance:
             GuestError: a start function trapped, or a limit was met.
             HostFailed: a host function of ours raised.
         """
-        await self._own.run(partial(self._make_step, 0))
+        await self._own.run(partial(self._make_steps, 0))
 
     async def call(self, export: Code, *arguments: Any, returned: Returned | None = None) -> Any:
         """Call an export in the name of this instance's invocation; values as in `edged.host.interface`.
@@ -357,28 +357,38 @@ class Instance:
 
     # --- instantiation ---
 
-    def _make_step(self, index: int) -> None:
-        """Make a core instance, and then the next ones."""
+    def _make_steps(self, index: int) -> None:
+        """Make the core instances from a step on."""
+        while index < len(self.program.steps):
+            if not self._make_step(index):
+                return  # its start function is not done, and goes on with the next step when it is
+            index += 1
+        self._own.is_over = True
+
+    def _make_step(self, index: int) -> bool:
+        """Make a core instance. True: it is there."""
         program = self.program
-        if index == len(program.steps):
-            self._own.is_over = True
-            return
         if program.linked is not self:
             program.linked = self
             for earlier in range(index):
                 self._define_step(earlier)
         plan = program.steps[index]
         part = self.parts[plan.part]
-        store = part.open()
-        task = Task(self._own, part, None, tuple, lambda _value: None)
+        task = self._idle if part is self._idle.part else Task(self._own, part, None, tuple, lambda _value: None)
+        is_late = is_done = False
 
         def then(_results: object) -> None:
+            nonlocal is_done
+            is_done = True
             if program.linked is self:
                 self._define_step(index)
-            self._own.schedule(partial(self._make_step, index + 1))
+            if is_late:
+                self._own.schedule(partial(self._make_steps, index + 1))
 
         at = self._steps_address + index * ffi.CORE_INSTANCE_SIZE
-        self.begin_fiber(Fiber.of_instantiation(task, program.linker, store, plan.module, at, then))
+        self.begin_fiber(Fiber.of_instantiation(task, program.linker, part.open(), plan.module, at, then))
+        is_late = True
+        return is_done
 
     def _define_step(self, index: int) -> None:
         plan = self.program.steps[index]
