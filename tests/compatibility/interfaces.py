@@ -26,7 +26,19 @@ STORES = "tests/end_to_end/test_stores.py"
 CAPABILITIES = "tests/end_to_end/test_capabilities.py"
 WASI_STORES = "tests/end_to_end/test_wasi_stores.py"
 
+NOT_ASKED = "no server was asked this way: its client is that of version 2"
+SAME_CLASS = "nobody was asked this way: its class is that of version 2"
+RECORD = "tests/triggers/test_record.py"
+
 SHOWN = {
+    "fermyon:spin/config": Shown(f"{RECORD}::test_config", f"{RECORD}::test_config"),
+    "fermyon:spin/http": Shown(f"{RECORD}::test_a_request_leaves", f"{RECORD}::test_a_request_that_may_not_leave"),
+    "fermyon:spin/key-value": Shown(f"{RECORD}::test_key_value", f"{RECORD}::test_a_store_that_it_may_not_open"),
+    "fermyon:spin/llm": Shown(SAME_CLASS, SAME_CLASS),
+    "fermyon:spin/mysql": Shown(NOT_ASKED, f"{RECORD}::test_a_database_server_that_is_not_allowed"),
+    "fermyon:spin/postgres": Shown(NOT_ASKED, f"{RECORD}::test_a_database_server_that_is_not_allowed"),
+    "fermyon:spin/redis": Shown(f"{RECORD}::test_redis", f"{RECORD}::test_redis_that_is_not_allowed"),
+    "fermyon:spin/sqlite": Shown(f"{RECORD}::test_sqlite", f"{RECORD}::test_a_database_that_it_may_not_open"),
     "fermyon:spin/key-value@2.0.0": Shown(
         f"{STORES}::test_a_value_is_kept_and_listed_and_deleted",
         f"{STORES}::test_a_store_that_the_manifest_does_not_give",

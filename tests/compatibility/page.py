@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from edged.host.registry import REFUSED, HostConfig, spin_interfaces, wasi3_interfaces, wasi_interfaces
+from edged.host.registry import (
+    REFUSED,
+    HostConfig,
+    spin1_interfaces,
+    spin_interfaces,
+    wasi3_interfaces,
+    wasi_interfaces,
+)
 from tests.compatibility.interfaces import SHOWN
-from tests.compatibility.ways import KINDS, WAYS, refusal
+from tests.compatibility.ways import KINDS, MISSING, WAYS, refusal
 
 PAGE = Path(__file__).parents[2] / "docs" / "compatibility.md"
 
@@ -22,6 +29,11 @@ This page is made by `python -m tests.compatibility` from the code; a test fails
 def spins() -> list[str]:
     """Interfaces that Spin adds to WASI, each as `name@version`."""
     return sorted(f"{entry.wit}@{version}" for entry in spin_interfaces(HostConfig()) for version in entry.versions)
+
+
+def spin1s() -> list[str]:
+    """Interfaces of Spin 1, which core modules import without a version."""
+    return sorted(entry.wit for entry in spin1_interfaces(HostConfig()))
 
 
 def wasis() -> list[str]:
@@ -43,6 +55,11 @@ def _lines() -> Iterator[str]:
     yield _TOP
     yield "## What Spin adds to WASI\n"
     yield from _interfaces(spins())
+    yield "\n## What Spin 1 had instead\n"
+    yield "Core modules import these without a version, or under the names that wit-bindgen 0.2 gave them. Beside them a"
+    yield "module may import all of WASI preview 1: arguments, environment, clocks, random numbers, and its `files` as a"
+    yield "tree that it can read.\n"
+    yield from _interfaces(spin1s())
     yield "\n## WASI 0.2\n"
     yield "`0.2` stands for every version that begins with it, but for no release candidate.\n"
     yield from _interfaces(wasis())
@@ -53,6 +70,10 @@ def _lines() -> Iterator[str]:
     yield "SDKs import more than an app uses, so a component that imports one of these runs. A request in which it"
     yield "calls one ends with `guest.refused`.\n"
     yield from _table(["interfaces", "what they are"], ([f"`{name}`", what] for name, what in REFUSED.items()))
+    yield "\n## What of the component model is not there\n"
+    yield "A component that needs one of these is refused when it is loaded, with `component.unsupported`."
+    yield "wasmtime 50 does not validate the first four either.\n"
+    yield from _table(["what", "why"], ([what, why] for what, why in MISSING))
     yield "\n## Ways to be called\n"
     rows = ([way.name, f"no: {text}" if (text := refusal(way)) else "yes", _tests(way.tests)] for way in WAYS)
     yield from _table(["trigger", "runs", "shown by"], rows)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.compatibility.interfaces import SHOWN
-from tests.compatibility.page import PAGE, page, spins, wasi3s, wasis
+from tests.compatibility.page import PAGE, page, spin1s, spins, wasi3s, wasis
 from tests.compatibility.ways import KINDS, WAYS, Kind, Way, refusal
 from tests.guests import wat
 from tests.guests.catalog import GUESTS
@@ -23,7 +23,7 @@ def test_it_is_up_to_date() -> None:
 
 
 def test_every_interface_says_who_shows_it() -> None:
-    assert sorted(SHOWN) == sorted([*spins(), *wasis(), *wasi3s()]), "see tests/compatibility/interfaces.py"
+    assert sorted(SHOWN) == sorted([*spins(), *spin1s(), *wasis(), *wasi3s()]), "see tests/compatibility/interfaces.py"
 
 
 def test_what_spin_adds_is_shown_by_a_test_that_it_works_and_one_that_it_is_refused() -> None:
