@@ -199,6 +199,12 @@ class Call:
             self.instance.parked -= 1
             woken.set()
 
+    def interrupt(self) -> None:
+        """The instance has ended: there will be no more for whatever takes the answer."""
+        if self._away is not None and not self.is_over:
+            self._away.cancel()
+        self.wake()
+
     def _notify(self) -> None:
         """There is something to do: tell whoever drives the call, if nobody is at it."""
         held = self.instance.held
@@ -352,11 +358,11 @@ class Call:
             raise self._failure
         until = perf_counter() + _SLICE_S
         while True:
+            if self.is_over and (self._returning is _Returned.DONE or self._is_cancelling):
+                return _State.OVER
             instance.check()
             if instance.preempted:
                 return _State.PREEMPTED
-            if self.is_over and (self._returning is _Returned.DONE or self._is_cancelling):
-                return _State.OVER
             if not ready:
                 return _State.BUSY if self._later else _State.IDLE
             if perf_counter() > until:

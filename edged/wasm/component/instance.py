@@ -333,7 +333,7 @@ class Instance:
             self.vacant.set()
             self.vacant = None
         for call in self.calls:
-            call.wake()
+            call.interrupt()
 
     def check(self) -> None:
         """

@@ -307,6 +307,26 @@ async def test_a_trap_ends_all_calls_of_its_instance(link: Link, host: Tasks) ->
     assert host.waiting == 0
 
 
+async def test_a_trap_ends_what_takes_the_answer_of_another(link: Link) -> None:
+    taken: list[int] = []
+
+    async def returned(reader: Any) -> None:
+        taken.append(len(reader.read(10)))
+        await trio.sleep_forever()
+
+    async with instance_of(link()) as instance, trio.open_nursery() as nursery:
+
+        async def one() -> None:
+            with pytest.raises(GuestTrap, match="another request ended it"):
+                await call(instance, "write", 100_000, returned=returned)
+
+        nursery.start_soon(one)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(GuestTrap, match="unreachable"):
+            await call(instance, "trap", 5)
+    assert taken == [10]
+
+
 # --- limits ---
 
 
