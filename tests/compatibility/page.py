@@ -56,9 +56,9 @@ def _lines() -> Iterator[str]:
     yield "## What Spin adds to WASI\n"
     yield from _interfaces(spins())
     yield "\n## What Spin 1 had instead\n"
-    yield "Core modules import these without a version, or under the names that wit-bindgen 0.2 gave them. Beside them a"
-    yield "module may import all of WASI preview 1: arguments, environment, clocks, random numbers, and its `files` as a"
-    yield "tree that it can read.\n"
+    yield "Core modules import these without a version, or under the names that wit-bindgen 0.2 gave them. Beside"
+    yield "them a module may import all of WASI preview 1: arguments, environment, clocks, random numbers, and its"
+    yield "`files` as a tree that it can read.\n"
     yield from _interfaces(spin1s())
     yield "\n## WASI 0.2\n"
     yield "`0.2` stands for every version that begins with it, but for no release candidate.\n"
