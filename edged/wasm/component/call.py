@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from enum import IntEnum
-from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,6 +24,7 @@ from edged.errors import EdgedError, GuestCpuExhausted, GuestError, GuestTimeout
 from edged.host.interface import RUNNING, Err, Invocation
 from edged.http.exchange import ClientGone
 from edged.limits import CANCEL_GRACE_S, EPOCH_TICK_S
+from edged.wasm.component.host_call import HostCall, Tasks, failure_of
 from edged.wasm.component.messages import DEADLOCK
 from edged.wasm.component.task import Task
 from edged.wasm.store import FREE_YIELDS, InstanceStatistics
@@ -51,81 +51,6 @@ class _Returned(IntEnum):
     DUE = 1
     RUNS = 2
     DONE = 3
-
-
-class HostCall:
-    """A coroutine of a host function's that is under way.
-
-    Args:
-        finish: a turn with its value, or with what it raised as the err case.
-        is_alone: the task that called it is parked until then.
-
-    Attributes:
-        is_lost: it was cancelled, and there will be no such turn.
-    """
-
-    __slots__ = ("_call", "_coroutine", "_finish", "_name", "_scope", "is_alone", "is_answered", "is_lost")
-
-    def __init__(
-        self,
-        call: Call,
-        coroutine: Coroutine[Any, Any, Any],
-        finish: Callable[[Any, Err | None], None],
-        name: str,
-        is_alone: bool,
-    ) -> None:
-        self.is_alone = is_alone
-        self._call = call
-        self._coroutine = coroutine
-        self._finish = finish
-        self._name = name
-        self._scope = trio.CancelScope()
-        self.is_answered = False
-        self.is_lost = False
-
-    async def run(self) -> None:
-        call = self._call
-        value: Any = None
-        caught: Err | None = None
-        try:
-            with self._scope:
-                try:
-                    value = await self._coroutine
-                except Err as err:
-                    caught = err
-            if not self._scope.cancelled_caught:
-                self.is_answered = True
-                call.advance(partial(self._finish, value, caught))
-        except Exception as exc:
-            self.is_answered = True
-            call.advance(partial(_raise, call.failure(self._name, exc)))
-        finally:
-            self.is_lost = not self.is_answered
-            call.miss_task()
-
-    def cancel(self) -> None:
-        """Nobody wants its value any more."""
-        self._scope.cancel()
-
-    def close(self) -> None:
-        """It was never begun."""
-        self._coroutine.close()
-
-
-class Tasks:
-    """What `Invocation.nursery` is while a call runs: a nursery that is made when something is started in it."""
-
-    __slots__ = ("_call",)
-
-    def __init__(self, call: Call) -> None:
-        self._call = call
-
-    def start_soon(self, function: Callable[..., Awaitable[Any]], *arguments: Any, name: object = None) -> None:
-        self._call.start(partial(_named, function, arguments, name))
-
-
-async def _named(function: Callable[..., Awaitable[Any]], arguments: tuple[Any, ...], _name: object) -> None:
-    await function(*arguments)
 
 
 class Call:
@@ -283,15 +208,6 @@ class Call:
         if task is self._root:
             self.is_over = True
 
-    @staticmethod
-    def failure(name: str, failure: Exception) -> Exception:
-        """What a call ends with when a host function has raised."""
-        if isinstance(failure, GuestError | HostFailed):
-            return failure
-        wrapped = HostFailed(f"{name}: {type(failure).__name__}: {failure}")
-        wrapped.__cause__ = failure
-        return wrapped
-
     # --- run ---
 
     async def run_export(
@@ -331,8 +247,10 @@ class Call:
             self._hosts_new.clear()
             if self.tasks > 0:
                 instance.abandon(self)
-            for other in instance.calls:
-                other.wake()  # who may have waited for this one
+            if instance.parked == len(instance.calls):
+                for other in instance.calls:
+                    other.wake()  # one of them is to see that they all wait for nothing, if so
+                    break
 
     def turn(self, turn: Turn) -> None:
         """Let the guest run."""
@@ -533,7 +451,7 @@ class Call:
         except Exception as exc:
             if self._failure is None:
                 own = isinstance(exc, EdgedError | ClientGone)
-                self._failure = exc if own else self.failure("a task of the host's", exc)
+                self._failure = exc if own else failure_of("a task of the host's", exc)
         finally:
             self._away = None
             stand_in, self._stand_in = self._stand_in, None
@@ -560,7 +478,7 @@ class Call:
         except Exception as exc:
             if self._failure is None:
                 own = isinstance(exc, EdgedError | ClientGone)
-                self._failure = exc if own else self.failure("a task of the host's", exc)
+                self._failure = exc if own else failure_of("a task of the host's", exc)
         finally:
             self.wake()
 
@@ -580,7 +498,3 @@ class Call:
                     instance.poison(GuestTrap("a cancelled request had to be cut off"))
             except (GuestError, HostFailed):
                 pass  # it has been ended, which is what was wanted
-
-
-def _raise(failure: Exception) -> None:
-    raise failure

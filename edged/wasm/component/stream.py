@@ -19,7 +19,7 @@ from edged.limits import STREAM_READ_BYTES_MAX, STREAM_READ_COUNT_MAX
 from edged.wasm.component.pipe import Copy, Pipe
 
 if TYPE_CHECKING:
-    from edged.wasm.component.call import HostCall
+    from edged.wasm.component.host_call import HostCall
     from edged.wasm.component.instance import Instance
 
 _NOTHING: Sequence[Any] = ()

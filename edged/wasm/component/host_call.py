@@ -1,0 +1,103 @@
+"""What host functions leave to be done beside the guest: coroutines that answer it, and tasks of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from edged.errors import GuestError, HostFailed
+from edged.host.interface import Err
+
+if TYPE_CHECKING:
+    from edged.wasm.component.call import Call
+
+
+class HostCall:
+    """A coroutine of a host function's that is under way.
+
+    Args:
+        finish: a turn with its value, or with what it raised as the err case.
+        is_alone: the task that called it is parked until then.
+
+    Attributes:
+        is_lost: it was cancelled, and there will be no such turn.
+    """
+
+    __slots__ = ("_call", "_coroutine", "_finish", "_name", "_scope", "is_alone", "is_answered", "is_lost")
+
+    def __init__(
+        self,
+        call: Call,
+        coroutine: Coroutine[Any, Any, Any],
+        finish: Callable[[Any, Err | None], None],
+        name: str,
+        is_alone: bool,
+    ) -> None:
+        self.is_alone = is_alone
+        self._call = call
+        self._coroutine = coroutine
+        self._finish = finish
+        self._name = name
+        self._scope = trio.CancelScope()
+        self.is_answered = False
+        self.is_lost = False
+
+    async def run(self) -> None:
+        call = self._call
+        value: Any = None
+        caught: Err | None = None
+        try:
+            with self._scope:
+                try:
+                    value = await self._coroutine
+                except Err as err:
+                    caught = err
+            if not self._scope.cancelled_caught:
+                self.is_answered = True
+                call.advance(partial(self._finish, value, caught))
+        except Exception as exc:
+            self.is_answered = True
+            call.advance(partial(_raise, failure_of(self._name, exc)))
+        finally:
+            self.is_lost = not self.is_answered
+            call.miss_task()
+
+    def cancel(self) -> None:
+        """Nobody wants its value any more."""
+        self._scope.cancel()
+
+    def close(self) -> None:
+        """It was never begun."""
+        self._coroutine.close()
+
+
+class Tasks:
+    """What `Invocation.nursery` is while a call runs: a nursery that is made when something is started in it."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def start_soon(self, function: Callable[..., Awaitable[Any]], *arguments: Any, name: object = None) -> None:
+        self._call.start(partial(_named, function, arguments, name))
+
+
+async def _named(function: Callable[..., Awaitable[Any]], arguments: tuple[Any, ...], _name: object) -> None:
+    await function(*arguments)
+
+
+def failure_of(name: str, failure: Exception) -> Exception:
+    """What a call ends with when a host function has raised."""
+    if isinstance(failure, GuestError | HostFailed):
+        return failure
+    wrapped = HostFailed(f"{name}: {type(failure).__name__}: {failure}")
+    wrapped.__cause__ = failure
+    return wrapped
+
+
+def _raise(failure: Exception) -> None:
+    raise failure
