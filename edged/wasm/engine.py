@@ -106,10 +106,14 @@ class Engine:
 def new_validator() -> wasmtime.Engine:
     """An engine that says whether a component is valid, with every feature of the component model that edged can run.
 
-    The core features are `Engine`'s. Features that the C API cannot turn on (lists of fixed length, error contexts,
-    threads) it refuses. It runs nothing, so it optimizes nothing.
+    The core features are `Engine`'s but for objects that wasmtime collects: its collector does not look at fibers that
+    wait, of which our own instances may have several in one store, and would free what they still use. Features that
+    the C API cannot turn on (lists of fixed length, error contexts, threads) it refuses. It runs nothing, so it
+    optimizes nothing.
     """
     config = _config()
+    config.wasm_gc = False
+    config.wasm_exceptions = False  # one that was caught is such an object too
     config.cranelift_opt_level = "none"
     raw = ffi.address(config.ptr())
     for feature in ("async", "async_stackful", "more_async_builtins", "map", "implements"):

@@ -27,7 +27,7 @@ _BACKTRACE = "error while executing at wasm backtrace"
 _CAUSES = "Caused by:"
 _feature = re.compile(
     r"requires? the .+ (?:feature|proposal)|(?:feature|support|proposal).* (?:not|must be) (?:enabled|active)"
-    r"|must be enabled|is disabled"
+    r"|must be enabled|to be enabled|is disabled|without the .+ feature"
 )
 _frame = re.compile(rf"\d+:\s+0x|{_BACKTRACE}")
 

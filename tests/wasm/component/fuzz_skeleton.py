@@ -48,7 +48,7 @@ class Verdicts:
         try:
             component.Component(self._validator, skeleton(data))
             for start, end in core_modules(data):
-                wasmtime.Module.validate(self._engine, data[start:end])
+                wasmtime.Module.validate(self._validator, data[start:end])
         except (wasmtime.WasmtimeError, ComponentInvalid) as error:
             return str(error)
         return ""

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import wasmtime
+from wasmtime import component
 
 from edged.errors import ComponentInvalid, ComponentTooLarge, ComponentUnsupported
 from edged.limits import COMPONENT_SKELETON_BYTES_MAX
@@ -157,6 +158,19 @@ def test_components_inside_of_components_run(engine: Engine) -> None:
 )
 def test_what_is_not_valid_is_refused(engine: Engine, text: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
+        compile_in_process(engine, of(text))
+
+
+@pytest.mark.parametrize(
+    "of_module",
+    ["(type (struct (field i32)))", "(type (array i8))", "(func (param anyref))", "(tag (param i32))"],
+    ids=["structs", "arrays", "references", "exceptions"],
+)
+def test_objects_that_wasmtime_collects_are_refused(engine: Engine, of_module: str) -> None:
+    """It would collect what a fiber that waits still uses. The C API, which has one fiber a store, may have them."""
+    text = f"(component (core module {of_module}))"
+    component.Component(engine.wasmtime, of(text))
+    with pytest.raises(ComponentUnsupported, match=r"gc|exceptions"):
         compile_in_process(engine, of(text))
 
 
