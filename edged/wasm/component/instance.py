@@ -20,7 +20,7 @@ from typing import Any
 
 import trio
 
-from edged.errors import GuestBudgetExhausted, GuestError, GuestStackExhausted, GuestTrap, HostFailed
+from edged.errors import GuestBudgetExhausted, GuestStackExhausted, GuestTrap, HostFailed
 from edged.host.interface import Invocation
 from edged.limits import CALL_DEPTH_MAX, FIBER_COUNT_MAX
 from edged.wasm import ffi
@@ -28,6 +28,7 @@ from edged.wasm.component.call import Call
 from edged.wasm.component.code import Code
 from edged.wasm.component.context import Context
 from edged.wasm.component.fiber import Fiber
+from edged.wasm.component.host_call import failure_of
 from edged.wasm.component.messages import CANNOT_ENTER
 from edged.wasm.component.part import Part
 from edged.wasm.component.program import ComponentProgram
@@ -313,10 +314,7 @@ class Instance:
 
     def keep(self, name: str, failure: BaseException) -> None:
         """Keep what a host function raised, to raise it again when the poll has ended."""
-        if not isinstance(failure, GuestError) and isinstance(failure, Exception):
-            wrapped = failure if isinstance(failure, HostFailed) else host_failed(name, failure)
-            failure = wrapped
-        self.failure = failure
+        self.failure = failure_of(name, failure) if isinstance(failure, Exception) else failure
 
     def fail(self, name: str, failure: BaseException) -> int:
         """The same; returns the trap that ends the guest."""
@@ -403,10 +401,3 @@ class Instance:
                 self._steps_address + index * ffi.CORE_INSTANCE_SIZE,
             )
         )
-
-
-def host_failed(name: str, failure: Exception) -> HostFailed:
-    """The error for what a host function of ours raised."""
-    wrapped = HostFailed(f"{name}: {type(failure).__name__}: {failure}")
-    wrapped.__cause__ = failure
-    return wrapped
