@@ -23,41 +23,26 @@ from edged.errors import EdgedError
 from edged.host.budget import Budget
 from edged.host.chain import Chain
 from edged.host.guest_log import GuestLog
-from edged.host.http.error import HttpError
-from edged.host.http.outbound import Outgoing
-from edged.host.http.transport import InboundResponse, OutboundRequest, Respond
-from edged.host.http_client.fetch import WholeBody
-from edged.host.interface import Invocation
-from edged.host.llm.compute import (
-    EmbeddingsResult,
-    EmbeddingsUsage,
-    InferencingParams,
-    InferencingResult,
-    InferencingUsage,
-)
-from edged.host.network.grant import Grant
-from edged.host.redis.pool import RedisPool
-from edged.host.registry import REFUSED, HostConfig, spin_interfaces, wasi_interfaces
-from edged.host.sqlite.database import Database
+from edged.host.interface import Interface, Invocation
+from edged.host.registry import REFUSED
 from edged.http.exchange import BodyError, ClientGone
-from edged.limits import GuestLimits, MiB
-from edged.manifest.outbound import AllowedHosts, parse_host
+from edged.limits import GuestLimits
 from edged.triggers.component import TriggerComponent
 from edged.triggers.exports import Entry, check_handler, find_handler
 from edged.triggers.http import HttpTrigger
-from edged.triggers.local import LocalTransport
 from edged.triggers.target import GuestTarget, HttpTarget
 from edged.triggers.wagi import WagiTarget
+from edged.wasm.cache import AotCache
 from edged.wasm.component.compiled import CompiledPlan, compile_in_process
 from edged.wasm.component.program import ComponentProgram
 from edged.wasm.component.reuse import ComponentPool
 from edged.wasm.engine import Engine
 from edged.wasm.linker import Program
-from edged.wasm.pool import InstancePool, Pool
+from edged.wasm.loader import load_component
+from edged.wasm.pool import InstancePool
 from tests.host.fakes import FakeExchange, Output, head
-from tests.host.key_value.memory import MemoryKeyValue
-from tests.host.redis.fakes import LOCAL
-from tests.wasm.component.recording import Recording, recorded, recorded_drops, repeatable, show_bytes
+from tests.wasm.component.recording import Recording, recorded, recorded_drops, show_bytes
+from tests.wasm.component.repeatable_host import LIMITS, RepeatableHost
 
 Way = Literal["c-api", "core"]
 WAYS: tuple[Way, ...] = ("c-api", "core")
@@ -77,9 +62,6 @@ source = "guest.wasm"
 """,
     Path("spin.toml"),
 )
-# On a machine that is busy elsewhere a second may be short: only cases of the CPU limit have one that can be met.
-LIMITS = dataclasses.replace(GuestLimits(), cpu_s_max=600.0, memory_bytes_max=128 * MiB)
-ALLOWED = AllowedHosts(tuple(map(parse_host, ("http://upstream.test", "http://self", "redis://127.0.0.1:*"))))
 
 
 Expected = int | type[Exception] | None
@@ -118,10 +100,11 @@ class Case:
     """What one guest is asked, one after the other, with one host.
 
     Attributes:
-        ticks: epochs go by, so that a guest that computes is interrupted. Where that is, and so how much of its answer has
-            been sent, is the machine's affair, and the answer is not kept.
+        ticks: epochs go by, so that a guest that computes is interrupted. Where that is, and so how much of its answer
+            has been sent, is the machine's affair, and the answer is not kept.
         sleeps: the guest waits for the clock, which goes on when nobody has anything to do; else it stands still.
         granted: the manifest allows all that there is.
+        has_spin: the host has Spin's interfaces; else they are refused.
     """
 
     guest: str
@@ -129,9 +112,11 @@ class Case:
     name: str = ""
     trigger: Literal["http", "cron", "redis", "wagi"] = "http"
     limits: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
     ticks: bool = False
     sleeps: bool = False
     granted: bool = True
+    has_spin: bool = True
 
     @property
     def id(self) -> str:
@@ -175,34 +160,11 @@ def compile_both(engine: Engine, binary: bytes) -> Compiled:
     return Compiled(component.Component(engine.wasmtime, binary), compile_in_process(engine, binary))
 
 
-class _Network:
-    """A network with one server, `upstream.test`, which says what it was asked; /redirect leads to it, /down does not
-    answer."""
-
-    async def send(self, request: OutboundRequest, respond: Respond) -> None:
-        body = b""
-        while request.body is not None and (piece := await request.body.receive(1 << 16)):
-            body += piece
-        if request.target == "/down":
-            raise HttpError("connection-refused")
-        seen = [request.method, request.target, sorted((k.decode(), v.decode()) for k, v in request.headers)]
-        headers = [(b"content-type", b"text/plain"), (b"x-seen", json.dumps(seen).encode())]
-        if request.target == "/redirect":
-            respond(InboundResponse(302, [*headers, (b"location", b"http://upstream.test/target")], WholeBody(b"")))
-            return
-        respond(InboundResponse(201, headers, WholeBody(body or b"from upstream")))
-
-
-class _Llm:
-    async def infer(self, model: str, prompt: str, params: InferencingParams) -> InferencingResult:
-        await trio.lowlevel.checkpoint()
-        return InferencingResult(f"{model}: {prompt} {params.max_tokens}", InferencingUsage(3, 2))
-
-    async def embed(self, model: str, texts: Sequence[str]) -> EmbeddingsResult:
-        await trio.lowlevel.checkpoint()
-        return EmbeddingsResult([[0.5, -1.0, float(len(text))] for text in texts], EmbeddingsUsage(3))
-
-    def close(self) -> None: ...
+async def load_both(engine: Engine, cache: AotCache, source: Path) -> Compiled:
+    """The same of what takes long to compile."""
+    usual = await load_component(engine, cache, source)
+    assert isinstance(usual.compiled, component.Component)
+    return Compiled(usual.compiled, (await load_component(engine, cache, source, form="plan")).compiled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +178,15 @@ class _Guest(TriggerComponent):
         return self.invocations[-1]
 
 
+def link(
+    engine: Engine, compiled: Compiled, way: Way, interfaces: Sequence[Interface], limits: GuestLimits
+) -> InstancePool | ComponentPool:
+    """A pool of its instances; as `edged.app.component`."""
+    if way == "c-api":
+        return InstancePool(Program(engine, compiled.component, interfaces, tuple(REFUSED), limits))
+    return ComponentPool(ComponentProgram(engine, compiled.plan, interfaces, tuple(REFUSED), limits))
+
+
 class _Rig:
     """A guest on one path, with a host of its own."""
 
@@ -223,55 +194,23 @@ class _Rig:
         self, engine: Engine, compiled: Compiled, case: Case, way: Way, folder: Path, nursery: trio.Nursery
     ) -> None:
         self.case = case
-        self._local = LocalTransport()
-        self._database = Database(folder / f"{way}.db")
-        assets = folder / "assets"
-        if not assets.exists():
-            assets.mkdir()
-            (assets / "note.txt").write_text("a note\n")
-        limits = dataclasses.replace(LIMITS, **case.limits)
-        granted = case.granted
-        self._redis = RedisPool(LOCAL)
-        self.host = HostConfig(
-            environment={"GREETING": "good day"},
-            files={"/assets/note.txt": assets / "note.txt"},
-            key_value={"default": MemoryKeyValue(), "unbacked": None} if granted else {},
-            databases={"default": self._database} if granted else {},
-            grant=Grant(ALLOWED, LOCAL) if granted else Grant(),
-            redis=self._redis,
-            outgoing=Outgoing(_Network(), nursery, self._local),
-            models=frozenset({"a-model"}) if granted else frozenset(),
-            llm=_Llm(),
-            variables={"region": "eu", "empty": ""} if granted else {},
-            limits=limits,
-        )
         self.recording = Recording()
-        fakes = repeatable()
-        self.interfaces = [
-            fakes.get(each.wit, each) for each in (*wasi_interfaces(self.host), *spin_interfaces(self.host))
-        ]
-        wrapped = [recorded(each, self.recording) for each in self.interfaces]
-        program: Any
-        pool: Pool[Any]
-        if way == "c-api":
-            program = Program(engine, compiled.component, wrapped, tuple(REFUSED), limits)
-            pool = InstancePool(program)
-        else:
-            program = ComponentProgram(engine, compiled.plan, wrapped, tuple(REFUSED), limits)
-            pool = ComponentPool(program)
-        check_handler(case.trigger, program.type)
-        exports: dict[str, Entry] = {case.trigger: find_handler(case.trigger, program)}
+        self.host = RepeatableHost(folder, f"{way}.db", nursery, granted=case.granted, environment=case.environment)
+        limits = dataclasses.replace(LIMITS, **case.limits)
+        self.interfaces = self.host.interfaces(limits, has_spin=case.has_spin)
+        pool: Any = link(engine, compiled, way, [recorded(each, self.recording) for each in self.interfaces], limits)
+        check_handler(case.trigger, pool.program.type)
+        exports: dict[str, Entry] = {case.trigger: find_handler(case.trigger, pool.program)}
         self.component = _Guest("guest", pool, GuestLog("both", "guest"), exports)
         target: HttpTarget = GuestTarget(self.component)
         if case.trigger == "wagi":
             target = WagiTarget(self.component, "${SCRIPT_NAME} ${ARGS}", self.host.environment)
-        self.trigger = self._local.trigger = HttpTrigger(APP, [("/...", target), ("/hello/:name", target)])
+        self.trigger = self.host.local.trigger = HttpTrigger(APP, [("/...", target), ("/hello/:name", target)])
 
     def close(self) -> None:
         assert self.component.pool.statistics().alive == 0
         self.component.close()
-        self._redis.close()
-        self._database.close()
+        self.host.close()
 
     async def ask(self, ask: Ask) -> Outcome:
         self.recording.calls.clear()
