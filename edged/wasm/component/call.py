@@ -167,7 +167,8 @@ class Call:
                 self._away.cancel()
         finally:
             self._is_advancing = False
-        if not is_idle:
+        # What these turns have left for the call's own task, which waits, is no turn: it has to be told.
+        if not is_idle or self._returning is _Returned.DUE or self._wants_nursery:
             self._notify()
 
     def miss_task(self) -> None:
