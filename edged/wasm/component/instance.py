@@ -249,12 +249,15 @@ class Instance:
         else:
             self._park(fiber)
 
-    def check_depth(self) -> None:
+    def check_depth(self, depth: int = 0) -> None:
         """
+        Args:
+            depth: of a task. One that was preempted goes on from the bottom of the stack, and is as deep as before.
+
         Raises:
             GuestStackExhausted: its guests call each other, or themselves, too deeply.
         """
-        if self.depth >= CALL_DEPTH_MAX:
+        if max(self.depth, depth) >= CALL_DEPTH_MAX:
             raise GuestStackExhausted(f"calls between guests are more than {CALL_DEPTH_MAX} deep")
 
     @staticmethod

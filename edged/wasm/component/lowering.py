@@ -355,6 +355,8 @@ class _Guest:
     def _start(self, instance: Instance, arguments: Callable[[], list[Any]], resolve: Callable[[Any], None]) -> Task:
         code = self._code
         task = Task(instance.task.call, instance.parts[code.part], code, arguments, resolve)
+        task.depth = instance.task.depth + 1
+        instance.check_depth(task.depth)
         task.start()
         return task
 

@@ -61,6 +61,7 @@ class Task(Scope):
     Attributes:
         part: the component instance it runs in.
         storage: what `context.set` keeps.
+        depth: how many tasks called each other, the last of them this one.
         fiber: its code, where it is parked.
         is_over: the guest is through with it.
     """
@@ -72,6 +73,7 @@ class Task(Scope):
         "_wset",
         "call",
         "code",
+        "depth",
         "fiber",
         "is_over",
         "part",
@@ -90,6 +92,7 @@ class Task(Scope):
         super().__init__()
         self.call = call
         self.part = part
+        self.depth = 0
         self.code = code
         self._arguments = arguments
         self._resolve = resolve
