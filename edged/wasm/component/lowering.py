@@ -125,6 +125,9 @@ def _lower_host(
     lift, by_pointer = shared.params.lift, shared.answer.by_pointer
     store_ok, lower_ok, finish = shared.answer.store_ok, shared.answer.lower_ok, shared.store
     has_result = shared.has_result
+    if shared.params.has_borrow and shared.params.moves:
+        # A handle that is lent may be given away in the same call. Only a scope counts the loan, which forbids it.
+        return _lower_host_suspending(program, trampoline, operation, function, host)
 
     def call(instance: Instance, values: Values) -> Answer:
         running = instance.call_running

@@ -29,12 +29,14 @@ class Values(NamedTuple):
         lift: core values -> Python values.
         lower: Python values -> core values; more than fit are put into memory that the guest allocates.
         has_borrow: `Context.scope` must be that of the call.
+        moves: handles may be among them that their owner gives away.
     """
 
     letters: str
     lift: Callable[[Context, Sequence[Any]], list[Any]]
     lower: Callable[[Context, Sequence[Any]], list[int | float]]
     has_borrow: bool
+    moves: bool
 
 
 class Answer(NamedTuple):
@@ -102,7 +104,7 @@ def compile_values(types: tuple[wit.WitType, ...], flat_max: int) -> Values:
             lower_one(cx, value, out)
         return out
 
-    return Values(flat, _all_or_nothing(lift) if together.moves else lift, lower, together.has_borrow)
+    return Values(flat, _all_or_nothing(lift) if together.moves else lift, lower, together.has_borrow, together.moves)
 
 
 def _values_in_memory(together: LinearCodec) -> Values:
@@ -119,7 +121,7 @@ def _values_in_memory(together: LinearCodec) -> Values:
         store(cx, address, values)
         return [address]
 
-    return Values("i", _all_or_nothing(lift) if together.moves else lift, lower, together.has_borrow)
+    return Values("i", _all_or_nothing(lift) if together.moves else lift, lower, together.has_borrow, together.moves)
 
 
 @functools.cache
