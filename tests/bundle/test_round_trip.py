@@ -157,7 +157,7 @@ def built_example(tmp_path: Path, name: str, guest: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["cron-python", "hello-js", "hello-python", "streaming-c"])
+@pytest.mark.parametrize("name", ["cron-python", "hello-js", "hello-python", "hello-python5", "streaming-c"])
 async def test_the_examples(tmp_path: Path, guest_path: GuestPath, name: str) -> None:
     folder = built_example(tmp_path, name, guest_path(name))
     before = manifest.load(folder)

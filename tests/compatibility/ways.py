@@ -157,7 +157,7 @@ KINDS = (
     Kind(
         "Python SDK 4 and 5",
         _ASYNC,
-        ("python-wasi3", "python5-capabilities"),
+        ("hello-python5", "python5-capabilities"),
         (f"{_WASI3}::test_it_answers_and_answers_again", f"{_WASI3}::test_bodies_stream_both_ways"),
     ),
     Kind(

@@ -38,7 +38,7 @@ from tests.services import Service
 
 # --- applications of the SDKs, over sockets ---
 
-SDK_GUESTS = {"js-wasi3": "hello from JavaScript", "python-wasi3": "hello from WASI 0.3"}
+SDK_GUESTS = {"js-wasi3": "hello from JavaScript", "hello-python5": "Hello from Python and WASI 0.3!"}
 
 
 @pytest.mark.parametrize("guest", SDK_GUESTS)
@@ -46,7 +46,8 @@ def test_it_answers_and_answers_again(serve: Serve, guest: str) -> None:
     url = serve(guest).url
     with httpx.Client() as client:
         answers = [client.get(url + "/") for _ in range(5)]
-    assert {(answer.status_code, answer.text) for answer in answers} == {(200, SDK_GUESTS[guest])}
+    assert {answer.status_code for answer in answers} == {200}
+    assert all(answer.text.startswith(SDK_GUESTS[guest]) for answer in answers)
 
 
 @pytest.mark.parametrize(("path", "expected"), [("/echo", b"abcDEF\n"), ("/capitals", b"ABCDEF\n")])

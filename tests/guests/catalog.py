@@ -232,9 +232,9 @@ GUESTS = {
             venv=PYTHON_SDK_WASI3,
         ),
         Guest(
-            "python-wasi3",
-            "Python SDK 5, which builds for WASI 0.3: says hello",
-            {file: SOURCES / "python" / "wasi3" / file for file in ("Makefile", "app.py")},
+            "hello-python5",
+            "Python SDK 5, which builds for WASI 0.3: / (a greeting that counts), /countdown/:from (a line a second)",
+            _example("hello-python5", "app.py"),
             handler="wasi:http/handler@0.3.0",
             venv=PYTHON_SDK_WASI3,
         ),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.guests import tools
-from tests.guests.catalog import EXAMPLES, GUESTS, JS_SDK, JS_WASI3, SOURCES, Guest
+from tests.guests.catalog import EXAMPLES, GUESTS, JS_SDK, JS_WASI3, PYTHON_SDK_WASI3, SOURCES, Guest
 
 PACKAGES = sorted([*EXAMPLES.glob("*/package.json"), SOURCES / "js" / "package.json"])
 OWN_MODULES = JS_WASI3.project / "package.json"
@@ -67,6 +67,13 @@ def test_npm_packages_are_pinned_by_version_and_checksum_and_by_no_host(package:
 @pytest.mark.parametrize("package", [*PACKAGES, *SHARED_MODULES], ids=lambda path: path.parent.name)
 def test_tests_build_an_example_with_the_packages_that_it_pins(package: Path) -> None:
     assert dependencies(package).items() <= dependencies(JS_SDK.project / "package.json").items()
+
+
+def test_tests_build_the_example_for_wasi3_with_the_packages_that_it_pins() -> None:
+    def pins(requirements: Path) -> list[str]:
+        return [line for line in requirements.read_text().splitlines() if not line.startswith("#")]
+
+    assert pins(EXAMPLES / "hello-python5" / "requirements.txt") == pins(PYTHON_SDK_WASI3.requirements)
 
 
 @pytest.mark.parametrize("guest", GUESTS.values(), ids=lambda guest: guest.name)

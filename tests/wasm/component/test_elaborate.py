@@ -483,7 +483,7 @@ SDK_GUESTS = [
     "streaming-c",
     "wagi-component",
 ]
-WASI_03_GUESTS = ["js-wasi3", "python-wasi3", "python5-redis-trigger"]
+WASI_03_GUESTS = ["js-wasi3", "hello-python5", "python5-redis-trigger"]
 
 
 @pytest.mark.parametrize("name", WAT_GUESTS + SDK_GUESTS)
