@@ -179,12 +179,17 @@ class _Guest(TriggerComponent):
 
 
 def link(
-    engine: Engine, compiled: Compiled, way: Way, interfaces: Sequence[Interface], limits: GuestLimits
+    engine: Engine,
+    compiled: Compiled,
+    way: Way,
+    interfaces: Sequence[Interface],
+    limits: GuestLimits,
+    refusable: Sequence[str] = tuple(REFUSED),
 ) -> InstancePool | ComponentPool:
     """A pool of its instances; as `edged.app.component`."""
     if way == "c-api":
-        return InstancePool(Program(engine, compiled.component, interfaces, tuple(REFUSED), limits))
-    return ComponentPool(ComponentProgram(engine, compiled.plan, interfaces, tuple(REFUSED), limits))
+        return InstancePool(Program(engine, compiled.component, interfaces, refusable, limits))
+    return ComponentPool(ComponentProgram(engine, compiled.plan, interfaces, refusable, limits))
 
 
 class _Rig:
