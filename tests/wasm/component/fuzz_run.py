@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,7 @@ _WARM = 1_000  # mutants after which a child has all that it ever needs
 _GROWTH_BYTES_MAX = 24 * MiB  # in 1 000 mutants, after that
 _REPORT_EVERY = 50
 _LINES_SHOWN = 8  # of a traceback; --only shows all
+_SECTION = b"component-type:world"
 _UNTEXT = "not text"
 
 
@@ -76,14 +78,20 @@ def _module(chance: random.Random) -> bytes | None:
         return None
     if chance.random() < 0.3:
         data = mutate_bytes(chance, data)
-    if kind == "wasi2":
-        section = fuzz_corpus.section()
-        if chance.random() < 0.3:
-            section = mutate_bytes(chance, section)
-        name = b"component-type:world"
-        content = leb(len(name)) + name + section
-        data += b"\0" + leb(len(content)) + content
-    return data
+    return with_section(data, kind, chance if chance.random() < 0.3 else None)
+
+
+def with_section(data: bytes, kind: str, chance: random.Random | None = None) -> bytes:
+    """A core module with the section that says which world it has, if its kind has one.
+
+    Args:
+        chance: mutate the section.
+    """
+    if kind != "wasi2":
+        return data
+    section = fuzz_corpus.section() if chance is None else mutate_bytes(chance, fuzz_corpus.section())
+    content = leb(len(_SECTION)) + _SECTION + section
+    return data + b"\0" + leb(len(content)) + content
 
 
 async def attempt(bench: Bench, seed: int, kind: str) -> None:
@@ -147,10 +155,17 @@ async def _tries(first: int, count: int, kind: str) -> None:
             bench.close()
 
 
+def _unraisable(lost: sys.UnraisableHookArgs) -> None:
+    """As a coroutine that nobody awaits."""
+    _say(f"! lost: {lost.exc_value!r} of {lost.object!r}")
+
+
 def _child(first: int, count: int, kind: str) -> int:
     faulthandler.enable()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))  # guests' output
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    warnings.simplefilter("error")
+    sys.unraisablehook = _unraisable
     try:
         trio.run(_tries, first, count, kind, clock=trio.testing.MockClock(autojump_threshold=0))
     except BaseException:
