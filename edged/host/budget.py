@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 
 from edged.errors import GuestBudgetExhausted
 from edged.limits import (
@@ -59,6 +62,25 @@ class Budget:
     row_streams: int = ROW_STREAMS_OPEN_MAX
     row_bytes: int = ROWS_HELD_BYTES_MAX
 
+    @contextmanager
+    def taking(self, what: str, refusal: Exception) -> Iterator[None]:
+        """Take one of something, for what is made in this block and gives it back later. If none is, it is given back.
+
+        Taken at the beginning: a guest of WASI 0.3 may ask for any number of them before the first is there.
+
+        Raises:
+            `refusal`: there is none left.
+        """
+        left = getattr(self, what)
+        if left < 1:
+            raise refusal
+        setattr(self, what, left - 1)
+        try:
+            yield
+        except BaseException:
+            setattr(self, what, getattr(self, what) + 1)
+            raise
+
     def spend_random(self, count_bytes: int) -> None:
         """Take `count_bytes` of random bytes, or end the request with `guest.budget-exhausted`."""
         self.random_bytes -= count_bytes
@@ -76,3 +98,24 @@ class Budget:
         self.fields_bytes -= count_bytes
         if self.fields_bytes < 0:
             raise GuestBudgetExhausted("the guest made too many header fields in one request")
+
+
+_given_back = attrgetter(
+    *("body_bytes", "databases", "fields_bytes", "files", "http_requests", "key_value_stores", "key_value_swaps"),
+    *("mqtt_connections", "redis_connections", "row_bytes", "row_streams", "sql_connections"),
+)
+_WHOLE: tuple[int, ...] = _given_back(Budget())
+
+
+def is_whole(budget: Budget) -> bool:
+    """Whether all has been given back that a guest gives back by letting go of it."""
+    return bool(_given_back(budget) == _WHOLE)
+
+
+def hold_too_much(budgets: Iterable[Budget]) -> bool:
+    """Whether guests still hold more on these budgets together, of anything, than one request may."""
+    held = [0] * len(_WHOLE)
+    for budget in budgets:
+        for index, left in enumerate(_given_back(budget)):
+            held[index] += _WHOLE[index] - left
+    return any(holds > whole for holds, whole in zip(held, _WHOLE, strict=True))

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import trio
@@ -56,21 +56,13 @@ class Pages(Protocol):
         """No page will be asked for any more, and none is under way. Called once."""
 
 
-@contextmanager
-def taken(budget: Budget, refusal: Err) -> Iterator[None]:
+def taken(budget: Budget, refusal: Err) -> AbstractContextManager[None]:
     """Take one of the streams that a request may have, for a `PagedStream` that is made in this block.
 
     Raises:
         Err: `refusal`, there is none left.
     """
-    if budget.row_streams < 1:
-        raise refusal
-    budget.row_streams -= 1
-    try:
-        yield
-    except BaseException:
-        budget.row_streams += 1
-        raise
+    return budget.taking("row_streams", refusal)
 
 
 class PagedStream:

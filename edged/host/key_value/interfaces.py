@@ -217,7 +217,11 @@ class WasiKeyValueBatch(Interface):
 
 
 class Cas(Resource):
-    """`resource cas`: a key and the value that it had. The swap succeeds while it still has that value."""
+    """`resource cas`: a key and the value that it had. The swap succeeds while it still has that value.
+
+    Args:
+        budget: of which one swap was taken; it is given back.
+    """
 
     __slots__ = ("_budget", "engine", "key", "value")
 
@@ -226,7 +230,6 @@ class Cas(Resource):
         self.key = key
         self.value = value
         self._budget = budget
-        budget.key_value_swaps -= 1
 
     def drop(self) -> None:
         self._budget.key_value_swaps += 1
@@ -249,11 +252,10 @@ class WasiKeyValueAtomics(Interface):
 
     async def cas_new(self, invocation: Invocation, bucket: Bucket, key: str) -> Cas:
         """Reads the value, so that `current` and `swap` are about the same one."""
-        if invocation.budget.key_value_swaps < 1:  # each holds a value
-            raise Err(("other", "too many swaps under way"))
         _check_keys(key)
-        (value,) = await _answer(bucket.engine.get_many([key], KEY_VALUE_VALUE_BYTES_MAX))
-        return Cas(bucket.engine, invocation.budget, key, value)
+        with invocation.budget.taking("key_value_swaps", Err(("other", "too many swaps under way"))):  # each holds one
+            (value,) = await _answer(bucket.engine.get_many([key], KEY_VALUE_VALUE_BYTES_MAX))
+            return Cas(bucket.engine, invocation.budget, key, value)
 
     async def swap(self, _invocation: Invocation, cas: Cas, value: bytes) -> None:
         """Takes the handle. Errors: `cas-failed` with one for the value that is there now, `store-error`."""

@@ -80,13 +80,13 @@ class _Mysql(Interface):
         """Errors: `connection-failed`, for an address that the manifest does not allow too."""
         try:
             parsed = parse_address(address)
-            admit(self._grant, "mysql", parsed.host, parsed.port, invocation.budget)
-            if self._pool is None:
-                raise Err(("connection-failed", "there are no connections to MySQL here"))
-            connection = await self._pool.acquire(parsed)
+            with admit(self._grant, "mysql", parsed.host, parsed.port, invocation.budget):
+                if self._pool is None:
+                    raise Err(("connection-failed", "there are no connections to MySQL here"))
+                connection = await self._pool.acquire(parsed)
+                return self._connection(self._pool, parsed, connection, invocation.budget)
         except SqlFailed as failed:
             raise failure(failed) from None
-        return self._connection(self._pool, parsed, connection, invocation.budget)
 
 
 class SpinMysql(_Mysql):

@@ -208,13 +208,13 @@ class _Postgres(Interface):
     async def _connect(self, budget: Budget, address: str, ca_root: str = "") -> _Connection:
         try:
             parsed = replace(parse_address(address), ca_root=ca_root)
-            admit(self._grant, "postgres", parsed.host, parsed.port, budget)
-            if self._pool is None:
-                raise Err(("connection-failed", "there are no connections to PostgreSQL here"))
-            connection = await self._pool.acquire(parsed)
+            with admit(self._grant, "postgres", parsed.host, parsed.port, budget):
+                if self._pool is None:
+                    raise Err(("connection-failed", "there are no connections to PostgreSQL here"))
+                connection = await self._pool.acquire(parsed)
+                return self._connection(self._pool, parsed, connection, budget)
         except SqlFailed as failed:
             raise failure(failed) from None
-        return self._connection(self._pool, parsed, connection, budget)
 
 
 class SpinPostgres2(_Postgres):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, Generic, NamedTuple
 
 import trio
@@ -32,7 +32,11 @@ class RowSet(NamedTuple):
 
 class Held(StreamingResource, Generic[A, C]):
     """A connection of the pool that a request has, with its transaction and all that it set, until the handle goes and
-    no rows are to come over it any more."""
+    no rows are to come over it any more.
+
+    Args:
+        budget: of which one connection was taken, as by `admit`; it is given back.
+    """
 
     __slots__ = ("_address", "_budget", "_pool", "_stream", "_turn", "connection")
 
@@ -44,7 +48,6 @@ class Held(StreamingResource, Generic[A, C]):
         self._stream: PagedStream | None = None  # of the last statement, where it was one with a stream
         self._turn = trio.Lock()
         self.connection = connection
-        budget.sql_connections -= 1
 
     def _release(self) -> None:
         if self._turn.locked():  # by a statement that was cancelled and has not ended yet
@@ -78,8 +81,9 @@ class Held(StreamingResource, Generic[A, C]):
         return self._stream
 
 
-def admit(grant: Grant, scheme: str, host: str, port: int, budget: Budget) -> None:
-    """Look whether a component may have one more connection, there.
+def admit(grant: Grant, scheme: str, host: str, port: int, budget: Budget) -> AbstractContextManager[None]:
+    """Take one of the connections that a request may have, for a `Held` that is made in the block, if the component may
+    have one there.
 
     Raises:
         Err: `connection-failed`
@@ -88,8 +92,7 @@ def admit(grant: Grant, scheme: str, host: str, port: int, budget: Budget) -> No
         shown = f"[{host}]" if ":" in host else host
         destination = f"{scheme}://{shown}:{port}"
         raise Err(("connection-failed", f"{destination} is not in this component's allowed_outbound_hosts"))
-    if budget.sql_connections < 1:
-        raise Err(("connection-failed", "too many connections"))
+    return budget.taking("sql_connections", Err(("connection-failed", "too many connections")))
 
 
 def failure(failed: SqlFailed) -> Err:

@@ -35,7 +35,11 @@ class QueryResult(NamedTuple):
 
 
 class Connection(StreamingResource):
-    """`resource connection` of fermyon:spin/sqlite. An open transaction ends with it, undone."""
+    """`resource connection` of fermyon:spin/sqlite. An open transaction ends with it, undone.
+
+    Args:
+        budget: of which one connection was taken; it is given back.
+    """
 
     __slots__ = ("_budget", "_database")
 
@@ -43,7 +47,6 @@ class Connection(StreamingResource):
         super().__init__()
         self._database = database
         self._budget = budget
-        budget.databases -= 1
 
     def _release(self) -> None:
         self._database.close()
@@ -110,13 +113,12 @@ class _Sqlite(Interface):
         if found is None:
             raise Err("no-such-database")
         budget = invocation.budget
-        if budget.databases < 1:
-            raise Err(("io", "too many open connections"))
-        try:
-            opened = await found.open()
-        except DatabaseFailed as failed:
-            raise Err(("io", str(failed))) from None
-        return self._connection(opened, budget)
+        with budget.taking("databases", Err(("io", "too many open connections"))):
+            try:
+                opened = await found.open()
+            except DatabaseFailed as failed:
+                raise Err(("io", str(failed))) from None
+            return self._connection(opened, budget)
 
 
 class SpinSqlite2(_Sqlite):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from edged.host.budget import is_whole
 from edged.host.interface import Err
 from edged.host.sqlite.database import Database
 from edged.host.sqlite.engine import DatabaseFailed
@@ -86,6 +87,27 @@ async def test_connections_of_a_request_at_the_limit_and_over(database, interfac
     for connection in opened:
         connection.drop()
     assert database.connections.value == SQLITE_CONNECTION_COUNT_MAX
+
+
+async def test_connections_that_are_opened_at_once(database: Database) -> None:
+    """A guest of WASI 0.3 need not wait for one before it asks for the next."""
+    sqlite, call, refused = SpinSqlite3({"default": database}), invocation(), []
+    opened: list[Connection] = []
+
+    async def one() -> None:
+        try:
+            opened.append(await sqlite.connection_open_async(call, "default"))
+        except Err as err:
+            refused.append(err.value)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(SQLITE_CONNECTIONS_OPEN_MAX + 3):
+            nursery.start_soon(one)
+    assert len(opened) == SQLITE_CONNECTIONS_OPEN_MAX
+    assert refused == [("io", "too many open connections")] * 3
+    for connection in opened:
+        connection.drop()
+    assert is_whole(call.budget)
 
 
 async def test_requests_past_the_connections_of_a_database_wait(database, autojump_clock) -> None:
