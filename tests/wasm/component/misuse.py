@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from edged.host.interface import Err, Interface, Invocation, Resource
+from edged.limits import LIST_COUNT_MAX
 
 PAGE = 65536
 
@@ -28,6 +29,8 @@ CALLS: Mapping[str, str] = {
     "numbers-to-end": f"(call $numbers (i32.const {PAGE - 8}) (i32.const 2))",
     "numbers-beyond": f"(call $numbers (i32.const {PAGE - 8}) (i32.const 3))",
     "numbers-overflow": "(call $numbers (i32.const 8) (i32.const 0x40000001))",
+    "numbers-most": f"(call $numbers (i32.const 8) (i32.const {LIST_COUNT_MAX}))",
+    "numbers-one-more": f"(call $numbers (i32.const 8) (i32.const {LIST_COUNT_MAX + 1}))",
     "options": "(i32.store (i32.const 8) (i32.const 0x07010500)) (call $options (i32.const 8) (i32.const 2))",
     "options-invalid": "(i32.store8 (i32.const 10) (i32.const 2)) (call $options (i32.const 8) (i32.const 2))",
     # Values that are numbers.
