@@ -14,6 +14,7 @@ from typing import Any
 import trio
 
 from edged.errors import HostFailed
+from edged.host.budget import Budget, hold_too_much, is_whole
 from edged.host.interface import Invocation
 from edged.limits import INSTANCE_IDLE_S
 from edged.wasm.component.call import Call
@@ -37,20 +38,30 @@ class _Shared:
 
     Attributes:
         visits: requests in it now; `served`: so far, these included.
+        owing: budgets of those that are over, of which the guest still holds something.
         idle_until: when it is closed, if nobody comes; trio's clock, s.
     """
 
-    __slots__ = ("idle_until", "instance", "served", "visits")
+    __slots__ = ("idle_until", "instance", "owing", "served", "visits")
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
         self.visits = 0
         self.served = 0
+        self.owing: list[Budget] = []
         self.idle_until = 0.0
 
     @property
     def is_sound(self) -> bool:
         return not (self.instance.is_poisoned or self.instance.is_retired)
+
+    def settle(self, budget: Budget) -> None:
+        """A request is over. What guests may keep of several together is what one of them may have: more would be a
+        way to take from the host what no request may."""
+        if self.owing or not is_whole(budget):
+            self.owing = [each for each in (*self.owing, budget) if not is_whole(each)]
+            if hold_too_much(self.owing):
+                self.instance.is_retired = True
 
 
 class Visit:
@@ -68,6 +79,11 @@ class Visit:
     @property
     def program(self) -> ComponentProgram:
         return self._pool.program
+
+    @property
+    def is_sound(self) -> bool:
+        """Its instance has not been ended by another request."""
+        return self._shared is not None and self._shared.is_sound
 
     def begin(self, invocation: Invocation, before_wait: BeforeWait | None) -> None:
         """As of `GuestStore`."""
@@ -93,6 +109,7 @@ class Visit:
         """Leave the instance. Idempotent. Errors as of `Instance.close`, where that goes with its last request."""
         shared, self._shared = self._shared, None
         if shared is not None:
+            shared.settle(self._invocation.budget)
             self._pool.leave(shared)
 
 
@@ -114,6 +131,12 @@ class ReusePool(Pool[Visit]):
     def instances(self) -> int:
         """How many take more requests."""
         return len(self._open)
+
+    async def acquire(self, invocation: Invocation, before_wait: BeforeWait | None = None) -> Visit:
+        while self._spares and not self._spares[0].is_sound:
+            self._spares.popleft().close()
+            self._spare_wanted.set()
+        return await super().acquire(invocation, before_wait)
 
     async def enter(self, invocation: Invocation, before_wait: BeforeWait | None) -> _Shared:
         """A place in an instance, for `leave` to give back."""

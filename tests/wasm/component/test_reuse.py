@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from edged.errors import GuestTrap, Overloaded
-from edged.limits import INSTANCE_IDLE_S
+from edged.limits import FILES_OPEN_MAX, INSTANCE_IDLE_S
 from edged.wasm.component.reuse import ComponentPool, ReusePool
 from edged.wasm.engine import Engine
 from tests.wasm.component.conftest import Link, Tasks
@@ -156,6 +156,39 @@ async def test_instances_ahead(link: Link, engine: Engine) -> None:
         nursery.cancel_scope.cancel()
     pool.close()
     assert engine.instances == before
+
+
+async def test_one_made_ahead_whose_instance_has_ended_serves_nobody(link: Link) -> None:
+    pool = ReusePool(link(instances_ahead=2))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pool.keep_ahead, invocation())
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(GuestTrap):
+            await one(pool, "trap", 5)
+        assert await one(pool, "count") == 1
+        await trio.testing.wait_all_tasks_blocked()
+        assert pool.statistics().ahead == 2
+        nursery.cancel_scope.cancel()
+    pool.close()
+
+
+async def test_what_requests_leave_behind_is_together_what_one_may_have(link: Link) -> None:
+    pool = ReusePool(link())
+
+    async def leaving(files: int) -> int:
+        call = invocation()
+        visit = await pool.acquire(call)
+        try:
+            call.budget.files -= files
+            count: int = await visit.call(pool.program.exports["count"])
+            return count
+        finally:
+            pool.release(visit)
+
+    assert [await leaving(files) for files in (0, 1, 0, FILES_OPEN_MAX - 1)] == [1, 2, 3, 4]
+    assert await leaving(1) == 5
+    assert await leaving(0) == 1, "another instance"
+    pool.close()
 
 
 async def test_statistics_are_of_one_request(link: Link) -> None:
