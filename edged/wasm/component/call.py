@@ -259,6 +259,7 @@ class Call:
         engine = instance.engine
         engine.polls += 1
         instance.call_running = self
+        instance.turn_ticks = 0
         instance.slice_started = started = perf_counter()
         try:
             turn()

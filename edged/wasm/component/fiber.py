@@ -21,7 +21,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from edged.errors import GuestTrap
-from edged.limits import EPOCH_TICK_S, NESTED_CALL_S_MAX
+from edged.limits import ALLOCATIONS_S_MAX, EPOCH_TICK_S, NESTED_CALL_S_MAX
 from edged.wasm import ffi
 from edged.wasm.component.messages import CANNOT_BLOCK_HERE, NESTED_TOO_LONG
 from edged.wasm.component.plan import PARAMS_FLAT_MAX
@@ -59,6 +59,7 @@ _poll_future = ffi.lib.wasmtime_call_future_poll
 _call_async = ffi.lib.wasmtime_func_call_async
 _EPOCH_TICKS = 2  # to the deadline: a slice lasts one to two ticks, so a short request is rarely interrupted
 _NESTED_TICKS_MAX = round(NESTED_CALL_S_MAX / EPOCH_TICK_S)
+_TURN_TICKS_MAX = round(ALLOCATIONS_S_MAX / EPOCH_TICK_S)
 
 
 class Frame:
@@ -294,7 +295,8 @@ def raise_failure(instance: Instance, trap: int, error: int) -> None:
 class Deadlines:
     """What becomes of a guest that meets its epoch deadline; one for each engine.
 
-    It is preempted, unless it is in a nested call: that goes on, for NESTED_CALL_S_MAX.
+    It is preempted, unless it is in a nested call: that goes on, for NESTED_CALL_S_MAX, and all of one turn together for
+    ALLOCATIONS_S_MAX. One value of the host's may need any number of them.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -309,7 +311,8 @@ class Deadlines:
                         ffi.memory_view[kind] = ffi.UPDATE_DEADLINE_YIELD
                     return None
                 guest.nested_ticks += 1
-                if guest.nested_ticks > _NESTED_TICKS_MAX:
+                guest.turn_ticks += 1
+                if guest.nested_ticks > _NESTED_TICKS_MAX or guest.turn_ticks > _TURN_TICKS_MAX:
                     raise GuestTrap(NESTED_TOO_LONG)
             except BaseException as exc:
                 guest.keep("epoch", exc)

@@ -53,7 +53,8 @@ class Instance:
         task: whose code runs, or in whose name we do something.
         fiber: the one that is being polled, innermost.
         depth: how many fibers and nested calls are on the stack.
-        nested: how many nested calls are on the stack; `nested_ticks`: how long the outermost has taken.
+        nested: how many nested calls are on the stack; `nested_ticks`: how long the outermost has taken, and
+            `turn_ticks` all of this turn together, in ticks of the epoch.
         failure: what a host function raised, to raise it again when the poll has ended.
         preempted: fibers to go on with before anything else runs, in order.
         calls: those under way; `parked`: how many of them have nothing to do.
@@ -67,7 +68,7 @@ class Instance:
         *("_buffer", "_contexts", "_failed", "_fibers", "_idle", "_is_closed", "_items", "_items_address", "_own"),
         *("_steps_address", "call_running", "calls", "depth", "engine", "failure", "fiber", "held", "is_poisoned"),
         *("is_retired", "nested", "nested_ticks", "parked", "parts", "preempted", "program", "slice_started"),
-        *("task", "vacant"),
+        *("task", "turn_ticks", "vacant"),
     )
 
     def __init__(
@@ -84,6 +85,7 @@ class Instance:
         self.held: list[Call] | None = None
         self.nested = 0
         self.nested_ticks = 0
+        self.turn_ticks = 0
         self.failure: BaseException | None = None
         self.is_poisoned = False
         self.is_retired = False

@@ -144,6 +144,23 @@ async def test_an_allocator_may_take_its_time(engine: Engine, host: Tasks) -> No
         assert await call(instance, "realloc", "text") == 4
 
 
+@pytest.mark.parametrize("count", [1, 400], ids=["one", "many"])
+async def test_allocations_that_each_take_their_time(engine: Engine, host: Tasks, count: int) -> None:
+    """None of them is too long, but nobody else has a turn until all of them are over."""
+    text = GUEST.replace('(export "realloc") (param "s" string)', '(export "realloc") (param "s" (list string))')
+    loops = """(local $n i32)
+      (loop (br_if 0 (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 9000000))))"""
+    for name in PLACES:
+        text = text.replace("{" + name + "}", loops if name == "realloc" else "")
+    program = ComponentProgram(engine, compiled(engine, text), [host])
+    async with instance_of(program) as instance:
+        if count == 1:
+            assert await call(instance, "realloc", ["text"]) == count
+        else:
+            with pytest.raises(GuestTrap, match="computed for too long"):
+                await call(instance, "realloc", ["text"] * count)
+
+
 DOWN = """
 (component
   (core module $table (table (export "table") 1 funcref))
