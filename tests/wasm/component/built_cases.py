@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from edged.errors import GuestRefused, GuestReturnedError, GuestTrap
+from edged.errors import GuestBudgetExhausted, GuestMemoryExhausted, GuestRefused, GuestReturnedError, GuestTrap
 from edged.http.exchange import ClientGone
+from edged.limits import MiB
 from tests.wasm.component.cases import CUT, PIECES, TEXT, TRAILERS
-from tests.wasm.component.paths import Ask, Case, post
+from tests.wasm.component.paths import Ask, Case, Expected, post
 
 STREAM = [
     Ask(),
@@ -66,7 +67,7 @@ REFUSED = [
 ]
 
 
-def asks(*targets: str, expects: int = 200) -> list[Ask]:
+def asks(*targets: str, expects: Expected = 200) -> list[Ask]:
     return [Ask(target, expects=expects) for target in targets]
 
 
@@ -195,6 +196,10 @@ BUILT: Sequence[Case] = (
         trigger="redis",
     ),
     Case("python-capabilities", [post("/get/default/k", b"", GuestRefused)], "absent", has_spin=False),
+    Case("python-features", asks("/", expects=GuestBudgetExhausted), "calls", limits={"host_calls_max": 5}),
+    Case("python-features", asks("/headers", expects=GuestBudgetExhausted), "handles", limits={"handles_max": 3}),
+    Case("js-features", asks("/headers", expects=GuestBudgetExhausted), "calls", limits={"host_calls_max": 20}),
+    Case("python-plain", asks("/", expects=GuestMemoryExhausted), "memory", limits={"memory_bytes_max": 1 * MiB}),
     Case("python-plain", [Ask(), Ask(method="HEAD"), Ask(body=TEXT, method="POST")]),
 )
 

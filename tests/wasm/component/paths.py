@@ -33,12 +33,12 @@ from edged.triggers.http import HttpTrigger
 from edged.triggers.target import GuestTarget, HttpTarget
 from edged.triggers.wagi import WagiTarget
 from edged.wasm.cache import AotCache
-from edged.wasm.component.compiled import CompiledPlan, compile_in_process
 from edged.wasm.component.program import ComponentProgram
 from edged.wasm.component.reuse import ComponentPool
 from edged.wasm.engine import Engine
 from edged.wasm.linker import Program
 from edged.wasm.loader import load_component
+from edged.wasm.plan.compiled import CompiledPlan, compile_in_process
 from edged.wasm.pool import InstancePool
 from tests.host.fakes import FakeExchange, Output, head
 from tests.wasm.component.recording import Recording, recorded, recorded_drops, show_bytes

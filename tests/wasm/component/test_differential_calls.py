@@ -33,7 +33,7 @@ async def outcome(
     arguments: Sequence[object],
     **limits: Any,
 ) -> tuple[Any, ...]:
-    """The answer or the error, all calls of the host, and drops at the end in no order."""
+    """The answer or the error; all calls of the host, and drops at the end in no order; calls and handles, counted."""
     recording = Recording()
     allowed = dataclasses.replace(GuestLimits(), cpu_s_max=60.0, **limits)
     pool: Any = link(engine, compiled, way, [recorded(host, recording)], allowed, ["test:host/absent"])
@@ -49,9 +49,11 @@ async def outcome(
             answer = HostFailed, error.message.partition(": ")[2]
         except EdgedError as error:
             answer = type(error), error.code, error.message
-        calls = list(recording.calls)
+        calls, used = list(recording.calls), instance.statistics()
         instance.close()
-    return answer, calls, sorted(recording.calls[len(calls) :])
+    # A call that traps before it comes to the host counts on the core API path only.
+    counts = (used.host_calls, used.handles) if isinstance(answer, str) else None
+    return answer, calls, sorted(recording.calls[len(calls) :]), counts
 
 
 @pytest.fixture(scope="module")
