@@ -34,7 +34,6 @@ from edged.triggers.exports import Entry, LinkedComponent, check_handler, find_h
 from edged.triggers.wagi import ENTRY_POINT, find_entry_point
 from edged.wasm.cache import AotCache
 from edged.wasm.compiler import kind_of
-from edged.wasm.component.compiled import CompiledPlan
 from edged.wasm.component.program import ComponentProgram
 from edged.wasm.component.reuse import ComponentPool, ReusePool
 from edged.wasm.core.instance import CorePool
@@ -44,6 +43,7 @@ from edged.wasm.core.program import CoreProgram
 from edged.wasm.engine import Engine
 from edged.wasm.linker import Program
 from edged.wasm.loader import LoadedComponent, LoadedModule, LoadedPlan, load_component, load_module
+from edged.wasm.plan.compiled import CompiledPlan
 from edged.wasm.pool import InstancePool, Pool
 from edged.wasm.types import describe
 

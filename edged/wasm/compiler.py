@@ -5,7 +5,7 @@ first, and the compiler runs in a child of its own (`edged compile`) under RLIMI
 with artefacts in a folder, or with one JSON error on its stdout.
 
 A component is compiled for the C API where wasmtime takes it for that. One that needs what the C API has no values for,
-as WASI 0.3 does, comes to a plan and its core modules (`edged.wasm.component.compiled`). The names of the files say
+as WASI 0.3 does, comes to a plan and its core modules (`edged.wasm.plan.compiled`). The names of the files say
 which it was.
 """
 
@@ -27,9 +27,9 @@ from wasmtime import component
 from edged import child
 from edged.errors import CompileFailed, ComponentInvalid, ComponentUnsupported, DigestMismatch, EdgedError, from_json
 from edged.limits import COMPILE_CPU_S_MAX, COMPILE_MEMORY_BYTES_MAX, COMPILE_TIMEOUT_S, KiB, MiB
-from edged.wasm.component.artefact import PlanArtefact, write_artefact
-from edged.wasm.component.compiled import check_module, compile_module, take_apart, wiring
 from edged.wasm.engine import Engine
+from edged.wasm.plan.artefact import PlanArtefact, write_artefact
+from edged.wasm.plan.compiled import check_module, compile_module, take_apart, wiring
 from edged.wasm.trap import lacks_feature, reason
 
 Kind = Literal["component", "module"]

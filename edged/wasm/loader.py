@@ -15,10 +15,10 @@ from edged.errors import CompileFailed, ComponentTooLarge, EdgedError, SourceMis
 from edged.limits import COMPONENT_BYTES_MAX, MiB
 from edged.wasm.cache import AotCache
 from edged.wasm.compiler import COMPONENT, MODULE, PLAN, Form, Kind, compile_in_child
-from edged.wasm.component.artefact import read_artefact
-from edged.wasm.component.compiled import CompiledPlan, wiring
-from edged.wasm.component.elaborate import build_plan
 from edged.wasm.engine import Engine
+from edged.wasm.plan.artefact import read_artefact
+from edged.wasm.plan.compiled import CompiledPlan, wiring
+from edged.wasm.plan.elaborate import build_plan
 from edged.wasm.trap import reason
 
 CompiledT = TypeVar("CompiledT", component.Component, wasmtime.Module, CompiledPlan)

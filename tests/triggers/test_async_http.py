@@ -31,10 +31,10 @@ from edged.triggers.component import TriggerComponent
 from edged.triggers.exports import check_handler, find_handler
 from edged.triggers.http import HttpTrigger
 from edged.triggers.local import LocalTransport
-from edged.wasm.component.compiled import compile_in_process
 from edged.wasm.component.program import ComponentProgram
 from edged.wasm.component.reuse import ReusePool
 from edged.wasm.engine import Engine, PoolConfig
+from edged.wasm.plan.compiled import compile_in_process
 from tests.guests import wat
 from tests.host.fakes import FakeExchange, head
 

@@ -10,7 +10,7 @@ import pytest
 from edged.errors import CompileFailed, ComponentInvalid, ComponentUnsupported, DigestMismatch
 from edged.limits import MiB
 from edged.wasm.compiler import COMPONENT, PLAN, Form, Kind, compile_in_child, kind_of
-from edged.wasm.component.artefact import read_artefact
+from edged.wasm.plan.artefact import read_artefact
 from tests.wasm.conftest import ASYNC, GUEST
 
 

@@ -11,10 +11,10 @@ from edged.errors import CompileFailed, ComponentInvalid, ComponentTooLarge, Com
 from edged.limits import GuestLimits
 from edged.wasm.cache import AotCache
 from edged.wasm.compiler import Form
-from edged.wasm.component.artefact import PlanArtefact, read_artefact, write_artefact
-from edged.wasm.component.compiled import CompiledPlan
 from edged.wasm.engine import Engine, fingerprint
 from edged.wasm.loader import load_component, load_module
+from edged.wasm.plan.artefact import PlanArtefact, read_artefact, write_artefact
+from edged.wasm.plan.compiled import CompiledPlan
 from tests.wasm.conftest import ASYNC, GUEST, SMALL_POOL
 
 

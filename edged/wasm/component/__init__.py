@@ -1,4 +1,1 @@
-"""Components on wasmtime's core API, by the component model's own rules: WASI 0.3, which the C API has no values for.
-
-Read `plan.py` first: what a component comes to. Then `instance.py`: what runs it.
-"""
+"""Components on wasmtime's core API, by the component model's own rules: WASI 0.3, which the C API has no values for."""

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from edged.errors import ComponentUnsupported
-from edged.wasm.component.context import TO_HOST
 from edged.wasm.component.fiber import Fiber, Signature, Wait
 from edged.wasm.component.lowering import lower
 from edged.wasm.component.messages import (
@@ -18,12 +17,13 @@ from edged.wasm.component.messages import (
     RETURN_INVALID,
     trap_if,
 )
-from edged.wasm.component.plan import PARAMS_FLAT_MAX, BuiltIn, CanonOptions, Lower, Trampoline
-from edged.wasm.component.signature import compile_values
 from edged.wasm.component.stream_builtins import STREAM_BUILTINS
 from edged.wasm.component.task import Task
 from edged.wasm.component.trampoline import Answer, Operation, Values
 from edged.wasm.component.waitable_builtins import WAITABLE_BUILTINS
+from edged.wasm.linear.context import TO_HOST
+from edged.wasm.linear.signature import compile_values
+from edged.wasm.plan.plan import PARAMS_FLAT_MAX, BuiltIn, CanonOptions, Lower, Trampoline
 
 if TYPE_CHECKING:
     from edged.wasm.component.instance import Instance

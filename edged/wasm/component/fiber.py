@@ -24,7 +24,7 @@ from edged.errors import GuestTrap
 from edged.limits import ALLOCATIONS_S_MAX, EPOCH_TICK_S, NESTED_CALL_S_MAX
 from edged.wasm import ffi
 from edged.wasm.component.messages import CANNOT_BLOCK_HERE, NESTED_TOO_LONG
-from edged.wasm.component.plan import PARAMS_FLAT_MAX
+from edged.wasm.plan.plan import PARAMS_FLAT_MAX
 from edged.wasm.trap import guest_error
 
 if TYPE_CHECKING:

@@ -26,13 +26,13 @@ from edged.limits import CALL_DEPTH_MAX, FIBER_COUNT_MAX
 from edged.wasm import ffi
 from edged.wasm.component.call import Call
 from edged.wasm.component.code import Code
-from edged.wasm.component.context import Context
 from edged.wasm.component.fiber import Fiber
 from edged.wasm.component.host_call import failure_of
 from edged.wasm.component.messages import CANNOT_ENTER
 from edged.wasm.component.part import Part
 from edged.wasm.component.program import ComponentProgram
 from edged.wasm.component.task import Task
+from edged.wasm.linear.context import Context
 from edged.wasm.store import InstanceStatistics
 
 Returned = Callable[[Any], Awaitable[None]]

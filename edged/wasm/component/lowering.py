@@ -17,11 +17,16 @@ from typing import TYPE_CHECKING, Any
 from edged.errors import GuestRefused
 from edged.host.interface import Err
 from edged.wasm.binding import HostFunction, budget_exhausted
-from edged.wasm.component.context import BETWEEN_GUESTS, TO_HOST
 from edged.wasm.component.fiber import Fiber, Wait
-from edged.wasm.component.linear import compile_maybe
 from edged.wasm.component.messages import CANNOT_BLOCK, CANNOT_LEAVE, trap, trap_if
-from edged.wasm.component.plan import (
+from edged.wasm.component.task import CANCELLED, Task
+from edged.wasm.component.trampoline import Answer, Operation, Values
+from edged.wasm.component.waitable import Subtask, SubtaskState
+from edged.wasm.linear.codec import compile_maybe
+from edged.wasm.linear.context import BETWEEN_GUESTS, TO_HOST
+from edged.wasm.linear.signature import compile_answer, compile_values
+from edged.wasm.linear.table import Scope
+from edged.wasm.plan.plan import (
     ASYNC_PARAMS_FLAT_MAX,
     PARAMS_FLAT_MAX,
     RESULTS_FLAT_MAX,
@@ -30,16 +35,11 @@ from edged.wasm.component.plan import (
     Lower,
     Trampoline,
 )
-from edged.wasm.component.signature import compile_answer, compile_values
-from edged.wasm.component.table import Scope
-from edged.wasm.component.task import CANCELLED, Task
-from edged.wasm.component.trampoline import Answer, Operation, Values
-from edged.wasm.component.waitable import Subtask, SubtaskState
 
 if TYPE_CHECKING:
-    from edged.wasm.component.context import Context
     from edged.wasm.component.instance import Instance
     from edged.wasm.component.program import ComponentProgram
+    from edged.wasm.linear.context import Context
 
 _RETURNED = int(SubtaskState.RETURNED)
 

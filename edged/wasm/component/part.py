@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from edged.errors import GuestTrap
 from edged.wasm import ffi
 from edged.wasm import types as wit
-from edged.wasm.component.context import Context, linear_memory
 from edged.wasm.component.fiber import Deadlines, Fiber, Number, Signature, nested_call
 from edged.wasm.component.messages import (
     CONCURRENT,
@@ -24,7 +23,8 @@ from edged.wasm.component.messages import (
 )
 from edged.wasm.component.pipe import DONE, IDLE, End, Kind, Pipe, kind_of
 from edged.wasm.component.stream import HostWriter, PipeFuture, PipeReader
-from edged.wasm.component.table import HandleTable, ResourceHandle
+from edged.wasm.linear.context import Context, linear_memory
+from edged.wasm.linear.table import HandleTable, ResourceHandle
 
 if TYPE_CHECKING:
     from edged.wasm.component.instance import Instance

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from edged.errors import GuestTrap
 from edged.wasm import types as wit
-from edged.wasm.component.context import Context
 from edged.wasm.component.messages import COUNT_TOO_LARGE, trap_if
-from edged.wasm.component.signature import compile_elements
 from edged.wasm.component.waitable import Event, Waitable
+from edged.wasm.linear.context import Context
+from edged.wasm.linear.signature import compile_elements
 
 if TYPE_CHECKING:
     from edged.wasm.component.instance import Instance

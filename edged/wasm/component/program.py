@@ -21,10 +21,11 @@ from edged.wasm.binding import HostFunction
 from edged.wasm.component import trampoline as binding
 from edged.wasm.component.builtins import operation
 from edged.wasm.component.code import Code
-from edged.wasm.component.compiled import HOST, CompiledPlan, step_name
-from edged.wasm.component.context import Boundary
 from edged.wasm.component.fiber import Deadlines
-from edged.wasm.component.plan import (
+from edged.wasm.engine import Engine
+from edged.wasm.linear.context import Boundary
+from edged.wasm.plan.compiled import HOST, CompiledPlan, step_name
+from edged.wasm.plan.plan import (
     CanonOptions,
     CoreExport,
     Encoding,
@@ -32,7 +33,6 @@ from edged.wasm.component.plan import (
     Lifted,
     Trampoline,
 )
-from edged.wasm.engine import Engine
 
 
 class ContextPlan(NamedTuple):

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from edged.wasm import types as wit
-from edged.wasm.component.context import TO_HOST
 from edged.wasm.component.fiber import Fiber, Wait
 from edged.wasm.component.messages import (
     CANNOT_BLOCK,
@@ -32,9 +31,10 @@ from edged.wasm.component.pipe import (
     Pipe,
     kind_of,
 )
-from edged.wasm.component.plan import BuiltIn, Trampoline
 from edged.wasm.component.trampoline import Answer, Operation, Values
 from edged.wasm.component.waitable import BLOCKED
+from edged.wasm.linear.context import TO_HOST
+from edged.wasm.plan.plan import BuiltIn, Trampoline
 
 if TYPE_CHECKING:
     from edged.wasm.component.instance import Instance

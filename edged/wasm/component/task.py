@@ -27,8 +27,8 @@ from edged.wasm.component.messages import (
     RESULT_TWICE,
     trap_if,
 )
-from edged.wasm.component.table import Scope
 from edged.wasm.component.waitable import NONE, TASK_CANCELLED, Event, WaitableSet, entry
+from edged.wasm.linear.table import Scope
 
 if TYPE_CHECKING:
     from edged.wasm.component.call import Call

@@ -19,7 +19,7 @@ from edged.errors import GuestTrap
 from edged.wasm import ffi
 from edged.wasm.component.fiber import KIND, STORE_FORMAT, VAL_FORMAT, Number, Wait
 from edged.wasm.component.messages import CANNOT_BLOCK_HERE
-from edged.wasm.component.plan import CoreSignature, Trampoline
+from edged.wasm.plan.plan import CoreSignature, Trampoline
 
 if TYPE_CHECKING:
     from edged.wasm.component.instance import Instance

@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import Any
 
 from edged.wasm.component.messages import SET_DROP, SUBTASK_DROP, SYNC_IN_SET, trap_if
-from edged.wasm.component.table import HandleTable, Scope
+from edged.wasm.linear.table import HandleTable, Scope
 
 Event = tuple[int, int, int]
 """Code, index of the waitable, payload."""

@@ -9,10 +9,8 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from edged.wasm.component.context import TO_HOST
 from edged.wasm.component.fiber import Fiber, Wait
 from edged.wasm.component.messages import CANCEL_TERMINAL, CANNOT_BLOCK, CANNOT_LEAVE, trap_if
-from edged.wasm.component.plan import BuiltIn, CanonOptions, Trampoline
 from edged.wasm.component.trampoline import Answer, Operation, Values
 from edged.wasm.component.waitable import (
     BLOCKED,
@@ -24,6 +22,8 @@ from edged.wasm.component.waitable import (
     entry,
     waitable,
 )
+from edged.wasm.linear.context import TO_HOST
+from edged.wasm.plan.plan import BuiltIn, CanonOptions, Trampoline
 
 if TYPE_CHECKING:
     from edged.wasm.component.instance import Instance

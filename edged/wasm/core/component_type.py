@@ -19,8 +19,8 @@ from collections.abc import Sequence
 
 from edged.errors import ComponentInvalid, ComponentTooLarge
 from edged.limits import COMPONENT_ELABORATION_COUNT_MAX
-from edged.wasm.component.binary import parse
-from edged.wasm.component.definitions import (
+from edged.wasm.plan.binary import parse
+from edged.wasm.plan.definitions import (
     AliasExport,
     AliasOuter,
     Component,
@@ -31,12 +31,12 @@ from edged.wasm.component.definitions import (
     Import,
     ResourceDefinition,
 )
-from edged.wasm.component.host_imports import HostImports
-from edged.wasm.component.plan import ResourceType
-from edged.wasm.component.reader import MODULE_PREAMBLE, PREAMBLE_BYTES, Reader, sections
-from edged.wasm.component.resolve import Types
-from edged.wasm.component.scope import Scope
-from edged.wasm.component.world import world
+from edged.wasm.plan.host_imports import HostImports
+from edged.wasm.plan.plan import ResourceType
+from edged.wasm.plan.reader import MODULE_PREAMBLE, PREAMBLE_BYTES, Reader, sections
+from edged.wasm.plan.resolve import Types
+from edged.wasm.plan.scope import Scope
+from edged.wasm.plan.world import world
 from edged.wasm.types import ComponentType
 
 _CUSTOM = 0

@@ -18,14 +18,14 @@ from edged.host.legacy.session import SessionInterface
 from edged.host.memory import Memory, MemoryFault
 from edged.wasm import ffi
 from edged.wasm.binding import budget_exhausted
-from edged.wasm.component.context import Context, Realloc, linear_memory
-from edged.wasm.component.plan import PARAMS_FLAT_MAX
-from edged.wasm.component.table import HandleTable
 from edged.wasm.core.allocator import FRAME_SIZE, Allocator
 from edged.wasm.core.binding import CorePending, load_result, store_result
 from edged.wasm.core.canonical import CANNOT_LEAVE, Arrived, CanonicalPending
 from edged.wasm.core.lifted import LiftedExport
 from edged.wasm.core.program import CoreExport, CoreProgram
+from edged.wasm.linear.context import Context, Realloc, linear_memory
+from edged.wasm.linear.table import HandleTable
+from edged.wasm.plan.plan import PARAMS_FLAT_MAX
 from edged.wasm.pool import Pool
 from edged.wasm.store import GuestStore
 from edged.wasm.trap import guest_error
@@ -66,7 +66,7 @@ class CoreInstance(GuestStore):
         "table",
     )
     defines: Container[int] = ()
-    """See `edged.wasm.component.context.HandleOwner`: there are no resource types of a core module's own."""
+    """See `edged.wasm.linear.context.HandleOwner`: there are no resource types of a core module's own."""
 
     def __init__(
         self,

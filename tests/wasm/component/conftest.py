@@ -13,10 +13,10 @@ import wasmtime
 from edged.host.channel import Pieces, Ready
 from edged.host.interface import Interface, Invocation, may_suspend
 from edged.limits import GuestLimits
-from edged.wasm.component.compiled import CompiledPlan, compile_in_process
 from edged.wasm.component.instance import Instance
 from edged.wasm.component.program import ComponentProgram
 from edged.wasm.engine import Engine
+from edged.wasm.plan.compiled import CompiledPlan, compile_in_process
 from tests.wasm.hosts import invocation
 
 TASKS = Path(__file__).with_name("tasks.wat")

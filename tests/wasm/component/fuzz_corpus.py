@@ -12,16 +12,16 @@ import wasmtime
 from edged.errors import ComponentUnsupported
 from edged.host.core_module import Signature
 from edged.host.preview1.module import Preview1
-from edged.wasm.component.elaborate import build_plan
 from edged.wasm.core import spin1
 from edged.wasm.core.canonical import signature_of
 from edged.wasm.core.component_type import read_world
+from edged.wasm.plan.elaborate import build_plan
 from edged.wasm.types import ComponentType, signature
 from tests.guests import wat
 from tests.wasm.component import script
 from tests.wasm.component.conftest import TASKS
-from tests.wasm.component.fuzz_plan import NESTED
 from tests.wasm.component.test_hostile import ACTS, DOWN, GUEST, PLACES
+from tests.wasm.plan.fuzz_plan import NESTED
 
 _CASES = Path(__file__).with_name("cases")
 _BROKEN = ("syntax-error", "core-module")

@@ -36,16 +36,16 @@ from edged.triggers.exports import Entry, check_handler, find_handler
 from edged.triggers.record import RecordTarget
 from edged.triggers.target import GuestTarget, HttpTarget
 from edged.triggers.wagi import WagiTarget, find_entry_point
-from edged.wasm.component.compiled import CompiledPlan, Parts, check_module, compile_module, take_apart
-from edged.wasm.component.elaborate import build_plan
 from edged.wasm.component.program import ComponentProgram
 from edged.wasm.component.reuse import ComponentPool, ReusePool
-from edged.wasm.component.skeleton import skeleton
 from edged.wasm.core.instance import CorePool
 from edged.wasm.core.kinds import world_of
 from edged.wasm.core.lifted import WorldProgram
 from edged.wasm.core.program import CoreProgram
 from edged.wasm.engine import Engine, PoolConfig
+from edged.wasm.plan.compiled import CompiledPlan, Parts, check_module, compile_module, take_apart
+from edged.wasm.plan.elaborate import build_plan
+from edged.wasm.plan.skeleton import skeleton
 from edged.wasm.types import ComponentType, Function
 from tests.host.fakes import FakeExchange, head
 from tests.host.http.transports import FakeTransport, grant
@@ -66,7 +66,7 @@ LIMITS = replace(
     response_body_bytes_max=1 * MiB,
 )
 _POOL = PoolConfig(instances=40, core_instances=400, memories=100, tables=100, memory_bytes_max=16 * MiB)
-_CALLS_MAX = 6
+_CALLS_MAX = 8
 _MODULES_KEPT_MAX = 300
 _ENDS_WITHIN_S = 1_000.0  # on a clock that jumps where nothing else happens
 _TARGETS = ("/", "/1", "/100", "/2000", "/a?b=c")
@@ -265,9 +265,9 @@ class Bench:
             for interface, exported in ty.exports.items()
             for name, function in exported.functions.items()
         ]
-        chosen = chance.sample(named, min(len(named), _CALLS_MAX))
-        if not chosen:
+        if not named:
             return [lambda: self._instantiate(served)]
+        chosen = chance.choices(named, k=chance.randint(1, _CALLS_MAX))
         return [self._call(served, program, each, chance) for each in chosen]
 
     def _call(

@@ -35,9 +35,10 @@ import wasmtime
 from edged.limits import MiB
 from tests.wasm.component import fuzz_corpus
 from tests.wasm.component.fuzz_host import Bench
+from tests.wasm.component.fuzz_program import program
 from tests.wasm.component.fuzz_values import compare
 from tests.wasm.component.mutation import mutate_bytes, mutate_text
-from tests.wasm.component.test_reader import leb
+from tests.wasm.plan.test_reader import leb
 
 HELD_UP_S = 8.0
 _STARTS_WITHIN_S = 60.0
@@ -46,6 +47,7 @@ _WARM = 1_000  # mutants after which a child has all that it ever needs
 _GROWTH_BYTES_MAX = 24 * MiB  # in 1 000 mutants, after that
 _REPORT_EVERY = 50
 _LINES_SHOWN = 8  # of a traceback; --only shows all
+_PROGRAM_CHANCE = 0.4
 _SECTION = b"component-type:world"
 _UNTEXT = "not text"
 
@@ -56,7 +58,10 @@ def mutant(seed: int, kind: str) -> bytes | None:
     if kind == "module":
         return _module(chance)
     texts = fuzz_corpus.components()
-    text = chance.choice(texts)
+    is_program = chance.random() < _PROGRAM_CHANCE
+    text = program(chance) if is_program else chance.choice(texts)
+    if is_program and chance.random() < 0.7:
+        return bytes(wasmtime.wat2wasm(text))
     in_text, in_bytes = chance.choice(((True, False), (True, False), (True, True), (False, True)))
     if in_text:
         text = mutate_text(chance, text, chance.choice(texts))

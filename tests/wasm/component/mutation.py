@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from edged.errors import ComponentInvalid
-from edged.wasm.component.reader import PREAMBLE_BYTES, Section, sections
+from edged.wasm.plan.reader import PREAMBLE_BYTES, Section, sections
 from tests.wasm.component.script import Form, forms
-from tests.wasm.component.test_reader import leb
+from tests.wasm.plan.test_reader import leb
 
 Tree = list["str | Tree"]
 

@@ -20,10 +20,10 @@ from edged.errors import (
     HostFailed,
 )
 from edged.limits import GuestLimits
-from edged.wasm.component.compiled import CompiledPlan
 from edged.wasm.component.instance import Instance
 from edged.wasm.component.program import ComponentProgram
 from edged.wasm.engine import Engine
+from edged.wasm.plan.compiled import CompiledPlan
 from tests.wasm.component.conftest import compiled, instance_of
 from tests.wasm.conftest import GUEST
 from tests.wasm.hosts import Api, Thing, invocation

@@ -24,10 +24,10 @@ import wasmtime
 
 from edged.errors import ComponentInvalid, ComponentTooLarge, ComponentUnsupported, GuestError
 from edged.host.interface import Err, Ok
-from edged.wasm.component.compiled import CompiledPlan, compile_in_process
 from edged.wasm.component.instance import Instance
 from edged.wasm.component.program import ComponentProgram
 from edged.wasm.engine import Engine, PoolConfig
+from edged.wasm.plan.compiled import CompiledPlan, compile_in_process
 from tests.wasm.component import script
 from tests.wasm.component.script import Command, Define, Instantiate, Invoke, Refused, Return, Source, Trap
 from tests.wasm.hosts import invocation
