@@ -274,6 +274,7 @@ class Call:
     def _advance(self) -> _State:
         """Have as many turns as can be had without waiting."""
         instance, ready = self.instance, self._ready
+        cpu_s_max = instance.program.limits.cpu_s_max
         if self._failure is not None:
             raise self._failure
         until = perf_counter() + _SLICE_S
@@ -281,6 +282,10 @@ class Call:
             if self.is_over and (self._returning is _Returned.DONE or self._is_cancelling):
                 return _State.OVER
             instance.check()
+            if self.cpu_s > cpu_s_max:
+                exhausted = GuestCpuExhausted(f"the guest used more than {cpu_s_max:g} s of CPU time in one request")
+                instance.poison(exhausted)
+                raise exhausted
             if instance.preempted:
                 return _State.PREEMPTED
             if not ready:
@@ -334,15 +339,11 @@ class Call:
         Args:
             is_stand_in: only as long as the call's own task is away.
         """
-        instance, cpu_s_max = self.instance, self.instance.program.limits.cpu_s_max
+        instance = self.instance
         while True:
             state = self._advance()
             if state is _State.OVER:
                 return True
-            if self.cpu_s > cpu_s_max:
-                exhausted = GuestCpuExhausted(f"the guest used more than {cpu_s_max:g} s of CPU time in one request")
-                instance.poison(exhausted)
-                raise exhausted
             if is_stand_in and self._away is None:
                 return True
             if self._returning is _Returned.DUE and self._nursery is not None:

@@ -364,6 +364,21 @@ async def test_cpu_time_is_limited(run: Run, function: str) -> None:
         await run(function, 5, cpu_s_max=0.02)
 
 
+async def test_cpu_time_is_limited_where_the_host_s_news_lets_a_guest_go_on(link: Link, host: Tasks) -> None:
+    """Whoever brings news has the guest's turn itself: the task that drives the call need not have one in between."""
+    async with instance_of(link(cpu_s_max=600.0)) as instance, trio.open_nursery() as nursery:
+
+        async def one() -> None:
+            with pytest.raises(GuestCpuExhausted):
+                await call(instance, "wait", 5)
+
+        nursery.start_soon(one)
+        await trio.testing.wait_all_tasks_blocked()
+        (running,) = instance.calls
+        running.cpu_s = 601.0
+        host.released.set()
+
+
 @pytest.mark.parametrize("function", ["wait", "block", "deaf"])
 async def test_wall_time_is_limited(
     run: Run, host: Tasks, autojump_clock: trio.testing.MockClock, function: str
