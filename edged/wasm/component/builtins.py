@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from edged.errors import ComponentUnsupported
+from edged.wasm.canonical_abi import PARAMS_FLAT_MAX
 from edged.wasm.component.fiber import Fiber, Signature, Wait
 from edged.wasm.component.lowering import lower
 from edged.wasm.component.messages import (
@@ -23,7 +24,7 @@ from edged.wasm.component.trampoline import Answer, Operation, Values
 from edged.wasm.component.waitable_builtins import WAITABLE_BUILTINS
 from edged.wasm.linear.context import TO_HOST
 from edged.wasm.linear.signature import compile_values
-from edged.wasm.plan.plan import PARAMS_FLAT_MAX, BuiltIn, CanonOptions, Lower, Trampoline
+from edged.wasm.plan.plan import BuiltIn, CanonOptions, Lower, Trampoline
 
 if TYPE_CHECKING:
     from edged.wasm.component.instance import Instance

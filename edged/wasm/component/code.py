@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from edged.wasm.canonical_abi import PARAMS_FLAT_MAX
 from edged.wasm.component.fiber import Number, Signature
 from edged.wasm.linear.context import BETWEEN_GUESTS, TO_HOST
 from edged.wasm.linear.signature import compile_answer, compile_values
-from edged.wasm.plan.plan import PARAMS_FLAT_MAX, Lifted
+from edged.wasm.plan.plan import Lifted
 
 if TYPE_CHECKING:
     from edged.wasm.component.program import ComponentProgram

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 from edged.errors import GuestTrap
 from edged.limits import ALLOCATIONS_S_MAX, EPOCH_TICK_S, NESTED_CALL_S_MAX
 from edged.wasm import ffi
+from edged.wasm.canonical_abi import PARAMS_FLAT_MAX
 from edged.wasm.component.messages import CANNOT_BLOCK_HERE, NESTED_TOO_LONG
-from edged.wasm.plan.plan import PARAMS_FLAT_MAX
 from edged.wasm.trap import guest_error
 
 if TYPE_CHECKING:
@@ -295,8 +295,8 @@ def raise_failure(instance: Instance, trap: int, error: int) -> None:
 class Deadlines:
     """What becomes of a guest that meets its epoch deadline; one for each engine.
 
-    It is preempted, unless it is in a nested call: that goes on, for NESTED_CALL_S_MAX, and all of one turn together for
-    ALLOCATIONS_S_MAX. One value of the host's may need any number of them.
+    It is preempted, unless it is in a nested call: that goes on, for NESTED_CALL_S_MAX, and all of one turn together
+    for ALLOCATIONS_S_MAX. One value of the host's may need any number of them.
     """
 
     def __init__(self, engine: Engine) -> None:

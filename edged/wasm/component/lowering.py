@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from edged.errors import GuestRefused
 from edged.host.interface import Err
 from edged.wasm.binding import HostFunction, budget_exhausted
+from edged.wasm.canonical_abi import ASYNC_PARAMS_FLAT_MAX, PARAMS_FLAT_MAX, RESULTS_FLAT_MAX
 from edged.wasm.component.fiber import Fiber, Wait
 from edged.wasm.component.messages import CANNOT_BLOCK, CANNOT_LEAVE, trap, trap_if
 from edged.wasm.component.task import CANCELLED, Task
@@ -26,15 +27,7 @@ from edged.wasm.linear.codec import compile_maybe
 from edged.wasm.linear.context import BETWEEN_GUESTS, TO_HOST
 from edged.wasm.linear.signature import compile_answer, compile_values
 from edged.wasm.linear.table import Scope
-from edged.wasm.plan.plan import (
-    ASYNC_PARAMS_FLAT_MAX,
-    PARAMS_FLAT_MAX,
-    RESULTS_FLAT_MAX,
-    HostImport,
-    Lifted,
-    Lower,
-    Trampoline,
-)
+from edged.wasm.plan.plan import HostImport, Lifted, Lower, Trampoline
 
 if TYPE_CHECKING:
     from edged.wasm.component.instance import Instance

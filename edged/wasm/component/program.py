@@ -18,6 +18,7 @@ from edged.host.interface import Interface
 from edged.limits import GuestLimits
 from edged.wasm import ffi, provide
 from edged.wasm.binding import HostFunction
+from edged.wasm.canonical_abi import Encoding
 from edged.wasm.component import trampoline as binding
 from edged.wasm.component.builtins import operation
 from edged.wasm.component.code import Code
@@ -25,14 +26,7 @@ from edged.wasm.component.fiber import Deadlines
 from edged.wasm.engine import Engine
 from edged.wasm.linear.context import Boundary
 from edged.wasm.plan.compiled import HOST, CompiledPlan, step_name
-from edged.wasm.plan.plan import (
-    CanonOptions,
-    CoreExport,
-    Encoding,
-    HostImport,
-    Lifted,
-    Trampoline,
-)
+from edged.wasm.plan.plan import CanonOptions, CoreExport, HostImport, Lifted, Trampoline
 
 
 class ContextPlan(NamedTuple):

@@ -20,12 +20,12 @@ from edged.host.interface import Err, Interface, Resource
 from edged.host.legacy.session import SessionInterface
 from edged.wasm import ffi
 from edged.wasm.binding import HostFunction
+from edged.wasm.canonical_abi import PARAMS_FLAT_MAX
 from edged.wasm.core.binding import KINDS, RAW, VAL, Bound
 from edged.wasm.core.world import Drop, Imported, World
 from edged.wasm.engine import Engine
 from edged.wasm.linear.context import Context
 from edged.wasm.linear.signature import Answer, compile_answer, compile_values
-from edged.wasm.plan.plan import PARAMS_FLAT_MAX
 from edged.wasm.provide import by_name, provider, resolve
 from edged.wasm.types import Function, Handle, Result, WitType
 

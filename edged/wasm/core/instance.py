@@ -18,6 +18,7 @@ from edged.host.legacy.session import SessionInterface
 from edged.host.memory import Memory, MemoryFault
 from edged.wasm import ffi
 from edged.wasm.binding import budget_exhausted
+from edged.wasm.canonical_abi import PARAMS_FLAT_MAX
 from edged.wasm.core.allocator import FRAME_SIZE, Allocator
 from edged.wasm.core.binding import CorePending, load_result, store_result
 from edged.wasm.core.canonical import CANNOT_LEAVE, Arrived, CanonicalPending
@@ -25,7 +26,6 @@ from edged.wasm.core.lifted import LiftedExport
 from edged.wasm.core.program import CoreExport, CoreProgram
 from edged.wasm.linear.context import Context, Realloc, linear_memory
 from edged.wasm.linear.table import HandleTable
-from edged.wasm.plan.plan import PARAMS_FLAT_MAX
 from edged.wasm.pool import Pool
 from edged.wasm.store import GuestStore
 from edged.wasm.trap import guest_error

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from edged.errors import ComponentUnsupported
 from edged.host.core_module import Signature
+from edged.wasm.canonical_abi import PARAMS_FLAT_MAX
 from edged.wasm.core.binding import KINDS, VAL
 from edged.wasm.core.program import CoreExport, CoreProgram
 from edged.wasm.linear.signature import Answer, Values, compile_answer, compile_values
-from edged.wasm.plan.plan import PARAMS_FLAT_MAX
 from edged.wasm.types import ComponentType, Function
 
 _POST_RETURN = "cabi_post_"

@@ -10,10 +10,10 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from edged.wasm.canonical_abi import PARAMS_FLAT_MAX, align_to
 from edged.wasm.linear.context import Context
-from edged.wasm.linear.flat import FLAT_KEPT, NATURAL, Lift, LinearCodec, align_to
+from edged.wasm.linear.flat import FLAT_KEPT, NATURAL, Lift, LinearCodec
 from edged.wasm.linear.span import get_bytes, getter
-from edged.wasm.plan.plan import PARAMS_FLAT_MAX
 
 
 def group(fields: list[LinearCodec]) -> LinearCodec:

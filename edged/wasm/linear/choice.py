@@ -11,18 +11,9 @@ from typing import Any, NamedTuple
 
 from edged.errors import GuestTrap
 from edged.host.interface import Err, Ok, Some
+from edged.wasm.canonical_abi import align_to, join
 from edged.wasm.linear.context import Context
-from edged.wasm.linear.flat import (
-    FLAT_KEPT,
-    Lift,
-    LinearCodec,
-    Load,
-    Lower,
-    Store,
-    align_to,
-    bits_of,
-    join,
-)
+from edged.wasm.linear.flat import FLAT_KEPT, Lift, LinearCodec, Load, Lower, Store, bits_of
 from edged.wasm.linear.scalar import discriminant_code
 
 Wrap = Callable[[Any], Any]

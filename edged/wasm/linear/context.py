@@ -13,8 +13,8 @@ from edged.errors import GuestBudgetExhausted, GuestTrap
 from edged.limits import LIFT_BYTES_MAX, LIFT_VALUE_BYTES, LIST_COUNT_MAX
 from edged.wasm import ffi
 from edged.wasm import types as wit
+from edged.wasm.canonical_abi import Encoding
 from edged.wasm.linear.table import HandleTable, Scope
-from edged.wasm.plan.plan import Encoding
 
 _NOTHING = memoryview(b"")
 

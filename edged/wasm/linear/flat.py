@@ -12,8 +12,8 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from edged.wasm.canonical_abi import PARAMS_FLAT_MAX
 from edged.wasm.linear.context import Context
-from edged.wasm.plan.plan import PARAMS_FLAT_MAX
 
 NATURAL = "="
 """In place of a core value's letter: the slot holds what was unpacked from memory by `LinearCodec.layout`."""
@@ -63,22 +63,6 @@ class LinearCodec(NamedTuple):
 
 
 FLAT_KEPT = PARAMS_FLAT_MAX + 1
-
-
-def align_to(offset: int, align: int) -> int:
-    return -(-offset // align) * align
-
-
-def join(letters: Sequence[str]) -> str:
-    """The letters that carry each of several lists of core values: those of a variant's cases."""
-    joined: list[str] = []
-    for case in letters:
-        for index, letter in enumerate(case):
-            if index == len(joined):
-                joined.append(letter)
-            elif joined[index] != letter:
-                joined[index] = "i" if {joined[index], letter} == {"i", "f"} else "I"
-    return "".join(joined)
 
 
 _F32, _F64, _U32, _U64 = (struct.Struct(f"<{code}") for code in "fdIQ")

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 from edged.limits import LIFT_BYTES_MAX
 from edged.wasm import types as wit
+from edged.wasm.canonical_abi import RESULTS_FLAT_MAX
 from edged.wasm.linear import choice, span
 from edged.wasm.linear.aggregate import group
 from edged.wasm.linear.codec import compile_linear, compile_maybe
 from edged.wasm.linear.context import LIST, RESULT, Context
 from edged.wasm.linear.flat import Lift, LinearCodec, Lower, Store
-from edged.wasm.plan.plan import RESULTS_FLAT_MAX
 
 
 class Values(NamedTuple):
@@ -82,7 +82,7 @@ def compile_values(types: tuple[wit.WitType, ...], flat_max: int) -> Values:
     """Codecs of parameters.
 
     Args:
-        flat_max: `plan.PARAMS_FLAT_MAX`, or `plan.ASYNC_PARAMS_FLAT_MAX` for a lowering with `async`.
+        flat_max: `PARAMS_FLAT_MAX`, or `ASYNC_PARAMS_FLAT_MAX` for a lowering with `async`.
     """
     codecs = [compile_linear(ty) for ty in types]
     together = group(codecs)

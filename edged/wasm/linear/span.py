@@ -12,9 +12,9 @@ from typing import Any
 
 from edged.errors import GuestBudgetExhausted, GuestTrap
 from edged.limits import LIFT_VALUE_BYTES
+from edged.wasm.canonical_abi import PARAMS_FLAT_MAX
 from edged.wasm.linear.context import LIST, STRING, Context
 from edged.wasm.linear.flat import NATURAL, Get, Lift, LinearCodec, Put
-from edged.wasm.plan.plan import PARAMS_FLAT_MAX
 
 _PAIR = struct.Struct("<II")
 _read_pair, _write_pair = _PAIR.unpack_from, _PAIR.pack_into

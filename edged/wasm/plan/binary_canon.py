@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from edged.errors import ComponentUnsupported
+from edged.wasm.canonical_abi import Encoding
 from edged.wasm.plan.binary_types import TypeReader
 from edged.wasm.plan.definitions import CanonBuiltIn, CanonLift, CanonLower, Options
-from edged.wasm.plan.plan import Encoding
 
 _ENCODINGS: tuple[Encoding, ...] = ("utf8", "utf16", "latin1+utf16")
 _ASYNC = 6

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from edged.wasm.plan.plan import Encoding
+from edged.wasm.canonical_abi import Encoding
 
 Sort = Literal[
     "func",

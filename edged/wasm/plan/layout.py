@@ -10,13 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from edged.wasm.plan.plan import (
-    ASYNC_PARAMS_FLAT_MAX,
-    PARAMS_FLAT_MAX,
-    RESULTS_FLAT_MAX,
-    CanonOptions,
-    CoreSignature,
-)
+from edged.wasm.canonical_abi import ASYNC_PARAMS_FLAT_MAX, PARAMS_FLAT_MAX, RESULTS_FLAT_MAX, align_to, join
+from edged.wasm.plan.plan import CanonOptions, CoreSignature
 from edged.wasm.types import (
     Enum,
     FixedList,
@@ -153,10 +148,6 @@ class Layouts:
         return CoreSignature(params, result)
 
 
-def _aligned(position: int, align: int) -> int:
-    return -(-position // align) * align
-
-
 def _joined(flats: Iterable[str | None]) -> str | None:
     letters = ""
     for flat in flats:
@@ -187,9 +178,9 @@ def _record(fields: list[Layout]) -> Layout:
     position = 0
     align = max((field.align for field in fields), default=1)
     for field in fields:
-        position = _aligned(position, field.align) + field.size
+        position = align_to(position, field.align) + field.size
     own = Layout(
-        _aligned(position, align),
+        align_to(position, align),
         align,
         _joined(field.flat for field in fields),
         any(field.points for field in fields),
@@ -202,7 +193,7 @@ def _variant(cases: list[Layout]) -> Layout:
     align = max(discriminant, *(case.align for case in cases))
     payload = max(case.size for case in cases)
     own = Layout(
-        _aligned(_aligned(discriminant, max(case.align for case in cases)) + payload, align),
+        align_to(align_to(discriminant, max(case.align for case in cases)) + payload, align),
         align,
         _cases_flat(cases),
         any(case.points for case in cases),
@@ -211,14 +202,7 @@ def _variant(cases: list[Layout]) -> Layout:
 
 
 def _cases_flat(cases: list[Layout]) -> str | None:
-    """Slots that any case's values fit into, behind the discriminant: i32 and f32 share one of 32 bits."""
-    slots: list[str] = []
-    for case in cases:
-        if case.flat is None:
-            return None
-        for position, letter in enumerate(case.flat):
-            if position == len(slots):
-                slots.append(letter)
-            elif slots[position] != letter:
-                slots[position] = "i" if {slots[position], letter} == {"i", "f"} else "I"
-    return "i" + "".join(slots) if len(slots) < PARAMS_FLAT_MAX else None
+    """Slots that any case's values fit into, behind the discriminant."""
+    flats = [case.flat for case in cases if case.flat is not None]
+    slots = join(flats)
+    return "i" + slots if len(flats) == len(cases) and len(slots) < PARAMS_FLAT_MAX else None

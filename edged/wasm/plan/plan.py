@@ -15,17 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from edged.wasm.canonical_abi import Encoding
 from edged.wasm.types import ComponentType, Function, WitType
 
 CoreKind = Literal["func", "table", "memory", "global", "tag"]
-Encoding = Literal["utf8", "utf16", "latin1+utf16"]
-
-PARAMS_FLAT_MAX = 16
-"""`MAX_FLAT_PARAMS` of the canonical ABI: more are passed in memory."""
-ASYNC_PARAMS_FLAT_MAX = 4
-"""`MAX_FLAT_ASYNC_PARAMS`: the same for a lowering with `async`."""
-RESULTS_FLAT_MAX = 1
-"""`MAX_FLAT_RESULTS`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,10 @@ from collections.abc import Sequence
 
 from edged.errors import ComponentInvalid, ComponentTooLarge, ComponentUnsupported
 from edged.limits import GuestLimits
+from edged.wasm.canonical_abi import ASYNC_PARAMS_FLAT_MAX, PARAMS_FLAT_MAX, RESULTS_FLAT_MAX
 from edged.wasm.plan.layout import Layouts
 from edged.wasm.plan.module import CoreMemory, CoreType, ModuleTypes
 from edged.wasm.plan.plan import (
-    ASYNC_PARAMS_FLAT_MAX,
-    PARAMS_FLAT_MAX,
-    RESULTS_FLAT_MAX,
     BuiltIn,
     CanonOptions,
     CoreExport,

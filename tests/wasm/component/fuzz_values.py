@@ -15,6 +15,7 @@ from edged.errors import GuestBudgetExhausted, GuestError
 from edged.host.channel import Pieces, Ready
 from edged.host.interface import Err, Interface, Invocation, Ok, Some
 from edged.wasm import types as wit
+from edged.wasm.canonical_abi import PARAMS_FLAT_MAX
 from edged.wasm.component.instance import Instance as CoreInstance
 from edged.wasm.component.program import ComponentProgram
 from edged.wasm.engine import Engine
@@ -22,7 +23,6 @@ from edged.wasm.instance import Instance
 from edged.wasm.linear.signature import compile_values
 from edged.wasm.linker import Program
 from edged.wasm.plan.compiled import compile_in_process
-from edged.wasm.plan.plan import PARAMS_FLAT_MAX
 from tests.wasm.component.wast import same
 from tests.wasm.hosts import invocation
 from tests.wasm.linear.values import PRIMITIVES, integer_range, names

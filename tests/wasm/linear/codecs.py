@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from edged.wasm import types as wit
+from edged.wasm.canonical_abi import Encoding
 from edged.wasm.linear.codec import compile_linear
 from edged.wasm.linear.context import Context
 from edged.wasm.linear.flat import LinearCodec
-from edged.wasm.plan.plan import Encoding
 from tests.wasm.linear.memory import FakeMemory
 from tests.wasm.linear.values import P
 

@@ -13,9 +13,9 @@ from wasmtime import component
 
 from edged.host.interface import Interface, Invocation
 from edged.wasm import types as wit
+from edged.wasm.canonical_abi import PARAMS_FLAT_MAX, Encoding
 from edged.wasm.engine import Engine
 from edged.wasm.linker import Program
-from edged.wasm.plan.plan import PARAMS_FLAT_MAX, Encoding
 from tests.wasm.conftest import instance_of
 from tests.wasm.mirror import _core, _define, _flat, _names
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from edged.errors import GuestError, GuestTrap
 from edged.host.interface import Err, Ok
 from edged.wasm import types as wit
+from edged.wasm.canonical_abi import Encoding
 from edged.wasm.linear.codec import compile_linear
 from edged.wasm.linear.table import Scope
-from edged.wasm.plan.plan import Encoding
 from tests.wasm.linear.codecs import (
     CHAR,
     ENCODINGS,

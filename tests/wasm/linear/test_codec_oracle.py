@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from edged.errors import GuestBudgetExhausted, GuestError
 from edged.host.interface import Err, Ok, Some
 from edged.wasm import types as wit
+from edged.wasm.canonical_abi import PARAMS_FLAT_MAX, Encoding
 from edged.wasm.engine import Engine
 from edged.wasm.linear.signature import compile_values
-from edged.wasm.plan.plan import PARAMS_FLAT_MAX, Encoding
 from tests.wasm.linear.memory import PAGE, FakeMemory
 from tests.wasm.linear.oracle import HEAP, Oracle, letters
 from tests.wasm.linear.values import P, names, typed_values, types, values

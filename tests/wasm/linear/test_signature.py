@@ -11,10 +11,10 @@ from edged.errors import GuestBudgetExhausted, GuestTrap
 from edged.host.interface import Err, Ok
 from edged.limits import LIFT_BYTES_MAX, LIST_COUNT_MAX
 from edged.wasm import types as wit
+from edged.wasm.canonical_abi import ASYNC_PARAMS_FLAT_MAX, PARAMS_FLAT_MAX
 from edged.wasm.linear.codec import compile_linear
 from edged.wasm.linear.context import Context
 from edged.wasm.linear.signature import compile_answer, compile_elements, compile_values
-from edged.wasm.plan.plan import ASYNC_PARAMS_FLAT_MAX, PARAMS_FLAT_MAX
 from tests.wasm.linear.codecs import BOOL, F32, F64, S8, STRING, TOP32, U8, U16, U64, context
 from tests.wasm.linear.memory import PAGE, FakeInstance, FakeMemory
 

@@ -12,9 +12,9 @@ import pytest
 from edged.errors import GuestBudgetExhausted, GuestTrap
 from edged.limits import LIFT_BYTES_MAX, LIFT_VALUE_BYTES, LIST_COUNT_MAX
 from edged.wasm import types as wit
+from edged.wasm.canonical_abi import Encoding
 from edged.wasm.linear.codec import compile_linear
 from edged.wasm.linear.context import BETWEEN_GUESTS
-from edged.wasm.plan.plan import Encoding
 from tests.wasm.linear.codecs import (
     BOOL,
     CHAR,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
+from edged.wasm.canonical_abi import PARAMS_FLAT_MAX
 from edged.wasm.linear.codec import compile_linear
 from edged.wasm.plan.layout import Layout, Layouts
-from edged.wasm.plan.plan import PARAMS_FLAT_MAX
 from edged.wasm.types import (
     Enum,
     FixedList,
