@@ -25,6 +25,7 @@ from edged.limits import ALLOCATIONS_S_MAX, EPOCH_TICK_S, NESTED_CALL_S_MAX
 from edged.wasm import ffi
 from edged.wasm.canonical_abi import PARAMS_FLAT_MAX
 from edged.wasm.component.messages import CANNOT_BLOCK_HERE, NESTED_TOO_LONG
+from edged.wasm.core_value import KIND, VAL, VAL_WITH_KIND, array
 from edged.wasm.trap import guest_error
 
 if TYPE_CHECKING:
@@ -33,17 +34,6 @@ if TYPE_CHECKING:
     from edged.wasm.engine import Engine
 
 Number = int | float
-
-VAL_FORMAT = {"i": "8xI20x", "I": "8xQ16x", "f": "8xf20x", "F": "8xd16x"}
-"""Of a `wasmtime_val_t`: what stands behind its kind."""
-KIND = {
-    "i": ffi.CORE_KIND["WASMTIME_I32"],
-    "I": ffi.CORE_KIND["WASMTIME_I64"],
-    "f": ffi.CORE_KIND["WASMTIME_F32"],
-    "F": ffi.CORE_KIND["WASMTIME_F64"],
-}
-STORE_FORMAT = {"i": "<B7xI20x", "I": "<B7xQ16x", "f": "<B7xf20x", "F": "<B7xd16x"}
-"""The same for writing, kind included."""
 
 # The layout of a frame.
 _ARGUMENTS = 0
@@ -87,8 +77,8 @@ class Signature:
         self.count = len(params)
         self.result_count = len(results)
         self._kinds = [KIND[letter] for letter in params]
-        self._pack = struct.Struct("<" + "".join(STORE_FORMAT[letter][1:] for letter in params)).pack_into
-        self._unpack = struct.Struct("<" + VAL_FORMAT[results]).unpack_from if results else None
+        self._pack = array(VAL_WITH_KIND, params).pack_into
+        self._unpack = array(VAL, results).unpack_from if results else None
 
     def write(self, frame: Frame, values: Sequence[Number]) -> None:
         kinds = self._kinds

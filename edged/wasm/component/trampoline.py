@@ -17,8 +17,9 @@ import wasmtime
 
 from edged.errors import GuestTrap
 from edged.wasm import ffi
-from edged.wasm.component.fiber import KIND, STORE_FORMAT, VAL_FORMAT, Number, Wait
+from edged.wasm.component.fiber import Number, Wait
 from edged.wasm.component.messages import CANNOT_BLOCK_HERE
+from edged.wasm.core_value import KIND, RAW, VAL, VAL_WITH_KIND, array
 from edged.wasm.plan.plan import CoreSignature, Trampoline
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ class Operation(NamedTuple):
     may_wait: bool = False
 
 
-_RAW = {"i": "I12x", "I": "Q8x", "f": "f12x", "F": "d8x"}
-"""Of a `wasmtime_val_raw_t`."""
 _TYPES: dict[str, Callable[[], wasmtime.ValType]] = {
     "i": wasmtime.ValType.i32,
     "I": wasmtime.ValType.i64,
@@ -106,9 +105,9 @@ def forwarder(engine: Engine, trampoline: Trampoline) -> wasmtime.Module:
 def _bind(program: ComponentProgram, operation: Operation, signature: CoreSignature) -> Any:
     engine, memory = program.engine, ffi.memory
     name, call, _ = operation
-    load = struct.Struct("<" + "".join(_RAW[letter] for letter in signature.params)).unpack_from
+    load = array(RAW, signature.params).unpack_from
     if signature.results:
-        store = struct.Struct("<" + _RAW[signature.results]).pack_into
+        store = array(RAW, signature.results).pack_into
 
         def callback(_data: int, _caller: int, raw: int, _count: int) -> int | None:
             instance = engine.guest
@@ -134,7 +133,7 @@ def _bind(program: ComponentProgram, operation: Operation, signature: CoreSignat
 def _bind_waiting(program: ComponentProgram, operation: Operation, signature: CoreSignature) -> Any:
     engine, memory, memory_view = program.engine, ffi.memory, ffi.memory_view
     name, call, _ = operation
-    load = struct.Struct("<" + "".join(VAL_FORMAT[letter] for letter in signature.params)).unpack_from
+    load = array(VAL, signature.params).unpack_from
     store = _value_store(signature.results)
     done, waiting = program.continuations.done, program.continuations.waiting
 
@@ -170,7 +169,7 @@ def _value_store(letter: str) -> Callable[[Any, int, Number], None] | None:
     """Writes a `wasmtime_val_t`."""
     if not letter:
         return None
-    pack, kind = struct.Struct(STORE_FORMAT[letter]).pack_into, KIND[letter]
+    pack, kind = array(VAL_WITH_KIND, letter).pack_into, KIND[letter]
 
     def store(memory: Any, address: int, value: Number) -> None:
         pack(memory, address, kind, value)

@@ -13,22 +13,12 @@ from edged.errors import GuestTrap
 from edged.host.core_module import CoreModule, Signature
 from edged.wasm import ffi
 from edged.wasm.binding import Continuations, HostFunction, budget_exhausted
+from edged.wasm.core_value import KIND, RAW, VAL, VAL_WITH_KIND, array
 from edged.wasm.engine import Engine
 
-RAW = {"i": "I12x", "I": "Q8x", "f": "f12x", "F": "d8x"}
-"""How `struct` reads a `wasmtime_val_raw_t`, by letter."""
-VAL = {"i": "8xI20x", "I": "8xQ16x", "f": "8xf20x", "F": "8xd16x"}
-"""The same of a `wasmtime_val_t`, without its kind."""
-_CODES = {"i": "Q", "I": "Q", "f": "f", "F": "d"}  # an i32 is the low half of the union
-_STORE = {letter: struct.Struct(f"<B7x{code}").pack_into for letter, code in _CODES.items()}
-_LOAD = {letter: struct.Struct(f"<{code}").unpack_from for letter, code in VAL.items()}
+_STORE = {letter: array(VAL_WITH_KIND, letter).pack_into for letter in KIND}
+_LOAD = {letter: array(VAL, letter).unpack_from for letter in KIND}
 _MASK = {"i": 0xFFFF_FFFF, "I": 0xFFFF_FFFF_FFFF_FFFF}
-KINDS = {
-    "i": ffi.CORE_KIND["WASMTIME_I32"],
-    "I": ffi.CORE_KIND["WASMTIME_I64"],
-    "f": ffi.CORE_KIND["WASMTIME_F32"],
-    "F": ffi.CORE_KIND["WASMTIME_F64"],
-}
 
 
 class Bound(NamedTuple):
@@ -58,7 +48,7 @@ def store_result(address: int, letter: str, value: Any) -> None:
     """Write a `wasmtime_val_t`."""
     if letter in _MASK:
         value &= _MASK[letter]
-    _STORE[letter](ffi.memory, address, KINDS[letter], value)
+    _STORE[letter](ffi.memory, address, KIND[letter], value)
 
 
 def load_result(address: int, letter: str) -> Any:
@@ -80,7 +70,7 @@ def bind(engine: Engine, module: CoreModule, name: str, continuations: Continuat
 def _bind(engine: Engine, module: CoreModule, function: HostFunction, name: str) -> Any:
     full_name, method = function.name, function.call
     params, result = module.functions[name]
-    load = struct.Struct("<" + "".join(RAW[letter] for letter in params)).unpack_from
+    load = array(RAW, params).unpack_from
     store = struct.Struct("<Q").pack_into
     mask = _MASK[result] if result else 0
 
@@ -105,7 +95,7 @@ def _bind_suspending(
 ) -> Any:
     full_name, method = function.name, function.call
     params, result = module.functions[name]
-    load = struct.Struct("<" + "".join(VAL[letter] for letter in params)).unpack_from
+    load = array(VAL, params).unpack_from
     done, waiting, memory = continuations.done, continuations.waiting, ffi.memory_view
 
     def callback(

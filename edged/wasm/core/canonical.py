@@ -21,8 +21,9 @@ from edged.host.legacy.session import SessionInterface
 from edged.wasm import ffi
 from edged.wasm.binding import HostFunction
 from edged.wasm.canonical_abi import PARAMS_FLAT_MAX
-from edged.wasm.core.binding import KINDS, RAW, VAL, Bound
+from edged.wasm.core.binding import Bound
 from edged.wasm.core.world import Drop, Imported, World
+from edged.wasm.core_value import KIND, RAW, VAL, VAL_WITH_KIND, array
 from edged.wasm.engine import Engine
 from edged.wasm.linear.context import Context
 from edged.wasm.linear.signature import Answer, compile_answer, compile_values
@@ -31,10 +32,6 @@ from edged.wasm.types import Function, Handle, Result, WitType
 
 Finish = Callable[[Context, int, Any], None]
 """Write a host function's value where the guest looks for it: (context, where it said, value)."""
-
-_RAW_RESULT = {"i": "<Q", "I": "<Q", "f": "<f", "F": "<d"}
-_VAL_RESULT = {"i": "<B7xQ", "I": "<B7xQ", "f": "<B7xf", "F": "<B7xd"}
-
 
 CANNOT_LEAVE = "cannot leave component instance"
 """wasmtime's words for a guest's allocator or post-return that calls the host."""
@@ -200,7 +197,7 @@ def _plain_finishes(
     def flat(lower: Callable[[Context, Any], list[Any]]) -> Finish:
         if not answer.letters:
             return lambda _context, _where, _value: None
-        pack = struct.Struct(formats[answer.letters]).pack_into
+        pack = array(formats, answer.letters).pack_into
         memory = ffi.memory
         if kinds is None:
             return lambda context, where, value: pack(memory, where, *lower(context, value))
@@ -213,9 +210,9 @@ def _plain_finishes(
 def _bind(engine: Engine, name: str, call: Call, ty: Function) -> Bound:
     signature = signature_of(ty)
     values, by_pointer = compile_values(ty.params, PARAMS_FLAT_MAX), compile_answer(ty.result).by_pointer
-    load = struct.Struct("<" + "".join(RAW[letter] for letter in signature.params)).unpack_from
+    load = array(RAW, signature.params).unpack_from
     lift, memory = values.lift, ffi.memory
-    finish_ok, finish_err = _finishes(ty, _RAW_RESULT, None)
+    finish_ok, finish_err = _finishes(ty, RAW, None)
 
     def callback(_data: int, caller: int, raw: int, _count: int) -> int | None:
         guest = engine.guest
@@ -240,9 +237,9 @@ def _bind(engine: Engine, name: str, call: Call, ty: Function) -> Bound:
 def _bind_suspending(engine: Engine, name: str, call: Call, ty: Function, continuation_bytes: bytes) -> Bound:
     signature = signature_of(ty)
     values, by_pointer = compile_values(ty.params, PARAMS_FLAT_MAX), compile_answer(ty.result).by_pointer
-    load = struct.Struct("<" + "".join(VAL[letter] for letter in signature.params)).unpack_from
+    load = array(VAL, signature.params).unpack_from
     lift, memory, view = values.lift, ffi.memory, ffi.memory_view
-    finish_ok, finish_err = _finishes(ty, _VAL_RESULT, KINDS)
+    finish_ok, finish_err = _finishes(ty, VAL_WITH_KIND, KIND)
 
     def callback(
         _data: int,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from edged.errors import ComponentUnsupported
 from edged.host.core_module import Signature
 from edged.wasm.canonical_abi import PARAMS_FLAT_MAX
-from edged.wasm.core.binding import KINDS, VAL
 from edged.wasm.core.program import CoreExport, CoreProgram
+from edged.wasm.core_value import KIND, VAL, VAL_WITH_KIND, array
 from edged.wasm.linear.signature import Answer, Values, compile_answer, compile_values
 from edged.wasm.types import ComponentType, Function
 
@@ -85,9 +84,9 @@ class WorldProgram:
             core,
             params,
             answer,
-            struct.Struct("<" + "".join("B7x" + VAL[letter].removeprefix("8x") for letter in params.letters)).pack_into,
-            [KINDS[letter] for letter in params.letters],
-            struct.Struct("<" + "".join(VAL[letter] for letter in signature.result)).unpack_from,
+            array(VAL_WITH_KIND, params.letters).pack_into,
+            [KIND[letter] for letter in params.letters],
+            array(VAL, signature.result).unpack_from,
             self._core(_POST_RETURN + name, Signature(signature.result, "")),
         )
 
