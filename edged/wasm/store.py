@@ -27,7 +27,7 @@ from edged.limits import GuestLimits
 from edged.wasm import ffi
 from edged.wasm.engine import Engine
 
-_EPOCH_TICKS = 2  # to the deadline: a slice lasts one to two ticks, so a short request is rarely interrupted
+EPOCH_TICKS = 2  # to the deadline: a slice lasts one to two ticks, so a short request is rarely interrupted
 _EPOCH_TICKS_BUSY = 1  # for a guest known to be busy: others should not wait for it longer than one
 FREE_YIELDS = 4  # slices before a guest counts as busy and queues at the turnstile
 _poll_future = ffi.lib.wasmtime_call_future_poll
@@ -48,6 +48,40 @@ class InstanceStatistics:
     host_calls: int
     handles: int
     yields: int
+
+
+def new_store(engine: Engine, limits: GuestLimits) -> tuple[int, int]:
+    """A store whose guest cannot have more than `limits`: `wasmtime_store_t*`, `wasmtime_context_t*`."""
+    lib = ffi.lib
+    store = lib.wasmtime_store_new(engine.address, None, None)
+    context = lib.wasmtime_store_context(store)
+    lib.wasmtime_store_limiter(
+        store,
+        limits.memory_bytes_max,
+        limits.table_elements_max,
+        limits.instance_count_max,
+        limits.table_count_max,
+        limits.memory_count_max,
+    )
+    lib.wasmtime_context_set_epoch_deadline(context, EPOCH_TICKS)  # a new one's would be at once
+    return store, context
+
+
+def failure_of(name: str, failure: BaseException) -> BaseException:
+    """What a call ends with when a host function has raised: it, where it is about the guest, or HostFailed."""
+    if isinstance(failure, GuestError | HostFailed) or not isinstance(failure, Exception):
+        return failure
+    wrapped = HostFailed(f"{name}: {type(failure).__name__}: {failure}")
+    wrapped.__cause__ = failure
+    return wrapped
+
+
+def cpu_exhausted(limits: GuestLimits) -> GuestCpuExhausted:
+    return GuestCpuExhausted(f"the guest used more than {limits.cpu_s_max:g} s of CPU time in one request")
+
+
+def timed_out(limits: GuestLimits) -> GuestTimeout:
+    return GuestTimeout(f"the guest took more than {limits.wall_s_max:g} s for one request")
 
 
 class GuestStore(ABC):
@@ -90,19 +124,9 @@ class GuestStore(ABC):
         self._deadline: float | None = None
         self.cpu_s = 0.0
         self.yields = 0
-        lib = ffi.lib
-        self._store = lib.wasmtime_store_new(engine.address, None, None)
-        self.context = lib.wasmtime_store_context(self._store)
-        lib.wasmtime_store_limiter(
-            self._store,
-            limits.memory_bytes_max,
-            limits.table_elements_max,
-            limits.instance_count_max,
-            limits.table_count_max,
-            limits.memory_count_max,
-        )
-        lib.wasmtime_context_set_epoch_deadline(self.context, _EPOCH_TICKS)
-        lib.wasmtime_context_epoch_deadline_async_yield_and_update(self.context, _EPOCH_TICKS)
+        self._store: int | None
+        self._store, self.context = new_store(engine, limits)
+        ffi.lib.wasmtime_context_epoch_deadline_async_yield_and_update(self.context, EPOCH_TICKS)
         engine.instances += 1
 
     def begin(self, invocation: Invocation, before_wait: Callable[[], Awaitable[None]] | None) -> None:
@@ -113,7 +137,7 @@ class GuestStore(ABC):
         self.cpu_s = 0.0
         self.yields = 0
         # The epoch went on since the instance was made; without this the guest would yield at once.
-        ffi.lib.wasmtime_context_set_epoch_deadline(self.context, _EPOCH_TICKS)
+        ffi.lib.wasmtime_context_set_epoch_deadline(self.context, EPOCH_TICKS)
 
     @abstractmethod
     async def instantiate(self) -> None:
@@ -146,11 +170,7 @@ class GuestStore(ABC):
 
     def keep(self, name: str, failure: BaseException) -> None:
         """Keep what a host function raised, to raise it again when the poll has ended."""
-        if not isinstance(failure, GuestError) and isinstance(failure, Exception):
-            wrapped = HostFailed(f"{name}: {type(failure).__name__}: {failure}")
-            wrapped.__cause__ = failure
-            failure = wrapped
-        self.failure = failure
+        self.failure = failure_of(name, failure)
 
     @abstractmethod
     def _drop(self) -> Exception | None:
@@ -187,9 +207,7 @@ class GuestStore(ABC):
         with trio.CancelScope(deadline=self._deadline) as scope:
             while True:
                 if self.cpu_s > limits.cpu_s_max:
-                    raise GuestCpuExhausted(
-                        f"the guest used more than {limits.cpu_s_max:g} s of CPU time in one request"
-                    )
+                    raise cpu_exhausted(limits)
                 if self.before_wait is not None:
                     await self.before_wait()
                 if self.pending is None:
@@ -198,11 +216,11 @@ class GuestStore(ABC):
                     await self._answer(self.pending)
                     self.pending = None
                     # The epoch went on while the guest waited; without this it would yield at once.
-                    ffi.lib.wasmtime_context_set_epoch_deadline(self.context, _EPOCH_TICKS)
+                    ffi.lib.wasmtime_context_set_epoch_deadline(self.context, EPOCH_TICKS)
                 if self._poll(future):
                     return
         if scope.cancelled_caught:
-            raise GuestTimeout(f"the guest took more than {limits.wall_s_max:g} s for one request")
+            raise timed_out(limits)
 
     def _poll(self, future: int) -> bool:
         """Let the guest run until it is done, waits or has to give way. True: done."""

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import trio
 
-from edged.errors import EdgedError, GuestCpuExhausted, GuestError, GuestTimeout, GuestTrap, HostFailed
+from edged.errors import EdgedError, GuestError, GuestTrap, HostFailed
 from edged.host.interface import RUNNING, Err, Invocation
 from edged.http.exchange import ClientGone
 from edged.limits import CANCEL_GRACE_S, EPOCH_TICK_S
-from edged.wasm.component.host_call import HostCall, Tasks, failure_of
+from edged.wasm.component.host_call import HostCall, Tasks
 from edged.wasm.component.messages import DEADLOCK
 from edged.wasm.component.task import Task
-from edged.wasm.store import FREE_YIELDS, InstanceStatistics
+from edged.wasm.store import FREE_YIELDS, InstanceStatistics, cpu_exhausted, failure_of, timed_out
 
 if TYPE_CHECKING:
     from edged.wasm.component.code import Code
@@ -283,7 +283,7 @@ class Call:
                 return _State.OVER
             instance.check()
             if self.cpu_s > cpu_s_max:
-                exhausted = GuestCpuExhausted(f"the guest used more than {cpu_s_max:g} s of CPU time in one request")
+                exhausted = cpu_exhausted(instance.program.limits)
                 instance.poison(exhausted)
                 raise exhausted
             if instance.preempted:
@@ -307,7 +307,7 @@ class Call:
                 await self._cancel_guest()
                 raise
         if scope.cancelled_caught:
-            raise GuestTimeout(f"the guest took more than {limits.wall_s_max:g} s for one request")
+            raise timed_out(limits)
 
     async def _drive_with_nursery(self) -> None:
         failure: Exception | None = None

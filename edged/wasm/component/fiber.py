@@ -47,7 +47,6 @@ _outcome = struct.Struct("<QQ")
 _delete_future = ffi.lib.wasmtime_call_future_delete
 _poll_future = ffi.lib.wasmtime_call_future_poll
 _call_async = ffi.lib.wasmtime_func_call_async
-_EPOCH_TICKS = 2  # to the deadline: a slice lasts one to two ticks, so a short request is rarely interrupted
 _NESTED_TICKS_MAX = round(NESTED_CALL_S_MAX / EPOCH_TICK_S)
 _TURN_TICKS_MAX = round(ALLOCATIONS_S_MAX / EPOCH_TICK_S)
 
@@ -318,8 +317,3 @@ class Deadlines:
             store: `wasmtime_store_t*`, new.
         """
         ffi.lib.wasmtime_store_epoch_deadline_callback(store, self._address, None, None)
-
-    @staticmethod
-    def begin(context: int) -> None:
-        """A new store's deadline would be at once."""
-        ffi.lib.wasmtime_context_set_epoch_deadline(context, _EPOCH_TICKS)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from edged.errors import GuestError, HostFailed
 from edged.host.interface import Err
+from edged.wasm.store import failure_of
 
 if TYPE_CHECKING:
     from edged.wasm.component.call import Call
@@ -90,14 +90,5 @@ async def _named(function: Callable[..., Awaitable[Any]], arguments: tuple[Any, 
     await function(*arguments)
 
 
-def failure_of(name: str, failure: Exception) -> Exception:
-    """What a call ends with when a host function has raised."""
-    if isinstance(failure, GuestError | HostFailed):
-        return failure
-    wrapped = HostFailed(f"{name}: {type(failure).__name__}: {failure}")
-    wrapped.__cause__ = failure
-    return wrapped
-
-
-def _raise(failure: Exception) -> None:
+def _raise(failure: BaseException) -> None:
     raise failure

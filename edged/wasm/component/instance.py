@@ -27,13 +27,12 @@ from edged.wasm import ffi
 from edged.wasm.component.call import Call
 from edged.wasm.component.code import Code
 from edged.wasm.component.fiber import Fiber
-from edged.wasm.component.host_call import failure_of
 from edged.wasm.component.messages import CANNOT_ENTER
 from edged.wasm.component.part import Part
 from edged.wasm.component.program import ComponentProgram
 from edged.wasm.component.task import Task
 from edged.wasm.linear.context import Context
-from edged.wasm.store import InstanceStatistics
+from edged.wasm.store import InstanceStatistics, failure_of
 
 Returned = Callable[[Any], Awaitable[None]]
 
@@ -319,7 +318,7 @@ class Instance:
 
     def keep(self, name: str, failure: BaseException) -> None:
         """Keep what a host function raised, to raise it again when the poll has ended."""
-        self.failure = failure_of(name, failure) if isinstance(failure, Exception) else failure
+        self.failure = failure_of(name, failure)
 
     def fail(self, name: str, failure: BaseException) -> int:
         """The same; returns the trap that ends the guest."""

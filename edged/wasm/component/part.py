@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edged.errors import GuestTrap
 from edged.wasm import ffi
 from edged.wasm import types as wit
-from edged.wasm.component.fiber import Deadlines, Fiber, Number, Signature, nested_call
+from edged.wasm.component.fiber import Fiber, Number, Signature, nested_call
 from edged.wasm.component.messages import (
     CONCURRENT,
     FUTURE_LIFT_AFTER,
@@ -25,6 +25,7 @@ from edged.wasm.component.pipe import DONE, IDLE, End, Kind, Pipe, kind_of
 from edged.wasm.component.stream import HostWriter, PipeFuture, PipeReader
 from edged.wasm.linear.context import Context, linear_memory
 from edged.wasm.linear.table import HandleTable, ResourceHandle
+from edged.wasm.store import new_store
 
 if TYPE_CHECKING:
     from edged.wasm.component.instance import Instance
@@ -80,18 +81,7 @@ class Part:
         """Make its store, if it has none. Returns `context`."""
         if not self._store:
             engine, limits = self.instance.engine, self.instance.program.limits
-            lib = ffi.lib
-            self._store = lib.wasmtime_store_new(engine.address, None, None)
-            self.context = lib.wasmtime_store_context(self._store)
-            lib.wasmtime_store_limiter(
-                self._store,
-                limits.memory_bytes_max,
-                limits.table_elements_max,
-                limits.instance_count_max,
-                limits.table_count_max,
-                limits.memory_count_max,
-            )
-            Deadlines.begin(self.context)
+            self._store, self.context = new_store(engine, limits)
             self.instance.program.deadlines.watch(self._store)
         return self.context
 

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING
 from edged.errors import GuestTrap
 from edged.limits import ALLOCATIONS_S_MAX, EPOCH_TICK_S, NESTED_CALL_S_MAX
 from edged.wasm import ffi
+from edged.wasm.store import EPOCH_TICKS
 
 if TYPE_CHECKING:
     from edged.wasm.core.instance import CoreInstance
 
-_EPOCH_TICKS = 2  # of a time slice, as in edged.wasm.store
-_POLLS_MAX = round(NESTED_CALL_S_MAX / (_EPOCH_TICKS * EPOCH_TICK_S))
-_SLICES_MAX = round(ALLOCATIONS_S_MAX / (_EPOCH_TICKS * EPOCH_TICK_S))
+_POLLS_MAX = round(NESTED_CALL_S_MAX / (EPOCH_TICKS * EPOCH_TICK_S))
+_SLICES_MAX = round(ALLOCATIONS_S_MAX / (EPOCH_TICKS * EPOCH_TICK_S))
 _PARAMS = 4
 _RESULT = _PARAMS * ffi.CORE_VAL_SIZE
 _TRAP = _RESULT + ffi.CORE_VAL_SIZE
