@@ -1,5 +1,7 @@
 """A first app for WASI 0.3: a greeting, and a response that is still being made while its first lines arrive."""
 
+import itertools
+
 import componentize_py_async_support as async_support
 from componentize_py_async_support.streams import ByteStreamWriter
 from componentize_py_types import Ok
@@ -13,7 +15,7 @@ from spin_sdk.wit.imports.wasi_http_types_0_3_0 import Response as WasiResponse
 SECOND = 1_000_000_000  # in the clock's nanoseconds
 START_MAX = 60
 
-served = 0
+served = itertools.count(1)
 """Requests of this instance: it serves many, one after the other and at once, and what is global stays."""
 
 
@@ -27,11 +29,9 @@ class HttpHandler(http.Handler):
         return await super().handle(request)
 
     async def handle_request(self, request: Request) -> Response:
-        global served
-        served += 1
         if request.uri != "/":
             return Response(404, {"content-type": "text/plain"}, f"Count down from 0 to {START_MAX}.\n".encode())
-        text = f"Hello from Python and WASI 0.3! This instance has answered {served} of these.\n"
+        text = f"Hello from Python and WASI 0.3! This instance has answered {next(served)} of these.\n"
         return Response(200, {"content-type": "text/plain"}, text.encode())
 
 
