@@ -67,24 +67,15 @@ class Program:
         self._continuations = Continuations(engine)
         self._destructor = bind_destructor(engine)
         self.linker = int(ffi.lib.wasmtime_component_linker_new(engine.address))
-        provided = provide.by_name(interfaces)
-        unknown = []
+        providers = provide.providers(self.type.imports, interfaces, refusable)
         root = ffi.lib.wasmtime_component_linker_root(self.linker)
         try:
-            for name, imported in self.type.imports.items():
-                if not imported.functions and not imported.resources:
-                    continue  # types only: nothing that could be called
-                provider = provide.provider(provided, name)
-                if provider is None and not name.startswith(tuple(refusable)):
-                    unknown.append(name)
-                    continue
-                if provider is None:
+            for name, interface in providers.items():
+                if interface is None:
                     self.refusals.append(name)
-                self._link(root, name, imported, provider)
+                self._link(root, name, self.type.imports[name], interface)
         finally:
             ffi.lib.wasmtime_component_linker_instance_delete(root)
-        if unknown:
-            raise provide.unknown_imports(unknown)
 
     def __del__(self) -> None:
         linker = self.__dict__.pop("linker", None)

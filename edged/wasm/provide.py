@@ -11,6 +11,7 @@ from typing import Any
 from edged.errors import ComponentUnsupported
 from edged.host.interface import Interface, Resource
 from edged.wasm.binding import HostFunction
+from edged.wasm.types import InstanceType
 
 
 def by_name(interfaces: Iterable[Interface]) -> dict[str, list[Interface]]:
@@ -35,6 +36,32 @@ def provider(provided: Mapping[str, Sequence[Interface]], name: str) -> Interfac
             if version == served or (version.startswith(served + ".") and "-" not in version):
                 return interface
     return None
+
+
+def providers(
+    imports: Mapping[str, InstanceType], interfaces: Iterable[Interface], refusable: Sequence[str]
+) -> dict[str, Interface | None]:
+    """Who serves each interface that a component imports; None: calls of it are refused. Interfaces of types only are
+    left out: there is nothing to call.
+
+    Args:
+        refusable: name prefixes of interfaces that are known but not provided (`fermyon:spin/`).
+
+    Raises:
+        ComponentUnsupported: interfaces that nobody knows.
+    """
+    provided = by_name(interfaces)
+    found = {
+        name: provider(provided, name) for name, imported in imports.items() if imported.functions or imported.resources
+    }
+    known = tuple(refusable)
+    unknown = [name for name, interface in found.items() if interface is None and not name.startswith(known)]
+    if unknown:
+        raise ComponentUnsupported(
+            f"the component imports {', '.join(unknown)}, which edged does not know",
+            remedy="Build the component for a world that edged has: wasi:http/proxy@0.2, or Spin's http-trigger.",
+        )
+    return found
 
 
 def resolve(interface: Interface, name: str, item: str) -> HostFunction | None:
@@ -63,11 +90,3 @@ def resolve(interface: Interface, name: str, item: str) -> HostFunction | None:
     if not callable(call) or hasattr(Resource if kind == "method" else Interface, attribute):
         return None
     return HostFunction.of(name, call, takes_invocation=kind != "method")
-
-
-def unknown_imports(names: Iterable[str]) -> ComponentUnsupported:
-    """The error for imports that nobody answers."""
-    return ComponentUnsupported(
-        f"the component imports {', '.join(names)}, which edged does not know",
-        remedy="Build the component for a world that edged has: wasi:http/proxy@0.2, or Spin's http-trigger.",
-    )

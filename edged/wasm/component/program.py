@@ -9,7 +9,7 @@ them, in the same linker, right before it needs them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import wasmtime
@@ -101,8 +101,6 @@ class ComponentProgram:
         """The instance whose steps the linker has; an instance that finds another here defines its own again."""
         self.spare_buffers: list[Any] = []
         self._compiled = compiled
-        self._interfaces = provide.by_name(interfaces)
-        self._refusable = tuple(refusable)
         self._codes: dict[tuple[int, bool], Code] = {}
         self._items: dict[CoreExport, int] = {}
         self.items: list[CoreExport] = []
@@ -114,7 +112,7 @@ class ComponentProgram:
         self._forwarder_modules: list[tuple[wasmtime.Module, int]] = []
         self.linker = int(ffi.lib.wasmtime_linker_new(engine.address))
         ffi.lib.wasmtime_linker_allow_shadowing(self.linker, True)
-        self._functions = self._provide()
+        self._functions = self._resolve(provide.providers(plan.type.imports, interfaces, refusable))
         for each in plan.trampolines:
             self._keep.append(binding.define(self, each, operation(self, each)))
         self.exports = {
@@ -195,22 +193,16 @@ class ComponentProgram:
 
     # --- linking ---
 
-    def _provide(self) -> dict[tuple[str, str], HostFunction | None]:
-        unknown: list[str] = []
+    def _resolve(self, providers: Mapping[str, Interface | None]) -> dict[tuple[str, str], HostFunction | None]:
         found: dict[tuple[str, str], HostFunction | None] = {}
-        for name, imported in self.type.imports.items():
-            if not imported.functions and not imported.resources:
-                continue  # types only: nothing that could be called
-            interface = provide.provider(self._interfaces, name)
+        for name, interface in providers.items():
             if interface is None:
-                (self.refusals if name.startswith(self._refusable) and self._refusable else unknown).append(name)
+                self.refusals.append(name)
                 continue
-            for item in imported.functions:
+            for item in self.type.imports[name].functions:
                 function = found[name, item] = provide.resolve(interface, f"{name}#{item}", item)
                 if function is None:
                     self.refusals.append(f"{name}#{item}")
-        if unknown:
-            raise provide.unknown_imports(unknown)
         return found
 
     def _steps(self) -> list[StepPlan]:

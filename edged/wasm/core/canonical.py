@@ -114,7 +114,7 @@ class CanonicalImports:
                 return _bind_drop(self._engine, resource, f"{module}#{item}")
             case Imported(name):
                 interface = provider(self._provided, name)
-                if interface is None and not name.startswith(self._refusable or ("\0",)):
+                if interface is None and not name.startswith(self._refusable):
                     return None
                 return self._bind_function(interface, found)
 
