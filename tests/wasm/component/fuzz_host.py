@@ -16,8 +16,10 @@ import trio
 import wasmtime
 
 from edged.errors import ComponentInvalid, ComponentUnsupported, EdgedError, HostFailed
+from edged.host.channel import Pieces
 from edged.host.guest_log import GuestLog
 from edged.host.http.outbound import Outgoing
+from edged.host.interface import Invocation
 from edged.host.registry import (
     REFUSED,
     HostConfig,
@@ -51,7 +53,7 @@ from tests.host.fakes import FakeExchange, head
 from tests.host.http.transports import FakeTransport, grant
 from tests.host.key_value.memory import MemoryKeyValue
 from tests.wasm.component import fuzz_corpus
-from tests.wasm.component.conftest import Tasks
+from tests.wasm.component.conftest import Drip, Tasks
 from tests.wasm.component.fuzz_values import has_values, value
 from tests.wasm.hosts import Api
 
@@ -77,6 +79,13 @@ Call = Callable[[], Awaitable[object]]
 
 class Finding(Exception):
     """Something that no guest may be able to bring about."""
+
+
+class _Tasks(Tasks):
+    """What the guests of these tests import, where they may ask for anything."""
+
+    def source(self, invocation: Invocation, size: int) -> Drip | Pieces:
+        return super().source(invocation, min(size, 100 * KiB))
 
 
 class Bench:
@@ -137,7 +146,7 @@ class Bench:
         self._lies = not fuzz_corpus.import_signatures().issuperset(fuzz_corpus.signatures(compiled.plan.type))
         released = trio.Event()
         released.set()
-        tasks = Tasks()
+        tasks = _Tasks()
         tasks.released = released
         tasks.drips = chance.random() < 0.5
         interfaces = [*chance.choice(self._interfaces), tasks, Api()]
