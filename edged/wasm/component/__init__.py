@@ -1,1 +1,1 @@
-"""Components on wasmtime's core API, by the component model's own rules: WASI 0.3, which the C API has no values for."""
+"""Components by the component model's own rules, on wasmtime's core API: WASI 0.3, which its C API has not."""

@@ -114,37 +114,6 @@ _DATA: tuple[WitType, ...] = (
     *(_F32, _F64, _STRING, _BYTES),
 )
 _PARAMETERS = tuple(zip(_DATA_TYPES, _DATA, strict=True))
-_PARAMETER = Variant((("int64", _S64), ("binary", _BYTES)))
-_REDIS_RESULT = Variant((("nil", None), ("status", _STRING), ("int64", _S64), ("binary", _BYTES)))
-_REDIS = {
-    "publish": Function((_STRING, _STRING, _BYTES), Result(None, _REDIS_ERROR)),
-    "get": Function((_STRING, _STRING), Result(_BYTES, _REDIS_ERROR)),
-    "set": Function((_STRING, _STRING, _BYTES), Result(None, _REDIS_ERROR)),
-    "incr": Function((_STRING, _STRING), Result(_S64, _REDIS_ERROR)),
-    "del": Function((_STRING, _STRINGS), Result(_S64, _REDIS_ERROR)),
-    "sadd": Function((_STRING, _STRING, _STRINGS), Result(_S64, _REDIS_ERROR)),
-    "smembers": Function((_STRING, _STRING), Result(_STRINGS, _REDIS_ERROR)),
-    "srem": Function((_STRING, _STRING, _STRINGS), Result(_S64, _REDIS_ERROR)),
-    "execute": Function((_STRING, _STRING, List(_REDIS_PARAMETER)), Result(List(_REDIS_RESULT), _REDIS_ERROR)),
-}
-_INBOUND_REDIS = {"handle-message": Function((_BYTES,), Result(None, _REDIS_ERROR))}
-
-# --- postgres, mysql ---
-
-_DATA_TYPES = (
-    *("boolean", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-    *("floating32", "floating64", "str", "binary"),
-)
-_PARAMETERS = tuple(
-    zip(
-        _DATA_TYPES,
-        (
-            *(Primitive(kind) for kind in ("BOOL", "S8", "S16", "S32", "S64", "U8", "U16", "U32", "U64")),
-            *(_F32, _F64, _STRING, _BYTES),
-        ),
-        strict=True,
-    )
-)
 _PARAMETER = Variant((*_PARAMETERS, ("db-null", None)))
 _DB_VALUE = Variant((*_PARAMETERS, ("db-null", None), ("unsupported", None)))
 _COLUMN = Record((("name", _STRING), ("data-type", Enum((*_DATA_TYPES, "other")))))
