@@ -55,6 +55,7 @@ class Instance(GuestStore):
         """Put a Python object into the table; its number is what the guest's handle stands for."""
         handles = self.handles
         if len(handles) >= self._handles_max:
+            value.drop()  # it is the guest's, who cannot have it
             raise GuestBudgetExhausted(f"more than {self._handles_max} resource handles at once")
         self._next_rep = rep = self._next_rep + 1
         handles[rep] = value

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged.wasm.canonical_abi import PARAMS_FLAT_MAX
 from edged.wasm.component.fiber import Number, Signature
+from edged.wasm.component.release import release
 from edged.wasm.linear.context import BETWEEN_GUESTS, TO_HOST
 from edged.wasm.linear.signature import compile_answer, compile_values
 from edged.wasm.plan.plan import Lifted
@@ -64,7 +65,12 @@ class Code:
         context.scope = task
         outer, part.instance.task = part.instance.task, task
         part.may_leave = False
-        flat = self._params.lower(context, arguments)
+        try:
+            flat = self._params.lower(context, arguments)
+        except BaseException:
+            if not self._params.has_borrow:  # those are somebody else's
+                release(list(arguments), part.table)
+            raise
         part.may_leave = True
         part.instance.task = outer
         return flat

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from edged.host.interface import Err
+from edged.wasm.component.release import release
 from edged.wasm.store import failure_of
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class HostCall:
                     caught = err
             if not self._scope.cancelled_caught:
                 self.is_answered = True
-                call.advance(partial(self._finish, value, caught))
+                call.advance(Arrival(self._finish, value, caught))
         except Exception as exc:
             self.is_answered = True
             call.advance(partial(_raise, failure_of(self._name, exc)))
@@ -72,6 +73,24 @@ class HostCall:
     def close(self) -> None:
         """It was never begun."""
         self._coroutine.close()
+
+
+class Arrival:
+    """The turn in which a guest is given what its host call came to."""
+
+    __slots__ = ("_caught", "_finish", "_value")
+
+    def __init__(self, finish: Callable[[Any, Err | None], None], value: Any, caught: Err | None) -> None:
+        self._finish = finish
+        self._value = value
+        self._caught = caught
+
+    def __call__(self) -> None:
+        self._finish(self._value, self._caught)
+
+    def discard(self) -> None:
+        """The call is over, and there will be no such turn."""
+        release(self._value if self._caught is None else self._caught)
 
 
 class Tasks:

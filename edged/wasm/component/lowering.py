@@ -20,14 +20,18 @@ from edged.wasm.binding import HostFunction, budget_exhausted
 from edged.wasm.canonical_abi import ASYNC_PARAMS_FLAT_MAX, PARAMS_FLAT_MAX, RESULTS_FLAT_MAX
 from edged.wasm.component.fiber import Fiber, Wait
 from edged.wasm.component.messages import CANNOT_BLOCK, CANNOT_LEAVE, trap, trap_if
+from edged.wasm.component.release import release, releasing, releasing_at
 from edged.wasm.component.task import CANCELLED, Task
 from edged.wasm.component.trampoline import Answer, Operation, Values
 from edged.wasm.component.waitable import Subtask, SubtaskState
 from edged.wasm.linear.codec import compile_maybe
 from edged.wasm.linear.context import BETWEEN_GUESTS, TO_HOST
+from edged.wasm.linear.signature import Answer as CompiledAnswer
 from edged.wasm.linear.signature import compile_answer, compile_values
 from edged.wasm.linear.table import Scope
 from edged.wasm.plan.plan import HostImport, Lifted, Lower, Trampoline
+from edged.wasm.store import failure_of
+from edged.wasm.types import WitType
 
 if TYPE_CHECKING:
     from edged.wasm.component.instance import Instance
@@ -79,7 +83,7 @@ class _Host:
         self.params = compile_values(
             function.type.params, ASYNC_PARAMS_FLAT_MAX if options.is_async else PARAMS_FLAT_MAX
         )
-        self.answer = compile_answer(function.type.result)
+        self.answer = _releasing(function.type.result)
         self.context = program.context(options, TO_HOST)
         self.has_result = function.type.result is not None
         self.is_async = function.type.is_async
@@ -106,6 +110,19 @@ class _Host:
             assert answer.lower_err is not None
             flat = answer.lower_err(context, caught.value)
         return flat[0] if flat else None
+
+
+def _releasing(result: WitType | None) -> CompiledAnswer:
+    """As `compile_answer`. What a guest is to own and cannot be given is let go of."""
+    answer, codec = compile_answer(result), compile_maybe(result)
+    if codec is None or not codec.moves:
+        return answer
+    return answer._replace(
+        store_ok=releasing_at(answer.store_ok),
+        store_err=None if answer.store_err is None else releasing_at(answer.store_err),
+        lower_ok=releasing(answer.lower_ok),
+        lower_err=None if answer.lower_err is None else releasing(answer.lower_err),
+    )
 
 
 def _lower_host(
@@ -257,6 +274,8 @@ def _lower_host_async(
             if not subtask.is_resolved:
                 store(instance.context(shared.context), values, value, caught)
                 subtask.resolved(is_returned=True)
+            elif (failure := release(value if caught is None else caught)) is not None:
+                raise failure_of(name, failure)
 
         under_way = running.spawn(value, finish, name)
 
@@ -366,12 +385,16 @@ class _Guest:
         if result is None:
             return None
         context = instance.context(self._context)
-        if self._by_pointer:
-            context.check(values[-1], result.size, result.align)
-            result.store(context, values[-1], value)
-            return None
-        flat: list[Any] = []
-        result.lower(context, value, flat)
+        try:
+            if self._by_pointer:
+                context.check(values[-1], result.size, result.align)
+                result.store(context, values[-1], value)
+                return None
+            flat: list[Any] = []
+            result.lower(context, value, flat)
+        except BaseException:
+            release(value, context.instance.table)
+            raise
         return flat[0]  # type: ignore[no-any-return]
 
 

@@ -17,6 +17,7 @@ from edged.host.channel import Dropped
 from edged.host.interface import Err
 from edged.limits import STREAM_READ_BYTES_MAX, STREAM_READ_COUNT_MAX
 from edged.wasm.component.pipe import Copy, Pipe
+from edged.wasm.component.release import release
 
 if TYPE_CHECKING:
     from edged.wasm.component.host_call import HostCall
@@ -157,12 +158,12 @@ class HostWriter:
         source: a `StreamReader` or `FutureReader` of a host module's.
     """
 
-    __slots__ = ("_call", "_instance", "_left", "_pipe", "_source")
+    __slots__ = ("_call", "_instance", "_left", "_pipe", "source")
 
     def __init__(self, instance: Instance, pipe: Pipe, source: Any) -> None:
         self._instance = instance
         self._pipe = pipe
-        self._source = source
+        self.source = source
         self._call: HostCall | None = None
         self._left: Sequence[Any] = _NOTHING
         """What was read for a guest that gave up meanwhile, or asked only whether there is something."""
@@ -176,12 +177,12 @@ class HostWriter:
             return  # what a read that the guest gave up has begun is for this one
         pipe = self._pipe
         if pipe.is_future:
-            answer = self._source.read()
+            answer = self.source.read()
         else:
             buffer = pipe.pending
             assert buffer is not None
             count_max = STREAM_READ_BYTES_MAX if pipe.kind.is_bytes else STREAM_READ_COUNT_MAX
-            answer = self._source.read(max(1, min(buffer.remain(), count_max)))
+            answer = self.source.read(max(1, min(buffer.remain(), count_max)))
         if answer.__class__ is CoroutineType:
             self._call = self._instance.call_running.spawn(answer, self._arrived)
         else:
@@ -192,18 +193,19 @@ class HostWriter:
         if self._left:
             piece, self._left = self._left[:count_max], self._left[count_max:]
             return piece
-        return self._source.read(count_max)
+        return self.source.read(count_max)
 
     def value(self) -> Any:
         """The same of a future."""
-        return self._left[0] if self._left else self._source.read()
+        return self._left[0] if self._left else self.source.read()
 
     def close(self) -> None:
         """Nobody reads any more."""
         if self._call is not None:
             self._call.cancel()
+        release(self._left)
         self._left = _NOTHING
-        self._source.close()
+        self.source.close()
 
     def _arrived(self, answer: Any, caught: Err | None = None) -> None:
         self._call = None
@@ -212,6 +214,7 @@ class HostWriter:
         pipe = self._pipe
         values = (answer,) if pipe.is_future else answer
         if pipe.is_dropped:
+            release(values)
             return
         if not values:
             pipe.drop(is_writable=True)
