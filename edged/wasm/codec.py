@@ -59,19 +59,6 @@ _write_host = struct.Struct("<QI").pack_into
 _write_u64 = struct.Struct("<Q").pack_into
 
 _EMPTY = KIND["BOOL"]  # wasmtime's own default for a value
-_FORMATS = {
-    "BOOL": "?",
-    "S8": "b",
-    "U8": "B",
-    "S16": "h",
-    "U16": "H",
-    "S32": "i",
-    "U32": "I",
-    "S64": "q",
-    "U64": "Q",
-    "F32": "f",
-    "F64": "d",
-}
 
 
 @functools.cache
@@ -114,7 +101,7 @@ def compile_result(ty: wit.Result) -> tuple[Store, Store]:
 
 
 def _number(kind: str) -> Codec:
-    tag, letter = KIND[kind], _FORMATS[kind]
+    tag, letter = KIND[kind], wit.NUMBER_FORMATS[kind]
     read = struct.Struct(f"<{letter}").unpack_from
     write = struct.Struct(f"<B7x{letter}").pack_into
 

@@ -24,6 +24,22 @@ class Primitive:
     kind: str
 
 
+NUMBER_FORMATS = {
+    "BOOL": "?",
+    "S8": "b",
+    "U8": "B",
+    "S16": "h",
+    "U16": "H",
+    "S32": "i",
+    "U32": "I",
+    "S64": "q",
+    "U64": "Q",
+    "F32": "f",
+    "F64": "d",
+}
+"""How `struct` has a `bool` and each number, by kind."""
+
+
 @dataclass(frozen=True, slots=True)
 class List:
     element: WitType

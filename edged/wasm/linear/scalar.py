@@ -13,23 +13,11 @@ from typing import Any
 from edged.errors import GuestTrap
 from edged.wasm.linear.context import Context
 from edged.wasm.linear.flat import NATURAL, Lift, LinearCodec, convert
+from edged.wasm.types import NUMBER_FORMATS
 
 Decode = Callable[[Context, Any], Any]
 Encode = Callable[[Context, Any], Any]
 
-_FORMATS = {
-    "BOOL": "?",
-    "S8": "b",
-    "U8": "B",
-    "S16": "h",
-    "U16": "H",
-    "S32": "i",
-    "U32": "I",
-    "S64": "q",
-    "U64": "Q",
-    "F32": "f",
-    "F64": "d",
-}
 FLAGS_COUNT_MAX = 32
 """Of one type; validation refuses more."""
 
@@ -116,7 +104,7 @@ def mapped(base: LinearCodec, decode: Decode, encode: Encode) -> LinearCodec:
 
 def number(kind: str) -> LinearCodec:
     """`bool`, integers and floats, by their kind in `edged.wasm.types.Primitive`."""
-    code = _FORMATS[kind]
+    code = NUMBER_FORMATS[kind]
     match kind:
         case "BOOL":
             return scalar(code, "i", bool, _bit)
