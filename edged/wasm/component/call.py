@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from edged.wasm.component.instance import Instance
 
 Turn = Callable[[], None]
+Returned = Callable[[Any], Coroutine[Any, Any, None]]
+"""Is called with an answer, and gives what is left to await."""
 _SLICE_S = 2 * EPOCH_TICK_S  # turns that follow each other give way after as long as guest code does
 
 
@@ -49,8 +51,9 @@ class _Returned(IntEnum):
 
     NOT_DUE = 0
     DUE = 1
-    RUNS = 2
-    DONE = 3
+    LEFT = 2  # it was called, and there is something left to wait for
+    RUNS = 3
+    DONE = 4
 
 
 class Call:
@@ -64,8 +67,8 @@ class Call:
     """
 
     __slots__ = (
-        *("_answer", "_away", "_deadline", "_failure", "_hosts_new", "_is_advancing", "_is_cancelling", "_later"),
-        *("_new", "_nursery", "_ready", "_returned", "_returning", "_root", "_stand_in", "_woken"),
+        *("_answer", "_away", "_deadline", "_failure", "_hosts_new", "_is_advancing", "_is_cancelling", "_is_taking"),
+        *("_later", "_new", "_nursery", "_ready", "_rest", "_returned", "_returning", "_root", "_stand_in", "_woken"),
         *("before_wait", "cpu_s", "host_calls_left", "instance", "invocation", "is_over", "tasks", "yields"),
     )
 
@@ -92,10 +95,14 @@ class Call:
         self._failure: BaseException | None = None
         self._root: Task | None = None
         self._answer: Any = None
-        self._returned: Callable[[Any], Awaitable[None]] | None = None
+        self._returned: Returned | None = None
+        self._rest: Coroutine[Any, Any, None] | None = None
+        """What is left of giving the answer."""
         self._returning = _Returned.DONE
         self._is_cancelling = False
         self._is_advancing = False
+        self._is_taking = False
+        """What is given the answer is called right now."""
         self._away: trio.CancelScope | None = None
         """Around what the answer is given to, while the call's own task is in it."""
         self._stand_in: trio.Event | None = None
@@ -153,7 +160,7 @@ class Call:
         """
         if turn is not None:
             self._ready.append(turn)
-        is_free = self._woken is not None or (self._away is not None and self._stand_in is None)
+        is_free = self._woken is not None or self._is_taking or (self._away is not None and self._stand_in is None)
         if not is_free or self._is_advancing or self.instance.fiber is not None:
             self._notify()
             return
@@ -211,9 +218,7 @@ class Call:
 
     # --- run ---
 
-    async def run_export(
-        self, code: Code, arguments: tuple[Any, ...], returned: Callable[[Any], Awaitable[None]] | None
-    ) -> Any:
+    async def run_export(self, code: Code, arguments: tuple[Any, ...], returned: Returned | None) -> Any:
         """Call an exported function; see `Instance.call`."""
         part = self.instance.parts[code.part]
         root = Task(self, part, code, lambda: arguments, self._answered)
@@ -246,6 +251,8 @@ class Call:
             for host in self._hosts_new:
                 host.close()
             self._hosts_new.clear()
+            if self._rest is not None:
+                self._rest.close()
             if self.tasks > 0:
                 instance.abandon(self)
             if instance.parked == len(instance.calls):
@@ -303,7 +310,7 @@ class Call:
             try:
                 if not await self._loop():
                     await self._drive_with_nursery()
-            except trio.Cancelled:
+            except (trio.Cancelled, Exception):
                 await self._cancel_guest()
                 raise
         if scope.cancelled_caught:
@@ -346,9 +353,16 @@ class Call:
                 return True
             if is_stand_in and self._away is None:
                 return True
-            if self._returning is _Returned.DUE and self._nursery is not None:
-                await self._return_meanwhile()
+            if self._returning is _Returned.DUE:
+                self._give_answer()
                 continue
+            if self._returning is _Returned.LEFT:
+                if self._nursery is not None:
+                    await self._return_meanwhile()
+                    continue
+                if self.is_over and not self._wants_tasks:
+                    await self._return()
+                    continue
             if self.before_wait is not None and not self._is_cancelling:
                 await self.before_wait()
             match state:
@@ -377,17 +391,16 @@ class Call:
 
     @property
     def _wants_nursery(self) -> bool:
-        return self._nursery is None and bool(self._hosts_new or self._new or self._returning is _Returned.DUE)
+        return self._nursery is None and (self._wants_tasks or self._returning is _Returned.LEFT)
+
+    @property
+    def _wants_tasks(self) -> bool:
+        return bool(self._hosts_new or self._new)
 
     async def _wait_alone(self) -> bool:
         """Wait for the one thing that there is to wait for. False: there may be several."""
-        if self._new:
+        if self._new or self._returning is _Returned.LEFT:
             return False
-        if self._returning is _Returned.DUE:
-            if not self.is_over or self._hosts_new:
-                return False
-            await self._return()
-            return True
         if not self._hosts_new:
             await self._park()
             return True
@@ -438,10 +451,30 @@ class Call:
         if self._returning is _Returned.NOT_DUE:
             self._returning = _Returned.DUE
 
-    async def _return(self) -> None:
+    def _give_answer(self) -> None:
+        """Most answers are sent by what takes them at once, with the guest going on in between: so that most calls
+        have nothing to wait for at the same time as their guest does."""
         assert self._returned is not None
+        self._is_taking = True
+        try:
+            self._rest = self._returned(self._answer)
+            self._returning = _Returned.LEFT
+        except Exception as exc:
+            self._returning = _Returned.DONE
+            self._fail_return(exc)
+        finally:
+            self._is_taking = False
+
+    def _fail_return(self, failure: Exception) -> None:
+        if self._failure is None:
+            own = isinstance(failure, EdgedError | ClientGone)
+            self._failure = failure if own else failure_of("a task of the host's", failure)
+
+    async def _return(self) -> None:
+        assert self._rest is not None
+        rest, self._rest = self._rest, None
         self._returning = _Returned.RUNS
-        await self._returned(self._answer)
+        await rest
         self._returning = _Returned.DONE
 
     async def _return_meanwhile(self) -> None:
@@ -452,9 +485,7 @@ class Call:
                     self._notify()
                 await self._return()
         except Exception as exc:
-            if self._failure is None:
-                own = isinstance(exc, EdgedError | ClientGone)
-                self._failure = exc if own else failure_of("a task of the host's", exc)
+            self._fail_return(exc)
         finally:
             self._away = None
             stand_in, self._stand_in = self._stand_in, None

@@ -24,7 +24,7 @@ from edged.errors import GuestBudgetExhausted, GuestStackExhausted, GuestTrap, H
 from edged.host.interface import Invocation
 from edged.limits import CALL_DEPTH_MAX, FIBER_COUNT_MAX
 from edged.wasm import ffi
-from edged.wasm.component.call import Call
+from edged.wasm.component.call import Call, Returned
 from edged.wasm.component.code import Code
 from edged.wasm.component.fiber import Fiber
 from edged.wasm.component.messages import CANNOT_ENTER
@@ -33,8 +33,6 @@ from edged.wasm.component.program import ComponentProgram
 from edged.wasm.component.task import Task
 from edged.wasm.linear.context import Context
 from edged.wasm.store import InstanceStatistics, failure_of
-
-Returned = Callable[[Any], Awaitable[None]]
 
 _EXTERN_OF = 8  # where the union of a wasmtime_extern_t begins
 _KINDS = {"func": ffi.CORE_KIND["WASMTIME_EXTERN_FUNC"], "memory": ffi.CORE_KIND["WASMTIME_EXTERN_MEMORY"]}
@@ -128,7 +126,8 @@ class Instance:
         """Call an export in the name of this instance's invocation; values as in `edged.host.interface`.
 
         Args:
-            returned: awaited with the answer as soon as there is one, while the guest may still go on.
+            returned: called with the answer as soon as there is one, and what it gives awaited while the guest goes on.
+                It may read what the answer has in it at once: the guest then goes on inside of such a read.
 
         Returns:
             The answer, once the guest is through and `returned` too.

@@ -17,9 +17,9 @@ from edged.errors import HostFailed
 from edged.host.budget import Budget, hold_too_much, is_whole
 from edged.host.interface import Invocation
 from edged.limits import INSTANCE_IDLE_S
-from edged.wasm.component.call import Call
+from edged.wasm.component.call import Call, Returned
 from edged.wasm.component.code import Code
-from edged.wasm.component.instance import Instance, Returned
+from edged.wasm.component.instance import Instance
 from edged.wasm.component.program import ComponentProgram
 from edged.wasm.pool import BeforeWait, Pool
 from edged.wasm.store import InstanceStatistics
@@ -179,13 +179,15 @@ class ReusePool(Pool[Visit]):
             trio.lowlevel.spawn_system_task(self._sweep, name="edged.wasm.component.reuse")
 
     async def _sweep(self) -> None:
-        """Close instances that nobody has come for, as long as there are some that serve nobody."""
+        """Close instances that nobody has come for, as long as there are instances: to begin for each request that
+        leaves one would cost more than what is swept."""
         try:
-            while idle := [shared for shared in self._open if not shared.visits]:
-                await trio.sleep_until(min(shared.idle_until for shared in idle))
+            while self._open:
+                idle = [shared.idle_until for shared in self._open if not shared.visits]
+                await trio.sleep_until(min(idle, default=trio.current_time() + INSTANCE_IDLE_S))
                 now = trio.current_time()
-                for shared in idle:
-                    if shared in self._open and not shared.visits and shared.idle_until <= now:
+                for shared in list(self._open):
+                    if not shared.visits and shared.idle_until <= now:
                         self._open.remove(shared)
                         with suppress(HostFailed):  # nobody's request: what it could not let go of has gone with it
                             shared.instance.close()
