@@ -113,12 +113,7 @@ def check_handler(trigger: str, found: ComponentType) -> None:
     handlers = HANDLERS[trigger]
     handler, name, function = _find(handlers, found)
     if function is None:
-        exports = ", ".join([*found.exports, *found.functions])
-        wanted = " or ".join(each.interface or each.function for each in handlers if "-rc" not in each.interface)
-        raise ComponentUnsupported(
-            f"the component exports no {wanted} handler" + (f" (it exports {exports})" if exports else ""),
-            remedy=handlers[0].remedy,
-        )
+        raise _missing(handlers, found)
     exported = signature(function, found.resource_names)
     start = handler.signature.removesuffix("...")
     if exported != start and not (start != handler.signature and exported.startswith(start)):
@@ -126,6 +121,20 @@ def check_handler(trigger: str, found: ComponentType) -> None:
             f"the component's {name}#{handler.function} is {exported} and should be {handler.signature}",
             remedy="Rebuild the component with its SDK.",
         )
+
+
+def _missing(handlers: Sequence[Handler], found: ComponentType) -> ComponentUnsupported:
+    exports = [*found.exports, *found.functions]
+    wanted = [each.interface or each.function for each in handlers if "-rc" not in each.interface]
+    message = f"the component exports no {' or '.join(wanted)}"
+    if exports:
+        message += f"; it exports {', '.join(exports)}"
+    bases = {each.interface.partition("@")[0] for each in handlers}
+    if any("-rc" in name and name.partition("@")[0] in bases for name in exports):
+        remedy = "It was built for a release candidate of WASI 0.3: rebuild it with a newer version of its SDK."
+    else:
+        remedy = handlers[0].remedy
+    return ComponentUnsupported(message, remedy=remedy)
 
 
 def find_handler(trigger: str, program: LinkedComponent) -> Entry:
