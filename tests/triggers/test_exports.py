@@ -1,4 +1,4 @@
-"""What is said of a component that exports nothing its trigger could call. What is called is tested with each trigger."""
+"""What is said of a component that exports nothing its trigger could call; the rest is tested with each trigger."""
 
 from __future__ import annotations
 
