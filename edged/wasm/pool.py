@@ -42,7 +42,9 @@ InstanceT = TypeVar("InstanceT", bound=Poolable)
 
 @dataclass(frozen=True, slots=True)
 class PoolStatistics:
-    """`alive`: instances that serve a request now; `ahead`: made and unused; `waiting`: requests without one."""
+    """`alive`: requests that have an instance now, or a place in one; `ahead`: instances or places made and unused;
+    `waiting`: requests without one.
+    """
 
     alive: int
     ahead: int

@@ -59,7 +59,7 @@ def providers(
     if unknown:
         raise ComponentUnsupported(
             f"the component imports {', '.join(unknown)}, which edged does not know",
-            remedy="Build the component for a world that edged has: wasi:http/proxy@0.2, or Spin's http-trigger.",
+            remedy="Build the component for a world of wasi:http, 0.2 (proxy) or 0.3 (service), or one of Spin's.",
         )
     return found
 

@@ -25,6 +25,7 @@ _MEANINGS: tuple[tuple[str, type[GuestError], str], ...] = (
 
 _BACKTRACE = "error while executing at wasm backtrace"
 _CAUSES = "Caused by:"
+_FAILED = "failed to parse WebAssembly module"  # of a component too; what follows says why
 _feature = re.compile(
     r"requires? the .+ (?:feature|proposal)|(?:feature|support|proposal).* (?:not|must be) (?:enabled|active)"
     r"|must be enabled|to be enabled|is disabled|without the .+ feature"
@@ -50,8 +51,9 @@ def lacks_feature(text: str) -> bool:
 
 def reason(text: str) -> str:
     """Why wasmtime refuses to compile something: its causes, outermost first, on one line."""
-    lines = (line.strip() for line in text.splitlines())
-    return "; ".join(line for line in lines if line and line != _CAUSES)
+    lines = [line.strip() for line in text.splitlines()]
+    said = [line for line in lines if line and line != _CAUSES]
+    return "; ".join(said[1:] if len(said) > 1 and said[0] == _FAILED else said)
 
 
 def _cause(text: str) -> str:

@@ -44,7 +44,7 @@ class WorkerStatistics:
 
     Attributes:
         apps: that are served.
-        instances: of guests.
+        instances: of guests. One that serves several requests is kept for INSTANCE_IDLE_S after the last.
         requests_active, requests_served, requests_failed: of these apps.
         retiring: apps that are served no more and still at work.
     """

@@ -59,3 +59,9 @@ def test_a_fault(case: str) -> None:
     assert said
     assert "\n" not in said
     assert not lacks_feature(said), said
+
+
+def test_why_comes_without_that_it_was_refused() -> None:
+    said = refusal(FEATURES["error context"])
+    assert said.startswith("`error-context.drop` requires")
+    assert reason("failed to parse WebAssembly module") == "failed to parse WebAssembly module"
