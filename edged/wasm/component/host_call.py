@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from edged.errors import GuestError, HostFailed
 from edged.host.interface import Err
 from edged.wasm.component.release import release
 from edged.wasm.store import failure_of
@@ -58,7 +59,7 @@ class HostCall:
                     caught = err
             if not self._scope.cancelled_caught:
                 self.is_answered = True
-                call.advance(Arrival(self._finish, value, caught))
+                call.advance(Arrival(self._name, self._finish, value, caught))
         except Exception as exc:
             self.is_answered = True
             call.advance(partial(_raise, failure_of(self._name, exc)))
@@ -78,15 +79,21 @@ class HostCall:
 class Arrival:
     """The turn in which a guest is given what its host call came to."""
 
-    __slots__ = ("_caught", "_finish", "_value")
+    __slots__ = ("_caught", "_finish", "_name", "_value")
 
-    def __init__(self, finish: Callable[[Any, Err | None], None], value: Any, caught: Err | None) -> None:
+    def __init__(self, name: str, finish: Callable[[Any, Err | None], None], value: Any, caught: Err | None) -> None:
+        self._name = name
         self._finish = finish
         self._value = value
         self._caught = caught
 
     def __call__(self) -> None:
-        self._finish(self._value, self._caught)
+        try:
+            self._finish(self._value, self._caught)
+        except (GuestError, HostFailed):
+            raise
+        except Exception as exc:  # as of a value that is of another type than the guest imports the function with
+            raise failure_of(self._name, exc) from exc
 
     def discard(self) -> None:
         """The call is over, and there will be no such turn."""
