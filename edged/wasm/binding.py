@@ -56,12 +56,8 @@ class Continuations:
     def __init__(self, engine: Engine) -> None:
         self._always = ffi.ContinuationCallback(lambda _env: True)
         self._when_answered = ffi.ContinuationCallback(lambda _env: engine.guest.pending is None)
-        self.done = _continuation(self._always)
-        self.waiting = _continuation(self._when_answered)
-
-
-def _continuation(callback: Any) -> bytes:
-    return struct.pack("<QQQ", ffi.address(callback), 0, 0)
+        self.done = ffi.continuation(self._always)
+        self.waiting = ffi.continuation(self._when_answered)
 
 
 def _store_nothing(_guest: Any, _address: int, _value: Any) -> None:

@@ -280,6 +280,15 @@ def check(error: int | None) -> None:
         raise WasmtimeFailure(error_text(error))
 
 
+def continuation(callback: Any) -> bytes:
+    """A `wasmtime_async_continuation_t`: what wasmtime asks whether a host function is done.
+
+    Args:
+        callback: a ContinuationCallback; keep it as long as a guest may wait.
+    """
+    return struct.pack("<QQQ", address(callback), 0, 0)
+
+
 def new_error(message: str) -> int:
     """A `wasmtime_error_t*` for a host callback to return."""
     return int(lib.wasmtime_error_new(message.replace("\0", "").encode()))

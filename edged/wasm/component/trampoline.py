@@ -75,8 +75,8 @@ class Continuations:
 
         self._always = ffi.ContinuationCallback(lambda _env: True)
         self._go_on = ffi.ContinuationCallback(go_on)
-        self.done = struct.pack("<QQQ", ffi.address(self._always), 0, 0)
-        self.waiting = struct.pack("<QQQ", ffi.address(self._go_on), 0, 0)
+        self.done = ffi.continuation(self._always)
+        self.waiting = ffi.continuation(self._go_on)
 
 
 def function_type(signature: CoreSignature) -> wasmtime.FuncType:

@@ -79,7 +79,7 @@ class Resumption:
             return True
 
         self._callback = ffi.ContinuationCallback(resume)
-        self.continuation = struct.pack("<QQQ", ffi.address(self._callback), 0, 0)
+        self.continuation = ffi.continuation(self._callback)
         """A `wasmtime_async_continuation_t`."""
 
 
