@@ -128,6 +128,7 @@ class HandlerCall:
                 raise
             raise GuestResponseInvalid(str(error)) from None
         self.status = response.status
+        response.fields.drop()  # they are the exchange's now: the guest, which may serve others yet, holds them no more
         self._body = SentBody(response, length, self._response_body_bytes_max, "HTTP-response-body-size")
         return self._body
 

@@ -7,6 +7,7 @@ import trio
 import trio.testing
 
 from edged.errors import GuestErrorResponse, GuestNoResponse, GuestResponseInvalid
+from edged.host.budget import Budget
 from edged.host.interface import Err, Ok
 from edged.host.wasi3.http.call import HandlerCall
 from edged.host.wasi3.http.fields import Fields
@@ -68,6 +69,35 @@ async def test_a_response_without_contents() -> None:
     await guest.respond()
     assert (guest.exchange.status, guest.exchange.sends) == (202, [b""])
     assert guest.exchange.finished
+
+
+async def test_the_fields_of_what_was_sent_are_held_no_more() -> None:
+    budget = Budget()
+    fields = TYPES.fields_from_list(invocation(budget), [("x-name", b"value")])
+    response, _ = TYPES.response_new(invocation(budget), fields, None, GuestFuture(Ok(None)))
+    assert budget != Budget()
+    guest = Guest()
+    await guest.call.respond(Ok(response))
+    assert budget == Budget()
+    assert guest.exchange.headers == [(b"x-name", b"value")]
+
+
+async def test_what_is_there_is_taken_before_anything_is_awaited() -> None:
+    guest = Guest().whole(b"hello", b", ", b"world")
+    rest = guest.call.respond(Ok(guest.response))
+    assert guest.exchange.sends == []
+    assert guest.contents.empty
+    assert guest.exchange.write_capacity() == WRITE_BUFFER_BYTES - len(b"hello, world")
+    await rest
+    assert guest.exchange.sends == [b"hello, world"]
+
+
+async def test_a_response_that_is_never_awaited_to_its_end_was_cut_off() -> None:
+    guest = Guest().whole(b"hello")
+    guest.call.respond(Ok(guest.response)).close()
+    guest.call.close()
+    assert await guest.result() == Err("connection-terminated")
+    assert not guest.exchange.finished
 
 
 async def test_the_head_leaves_before_the_guest_has_a_body() -> None:
