@@ -20,6 +20,7 @@ from edged.wasm.types import ComponentType, signature
 from tests.guests import wat
 from tests.wasm.component import script
 from tests.wasm.component.conftest import TASKS
+from tests.wasm.component.fuzz_callers import world
 from tests.wasm.component.test_hostile import ACTS, DOWN, GUEST, PLACES
 from tests.wasm.plan.fuzz_plan import NESTED
 
@@ -36,7 +37,8 @@ def components() -> tuple[str, ...]:
 @functools.cache
 def import_signatures() -> frozenset[tuple[str, str, str]]:
     """Interface, function and type of all that components here import, as it is before anything is changed."""
-    return frozenset(found for text in components() for found in signatures(_type_of(text)))
+    types = [*map(_type_of, components()), world()]
+    return frozenset(found for ty in types for found in signatures(ty))
 
 
 def signatures(ty: ComponentType) -> Iterator[tuple[str, str, str]]:

@@ -110,7 +110,10 @@ class Bench:
             variables={"a": "b"},
             limits=LIMITS,
         )
-        self._hosts = (closed, replace(closed, grant=grant("*://*:*"), outgoing=Outgoing(network, nursery)))
+        self._hosts = (
+            closed,
+            replace(closed, grant=grant("http://*:*", "https://*:*"), outgoing=Outgoing(network, nursery)),
+        )
         self._interfaces = [
             [*wasi_interfaces(host), *wasi3_interfaces(host), *spin_interfaces(host)] for host in self._hosts
         ]

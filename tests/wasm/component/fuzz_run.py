@@ -34,6 +34,7 @@ import wasmtime
 
 from edged.limits import MiB
 from tests.wasm.component import fuzz_corpus
+from tests.wasm.component.fuzz_callers import caller, world
 from tests.wasm.component.fuzz_host import Bench
 from tests.wasm.component.fuzz_program import program
 from tests.wasm.component.fuzz_values import compare
@@ -47,7 +48,7 @@ _WARM = 1_000  # mutants after which a child has all that it ever needs
 _GROWTH_BYTES_MAX = 24 * MiB  # in 1 000 mutants, after that
 _REPORT_EVERY = 50
 _LINES_SHOWN = 8  # of a traceback; --only shows all
-_PROGRAM_CHANCE = 0.4
+_WHOLE_CHANCE = 0.7  # of what is made by chance already
 _SECTION = b"component-type:world"
 _UNTEXT = "not text"
 
@@ -58,9 +59,14 @@ def mutant(seed: int, kind: str) -> bytes | None:
     if kind == "module":
         return _module(chance)
     texts = fuzz_corpus.components()
-    is_program = chance.random() < _PROGRAM_CHANCE
-    text = program(chance) if is_program else chance.choice(texts)
-    if is_program and chance.random() < 0.7:
+    match chance.choices(("program", "caller", "corpus"), (3, 3, 4)):
+        case ["program"]:
+            text, is_whole = program(chance), chance.random() < _WHOLE_CHANCE
+        case ["caller"]:
+            text, is_whole = caller(chance, world()), chance.random() < _WHOLE_CHANCE
+        case _:
+            text, is_whole = chance.choice(texts), False
+    if is_whole:
         return bytes(wasmtime.wat2wasm(text))
     in_text, in_bytes = chance.choice(((True, False), (True, False), (True, True), (False, True)))
     if in_text:

@@ -153,7 +153,7 @@ class Values(Interface):
 
 
 # Text that turns out not to be of latin-1 is moved in the middle, and has to be there still.
-_REALLOC = """
+REALLOC = """
         (global $top (mut i32) (i32.const 8192))
         (func (export "realloc") (param $old i32) (param $old-size i32) (param i32) (param $size i32) (result i32)
           (local $at i32)
@@ -174,7 +174,7 @@ def component(ty: wit.WitType, encoding: str, content: bytes) -> str:
         encoding: of strings.
         content: of memory, from 32 on, at most 4 KiB.
     """
-    named = _Named()
+    named = Named()
     shown = named.shown(ty)
     options = f"(memory $mem) (realloc $realloc) string-encoding={encoding}"
     data = "".join(f"\\{byte:02x}" for byte in content)
@@ -186,7 +186,7 @@ def component(ty: wit.WitType, encoding: str, content: bytes) -> str:
       (core module $Libc
         (memory (export "mem") 16)
         (data (i32.const 32) "{data}")
-{_REALLOC})
+{REALLOC})
       (core instance $libc (instantiate $Libc))
       (alias core export $libc "mem" (core memory $mem))
       (alias core export $libc "realloc" (core func $realloc))
@@ -211,10 +211,10 @@ def component(ty: wit.WitType, encoding: str, content: bytes) -> str:
 
 def task(ty: wit.WitType, encoding: str) -> str:
     """A component with an asynchronous function `task` that returns the value that it is given."""
-    named = _Named()
+    named = Named()
     shown = named.shown(ty)
     letters = compile_values((ty,), PARAMS_FLAT_MAX).letters
-    params = "(param " + " ".join(_CORE[letter] for letter in letters) + ")" if letters else ""
+    params = "(param " + " ".join(CORE_TYPES[letter] for letter in letters) + ")" if letters else ""
     gets = " ".join(f"(local.get {index})" for index in range(len(letters)))
     options = f"(memory $mem) string-encoding={encoding}"
     return f"""(component
@@ -222,7 +222,7 @@ def task(ty: wit.WitType, encoding: str) -> str:
       {" ".join(f'(alias export $host "{name}" (type ${name}))' for name in named.names)}
       (core module $Libc
         (memory (export "mem") 16)
-{_REALLOC})
+{REALLOC})
       (core instance $libc (instantiate $Libc))
       (alias core export $libc "mem" (core memory $mem))
       (core func $return (canon task.return (result {shown}) {options}))
@@ -236,11 +236,13 @@ def task(ty: wit.WitType, encoding: str) -> str:
           (realloc (core func $libc "realloc")) {options})))"""
 
 
-_CORE = {"i": "i32", "I": "i64", "f": "f32", "F": "f64"}
+CORE_TYPES = {"i": "i32", "I": "i64", "f": "f32", "F": "f64"}
 
 
-class _Named:
-    """Records, variants, enums and flags have to have names where functions use them.
+class Named:
+    """Types as text.
+
+    Records, variants, enums and flags need names where functions use them. A resource type has `$r` and its number.
 
     Attributes:
         definitions: of an instance type that exports them.
@@ -278,10 +280,22 @@ class _Named:
             case wit.Result(ok, err):
                 parts = "" if ok is None else f" {self.shown(ok)}"
                 return f"(result{parts}{'' if err is None else f' (error {self.shown(err)})'})"
+            case wit.Handle(number, owned):
+                return f"({'own' if owned else 'borrow'} $r{number})"
+            case wit.Stream(element):
+                return self._place("(stream)" if element is None else f"(stream {self.shown(element)})")
+            case wit.Future(payload):
+                return self._place("(future)" if payload is None else f"(future {self.shown(payload)})")
         raise AssertionError(ty)
 
     def _case(self, name: str, payload: wit.WitType | None) -> str:
         return f'(case "{name}")' if payload is None else f'(case "{name}" {self.shown(payload)})'
+
+    def _place(self, text: str) -> str:
+        """A type that wasmtime's text has no place for within others."""
+        name = f"$s{len(self.definitions)}"
+        self.definitions.append(f"(type {name} {text})")
+        return name
 
     def _define(self, kind: str, parts: Iterable[str]) -> str:
         text = f"({kind} {' '.join(parts)})"
