@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from edged.wasm.engine import Engine, PoolConfig
 from edged.wasm.instance import Instance
 from edged.wasm.linker import Program
 from tests.wasm.hosts import Api, invocation
+from tests.wasm.instances import begun, nothing_left
 
 GUEST = Path(__file__).with_name("guest.wat")
 ASYNC = Path(__file__).with_name("async.wat")
@@ -52,14 +53,8 @@ def link(engine: Engine, guest: component.Component, api: Api) -> Link:
     return make
 
 
-@asynccontextmanager
-async def instance_of(program: Program, **options: Any) -> AsyncIterator[Instance]:
-    instance = Instance(program, invocation(), **options)
-    try:
-        await instance.instantiate()
-        yield instance
-    finally:
-        instance.close()
+def instance_of(program: Program, **options: Any) -> AbstractAsyncContextManager[Instance]:
+    return begun(Instance(program, invocation(), **options))
 
 
 Run = Callable[..., Awaitable[Any]]
@@ -68,7 +63,6 @@ Run = Callable[..., Awaitable[Any]]
 @pytest.fixture
 def run(engine: Engine, link: Link) -> Iterator[Run]:
     """`await run("add", 1, 2, **limits)`: one call in a fresh instance. Nothing may be left alive after the test."""
-    before = engine.instances
 
     async def call(function: str, *arguments: Any, **limits: Any) -> Any:
         program = link(**limits)
@@ -77,6 +71,5 @@ def run(engine: Engine, link: Link) -> Iterator[Run]:
         async with instance_of(program) as instance:
             return await instance.call(export, *arguments)
 
-    yield call
-    assert engine.instances == before
-    assert engine.guest is None
+    with nothing_left(engine):
+        yield call

@@ -12,6 +12,7 @@ from edged.wasm.engine import Engine
 from edged.wasm.linker import Program
 from tests.wasm.conftest import Link, Run, instance_of
 from tests.wasm.hosts import Api, Thing
+from tests.wasm.instances import suspend_a_hundred
 
 
 async def test_a_call_answers(run: Run) -> None:
@@ -36,18 +37,7 @@ async def test_an_export_that_is_not_there_is_none(link: Link) -> None:
 
 
 async def test_a_hundred_suspended_guests_share_one_thread(run: Run, api: Api) -> None:
-    answers: list[int] = []
-
-    async def one(number: int) -> None:
-        answers.append(await run("wait-twice", number))
-
-    async with trio.open_nursery() as nursery:
-        for number in range(100, 200):
-            nursery.start_soon(one, number)
-        await trio.testing.wait_all_tasks_blocked()
-        assert api.waiting == 100
-        api.released.set()
-    assert sorted(answers) == [2 * (number + 1) for number in range(100, 200)]
+    await suspend_a_hundred(run, api)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +18,8 @@ from edged.wasm.component.program import ComponentProgram
 from edged.wasm.engine import Engine
 from edged.wasm.plan.compiled import CompiledPlan, compile_in_process
 from tests.wasm.hosts import invocation
+from tests.wasm.instances import begun
+from tests.wasm.instances import nothing_left as leaves_nothing
 
 TASKS = Path(__file__).with_name("tasks.wat")
 
@@ -133,14 +135,8 @@ def link(engine: Engine, tasks_plan: CompiledPlan, host: Tasks) -> Link:
     return make
 
 
-@asynccontextmanager
-async def instance_of(program: ComponentProgram, **options: Any) -> AsyncIterator[Instance]:
-    instance = Instance(program, invocation(), **options)
-    try:
-        await instance.instantiate()
-        yield instance
-    finally:
-        instance.close()
+def instance_of(program: ComponentProgram, **options: Any) -> AbstractAsyncContextManager[Instance]:
+    return begun(Instance(program, invocation(), **options))
 
 
 async def call(instance: Instance, function: str, *arguments: Any, **options: Any) -> Any:
@@ -169,11 +165,8 @@ def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     if "engine" not in request.fixturenames:
         yield
         return
-    engine: Engine = request.getfixturevalue("engine")
-    before = engine.instances
-    yield
-    assert engine.instances == before
-    assert engine.guest is None
+    with leaves_nothing(request.getfixturevalue("engine")):
+        yield
 
 
 def numbers(count: int) -> Sequence[int]:

@@ -27,6 +27,7 @@ from edged.wasm.plan.compiled import CompiledPlan
 from tests.wasm.component.conftest import compiled, instance_of
 from tests.wasm.conftest import GUEST
 from tests.wasm.hosts import Api, Thing, invocation
+from tests.wasm.instances import suspend_a_hundred
 
 Run = Callable[..., Awaitable[Any]]
 
@@ -79,18 +80,7 @@ async def test_a_call_answers(run: Run, function: str, arguments: tuple[int, ...
 
 
 async def test_a_hundred_suspended_guests_share_one_thread(run: Run, api: Api) -> None:
-    answers: list[int] = []
-
-    async def one(number: int) -> None:
-        answers.append(await run("wait-twice", number))
-
-    async with trio.open_nursery() as nursery:
-        for number in range(100, 200):
-            nursery.start_soon(one, number)
-        await trio.testing.wait_all_tasks_blocked()
-        assert api.waiting == 100
-        api.released.set()
-    assert sorted(answers) == [2 * (number + 1) for number in range(100, 200)]
+    await suspend_a_hundred(run, api)
 
 
 async def test_cancelling_a_suspended_guest_frees_everything(run: Run, engine: Engine, api: Api) -> None:

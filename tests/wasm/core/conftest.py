@@ -14,6 +14,7 @@ from edged.wasm.core.program import CoreProgram
 from edged.wasm.engine import Engine
 from tests.wasm.core.hosts import Api
 from tests.wasm.hosts import invocation
+from tests.wasm.instances import begun, nothing_left
 
 GUEST = Path(__file__).with_name("guest.wat")
 
@@ -43,19 +44,13 @@ Run = Callable[..., Awaitable[int | None]]
 @pytest.fixture
 def run(engine: Engine, link: Link) -> Iterator[Run]:
     """`await run("add", 1, 2, **limits)`: one call in a fresh instance. Nothing may be left alive after the test."""
-    before = engine.instances
 
     async def call(function: str, *arguments: int, wat: str | None = None, **limits: Any) -> int | None:
         program = link(wat, **limits)
         export = program.export(function)
         assert export is not None
-        instance = CoreInstance(program, invocation())
-        try:
-            await instance.instantiate()
+        async with begun(CoreInstance(program, invocation())) as instance:
             return await instance.call(export, *arguments)
-        finally:
-            instance.close()
 
-    yield call
-    assert engine.instances == before
-    assert engine.guest is None
+    with nothing_left(engine):
+        yield call

@@ -25,6 +25,7 @@ from edged.wasm.engine import Engine, PoolConfig
 from tests.wasm.core.conftest import Link, Run
 from tests.wasm.core.hosts import Api
 from tests.wasm.hosts import invocation
+from tests.wasm.instances import suspend_a_hundred
 
 PAGE = 65536
 U32 = st.integers(0, 2**32 - 1) | st.integers(PAGE - 8, PAGE + 8)
@@ -124,18 +125,7 @@ async def test_a_function_may_suspend_or_not(run: Run, number: int, answer: int)
 
 
 async def test_a_hundred_suspended_guests_share_one_thread(run: Run, api: Api) -> None:
-    answers: list[int | None] = []
-
-    async def one(number: int) -> None:
-        answers.append(await run("wait-twice", number))
-
-    async with trio.open_nursery() as nursery:
-        for number in range(100, 200):
-            nursery.start_soon(one, number)
-        await trio.testing.wait_all_tasks_blocked()
-        assert api.waiting == 100
-        api.released.set()
-    assert sorted(answers) == [2 * (number + 1) for number in range(100, 200)]  # type: ignore[type-var]
+    await suspend_a_hundred(run, api)
 
 
 @pytest.mark.parametrize("function", ["wait-twice", "spin"])
