@@ -49,6 +49,7 @@ def nothing_left(engine: Engine) -> Iterator[None]:
 async def suspend_a_hundred(run: Callable[..., Awaitable[Any]], host: _Waiting) -> None:
     """A hundred guests that wait for the host share this thread, and each gets its own answers: it waits twice,
     is given its number plus one both times, and returns the sum.
+    """
     answers: list[int] = []
 
     async def one(number: int) -> None:
