@@ -24,8 +24,9 @@ from edged.errors import EdgedError, GuestError, GuestTrap, HostFailed
 from edged.host.interface import RUNNING, Err, Invocation
 from edged.http.exchange import ClientGone
 from edged.limits import CANCEL_GRACE_S, EPOCH_TICK_S
-from edged.wasm.component.host_call import HostCall, Tasks
+from edged.wasm.component.host_call import Arrival, HostCall, HostRoom, Tasks
 from edged.wasm.component.messages import DEADLOCK
+from edged.wasm.component.release import release
 from edged.wasm.component.task import Task
 from edged.wasm.store import FREE_YIELDS, InstanceStatistics, cpu_exhausted, failure_of, timed_out
 
@@ -69,7 +70,8 @@ class Call:
     __slots__ = (
         *("_answer", "_away", "_deadline", "_failure", "_hosts_new", "_is_advancing", "_is_cancelling", "_is_taking"),
         *("_later", "_new", "_nursery", "_ready", "_rest", "_returned", "_returning", "_root", "_stand_in", "_woken"),
-        *("before_wait", "cpu_s", "host_calls_left", "instance", "invocation", "is_over", "tasks", "yields"),
+        *("before_wait", "cpu_s", "host_calls_left", "instance", "invocation", "is_over", "room"),
+        *("tasks", "yields"),
     )
 
     def __init__(
@@ -79,6 +81,7 @@ class Call:
         self.invocation = invocation
         self.before_wait = before_wait
         self.host_calls_left = instance.program.limits.host_calls_max
+        self.room = HostRoom(self)
         self.cpu_s = 0.0
         self.yields = 0
         self.tasks = 0
@@ -107,6 +110,11 @@ class Call:
         """Around what the answer is given to, while the call's own task is in it."""
         self._stand_in: trio.Event | None = None
         """Set at the end of the task that drives the call meanwhile."""
+
+    @property
+    def is_cancelling(self) -> bool:
+        """Nobody wants its answer any more, and the guest has been told."""
+        return self._is_cancelling
 
     def statistics(self) -> InstanceStatistics:
         used = self.instance.program.limits.host_calls_max - self.host_calls_left
@@ -246,8 +254,13 @@ class Call:
             self.is_over = True
             self.invocation.nursery = None
             RUNNING.reset(running)
+            for turn in self._ready:
+                if isinstance(turn, Arrival):
+                    turn.discard()
             self._ready.clear()
             self._later.clear()
+            if self._returning is _Returned.DUE:
+                release(self._answer)
             for host in self._hosts_new:
                 host.close()
             self._hosts_new.clear()

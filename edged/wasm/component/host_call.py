@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from edged.errors import GuestError, HostFailed
+from edged.errors import GuestBudgetExhausted, GuestError, HostFailed
 from edged.host.interface import Err
+from edged.limits import HOST_CALLS_HELD_BYTES_MAX, HOST_CALLS_HELD_MAX, MiB
 from edged.wasm.component.release import release
 from edged.wasm.store import failure_of
 
@@ -26,9 +28,10 @@ class HostCall:
 
     Attributes:
         is_lost: it was cancelled, and there will be no such turn.
+        lost: called then.
     """
 
-    __slots__ = ("_call", "_coroutine", "_finish", "_name", "_scope", "is_alone", "is_answered", "is_lost")
+    __slots__ = ("_call", "_coroutine", "_finish", "_name", "_scope", "is_alone", "is_answered", "is_lost", "lost")
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class HostCall:
         self._scope = trio.CancelScope()
         self.is_answered = False
         self.is_lost = False
+        self.lost: Callable[[], None] | None = None
 
     async def run(self) -> None:
         call = self._call
@@ -65,6 +69,8 @@ class HostCall:
             call.advance(partial(_raise, failure_of(self._name, exc)))
         finally:
             self.is_lost = not self.is_answered
+            if self.is_lost and self.lost is not None:
+                self.lost()
             call.miss_task()
 
     def cancel(self) -> None:
@@ -98,6 +104,71 @@ class Arrival:
     def discard(self) -> None:
         """The call is over, and there will be no such turn."""
         release(self._value if self._caught is None else self._caught)
+
+
+class HostRoom:
+    """How much of the host's memory host calls of one request hold: arguments, which a guest may make of the same bytes
+    any number of times, and answers until the guest takes them.
+
+    Attributes:
+        size_bytes: of arguments.
+    """
+
+    __slots__ = ("_call", "_count", "_waiting", "size_bytes")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._count = 0
+        self._waiting: deque[Callable[[], None]] = deque()
+        self.size_bytes = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self._count >= HOST_CALLS_HELD_MAX or self.size_bytes >= HOST_CALLS_HELD_BYTES_MAX
+
+    def check(self) -> None:
+        """Of a call that cannot wait for its turn, since the guest is in the middle of its code.
+
+        Raises:
+            GuestBudgetExhausted: those under way hold as much as they may.
+        """
+        if self.size_bytes >= HOST_CALLS_HELD_BYTES_MAX:
+            raise GuestBudgetExhausted(
+                f"the guest's calls of the host that wait hold more than {HOST_CALLS_HELD_BYTES_MAX // MiB} MiB"
+            )
+
+    def take(self, size_bytes: int) -> None:
+        """A host call is under way."""
+        self._count += 1
+        self.size_bytes += size_bytes
+
+    def give(self, size_bytes: int) -> None:
+        """It is over, and the guest has its answer."""
+        self._count -= 1
+        self.size_bytes -= size_bytes
+        self.begin_next()
+
+    def wait(self, begin: Callable[[], None]) -> None:
+        """Have a turn when there is room. It begins with `take_turn`, and ends with `begin_next`."""
+        self._waiting.append(begin)
+
+    def take_turn(self, begin: Callable[[], None]) -> bool:
+        """False: others have taken the room, and there will be another turn."""
+        self._count -= 1
+        if self.is_full:
+            self._waiting.appendleft(begin)
+        return not self.is_full
+
+    def give_up(self, begin: Callable[[], None]) -> None:
+        """Have none any more."""
+        if begin in self._waiting:
+            self._waiting.remove(begin)
+
+    def begin_next(self) -> None:
+        """Let those begin that there may be room for: how large their arguments are shows in their turns."""
+        while self._waiting and not self.is_full:
+            self._count += 1
+            self._call.schedule(self._waiting.popleft())
 
 
 class Tasks:

@@ -10,34 +10,33 @@ Source: CanonicalABI.md, "canon lower".
 
 from __future__ import annotations
 
+from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from edged.errors import GuestRefused
 from edged.host.interface import Err
+from edged.limits import LIFT_BYTES_MAX
 from edged.wasm.binding import HostFunction, budget_exhausted
 from edged.wasm.canonical_abi import ASYNC_PARAMS_FLAT_MAX, PARAMS_FLAT_MAX
+from edged.wasm.component.async_host_calls import AsyncHostCalls, is_large
 from edged.wasm.component.fiber import Fiber, Wait
 from edged.wasm.component.guest_lowering import lower_guest
 from edged.wasm.component.messages import CANNOT_BLOCK, CANNOT_LEAVE, trap, trap_if
-from edged.wasm.component.release import release, releasing, releasing_at
+from edged.wasm.component.release import releasing, releasing_at
 from edged.wasm.component.trampoline import Answer, Operation, Values
-from edged.wasm.component.waitable import Subtask, SubtaskState
 from edged.wasm.linear.codec import compile_maybe
 from edged.wasm.linear.context import TO_HOST
 from edged.wasm.linear.signature import Answer as CompiledAnswer
 from edged.wasm.linear.signature import compile_answer, compile_values
 from edged.wasm.linear.table import Scope
 from edged.wasm.plan.plan import HostImport, Lifted, Lower, Trampoline
-from edged.wasm.store import failure_of
 from edged.wasm.types import WitType
 
 if TYPE_CHECKING:
     from edged.wasm.component.instance import Instance
     from edged.wasm.component.program import ComponentProgram
     from edged.wasm.linear.context import Context
-
-_RETURNED = int(SubtaskState.RETURNED)
 
 
 def lower(program: ComponentProgram, trampoline: Trampoline, operation: Lower) -> Operation:
@@ -50,7 +49,8 @@ def lower(program: ComponentProgram, trampoline: Trampoline, operation: Lower) -
     if host is None:
         return _refuse(name)
     if operation.options.is_async:
-        return _lower_host_async(program, trampoline, operation, function, host)
+        call = AsyncHostCalls(Host(program, trampoline, operation, function, host), function.type)
+        return Operation(call.name, call.call)
     if host.suspends:
         return _lower_host_suspending(program, trampoline, operation, function, host)
     return _lower_host(program, trampoline, operation, function, host)
@@ -63,7 +63,7 @@ def _refuse(name: str) -> Operation:
     return Operation(name, call)
 
 
-class _Host:
+class Host:
     """What the three ways to call the host share."""
 
     def __init__(
@@ -128,7 +128,7 @@ def _lower_host(
     program: ComponentProgram, trampoline: Trampoline, operation: Lower, function: HostImport, host: HostFunction
 ) -> Operation:
     """The hot path: most calls of most guests."""
-    shared = _Host(program, trampoline, operation, function, host)
+    shared = Host(program, trampoline, operation, function, host)
     name, call_host, takes_invocation = shared.name, shared.host, shared.takes_invocation
     part_index, context_number = shared.part, shared.context
     lift, by_pointer = shared.params.lift, shared.answer.by_pointer
@@ -164,8 +164,9 @@ def _lower_host(
 def _lower_host_suspending(
     program: ComponentProgram, trampoline: Trampoline, operation: Lower, function: HostImport, host: HostFunction
 ) -> Operation:
-    shared = _Host(program, trampoline, operation, function, host)
+    shared = Host(program, trampoline, operation, function, host)
     name, has_borrow, finish = shared.name, shared.params.has_borrow, shared.store
+    may_hold = is_large(function.type)
 
     def call(instance: Instance, values: Values) -> Answer | Wait:
         running = instance.call_running
@@ -173,16 +174,19 @@ def _lower_host_suspending(
         if running.host_calls_left < 0:
             raise budget_exhausted(name)
         trap_if(not instance.parts[shared.part].may_leave, CANNOT_LEAVE)
+        if may_hold:
+            running.room.check()
         context = instance.context(shared.context)
         scope = context.scope = Scope() if has_borrow else None
         arguments = shared.params.lift(context, values)
+        size_bytes = LIFT_BYTES_MAX - context.left if may_hold else 0
         try:
             value = shared.host(running.invocation, *arguments) if shared.takes_invocation else shared.host(*arguments)
             if value.__class__ is CoroutineType:
                 if shared.is_async and not instance.task.may_block:
                     value.close()
                     raise trap(CANNOT_BLOCK)
-                return _Waiting(instance, shared, values, scope).wait(value)
+                return _Waiting(instance, shared, values, scope).wait(value, size_bytes)
             caught = None
         except Err as err:
             value, caught = None, err
@@ -196,19 +200,29 @@ def _lower_host_suspending(
 class _Waiting:
     """A call that the fiber is parked for."""
 
-    __slots__ = ("_caught", "_fiber", "_host", "_instance", "_scope", "_value", "_values")
+    __slots__ = ("_caught", "_fiber", "_host", "_instance", "_scope", "_size_bytes", "_value", "_values")
 
-    def __init__(self, instance: Instance, host: _Host, values: Values, scope: Scope | None) -> None:
+    def __init__(self, instance: Instance, host: Host, values: Values, scope: Scope | None) -> None:
         self._instance = instance
         self._host = host
         self._values = values
         self._scope = scope
+        self._size_bytes = 0
         self._value: Any = None
         self._caught: Err | None = None
         self._fiber: Fiber | None = None
 
-    def wait(self, coroutine: Any) -> Wait:
-        self._instance.call_running.spawn(coroutine, self._arrived, self._host.name, is_alone=True)
+    def wait(self, coroutine: Any, size_bytes: int) -> Wait:
+        """
+        Args:
+            size_bytes: of the arguments, which the host holds meanwhile.
+        """
+        running = self._instance.call_running
+        host_call = running.spawn(coroutine, self._arrived, self._host.name, is_alone=True)
+        if size_bytes:
+            self._size_bytes = size_bytes
+            running.room.take(size_bytes)
+            host_call.lost = partial(running.room.give, size_bytes)
         return Wait(self._finish, self._arm)
 
     def _arm(self, fiber: Fiber) -> None:
@@ -216,6 +230,8 @@ class _Waiting:
 
     def _arrived(self, value: Any, caught: Err | None) -> None:
         self._value, self._caught = value, caught
+        if self._size_bytes:
+            self._instance.call_running.room.give(self._size_bytes)
         assert self._fiber is not None
         self._instance.go_on(self._fiber)
 
@@ -224,65 +240,3 @@ class _Waiting:
             self._scope.give_back()
         host = self._host
         return host.store(self._instance.context(host.context), self._values, self._value, self._caught)
-
-
-def _lower_host_async(
-    program: ComponentProgram, trampoline: Trampoline, operation: Lower, function: HostImport, host: HostFunction
-) -> Operation:
-    shared = _Host(program, trampoline, operation, function, host)
-    name, has_borrow, has_result = shared.name, shared.params.has_borrow, shared.has_result
-    answer = shared.answer
-
-    def store(context: Context, values: Values, value: Any, caught: Err | None) -> None:
-        if caught is not None:
-            if answer.store_err is None:
-                raise caught
-            answer.store_err(context, values[-1], caught.value)
-        elif has_result:
-            answer.store_ok(context, values[-1], value)
-
-    def call(instance: Instance, values: Values) -> Answer:
-        running = instance.call_running
-        running.host_calls_left -= 1
-        if running.host_calls_left < 0:
-            raise budget_exhausted(name)
-        part = instance.parts[shared.part]
-        trap_if(not part.may_leave, CANNOT_LEAVE)
-        context = instance.context(shared.context)
-        scope = context.scope = Scope() if has_borrow else None
-        arguments = shared.params.lift(context, values)
-        caught = None
-        try:
-            value = shared.host(running.invocation, *arguments) if shared.takes_invocation else shared.host(*arguments)
-        except Err as err:
-            value, caught = None, err
-        if value.__class__ is not CoroutineType:
-            if scope is not None:
-                scope.give_back()
-            store(context, values, value, caught)
-            return _RETURNED
-        subtask = Subtask(scope)
-        subtask.state = SubtaskState.STARTED
-        try:
-            packed = subtask.add_to(part.table)
-        except BaseException:
-            value.close()
-            raise
-
-        def finish(value: Any, caught: Err | None) -> None:
-            if not subtask.is_resolved:
-                store(instance.context(shared.context), values, value, caught)
-                subtask.resolved(is_returned=True)
-            elif (failure := release(value if caught is None else caught)) is not None:
-                raise failure_of(name, failure)
-
-        under_way = running.spawn(value, finish, name)
-
-        def cancel() -> None:
-            under_way.cancel()
-            subtask.resolved(is_returned=False)
-
-        subtask.cancel = cancel
-        return packed
-
-    return Operation(name, call)
