@@ -22,7 +22,7 @@ from edged.wasm.turnstile import Turnstile
 
 # A tick thread that wakes a thousand times a second costs two percent of a core, so it dozes when no guest runs.
 _TICK_IDLE_S = 0.010
-# A fiber that waits has one, and the allocator that is called for it another. They are address space only.
+# One that an instance may have in any case, and one for its allocator, or anybody's. They are address space only.
 _STACKS_PER_INSTANCE = 2
 
 
@@ -72,6 +72,8 @@ class Engine:
         """The `edged.wasm.store.GuestStore` on the stack right now: host callbacks ask who is calling."""
         self.polls = 0
         """Guest polls begun so far; the ticker dozes while it stands still."""
+        self.fibers_spare = 0
+        """Of components on the core API, calls that wait on stacks, but for FIBER_OWN_COUNT of each instance."""
         self.instances = 0
         """Instances alive."""
         self.turnstile = Turnstile()

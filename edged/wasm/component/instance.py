@@ -22,7 +22,7 @@ import trio
 
 from edged.errors import GuestBudgetExhausted, GuestStackExhausted, GuestTrap, HostFailed
 from edged.host.interface import Invocation
-from edged.limits import CALL_DEPTH_MAX, FIBER_COUNT_MAX
+from edged.limits import CALL_DEPTH_MAX, FIBER_COUNT_MAX, FIBER_OWN_COUNT, FIBER_SPARE_COUNT_MAX
 from edged.wasm import ffi
 from edged.wasm.component.call import Call, Returned
 from edged.wasm.component.code import Code
@@ -154,6 +154,7 @@ class Instance:
         outer, self.engine.guest = self.engine.guest, self
         for fiber in list(self._fibers):
             fiber.delete()
+        self.engine.fibers_spare -= max(0, len(self._fibers) - FIBER_OWN_COUNT)
         self._fibers.clear()
         self.preempted.clear()
         self.engine.guest = outer
@@ -215,8 +216,13 @@ class Instance:
     def begin_fiber(self, fiber: Fiber) -> None:
         """Run a new fiber until it is done, parked or preempted."""
         self._fibers[fiber] = None
-        if len(self._fibers) > FIBER_COUNT_MAX:
-            raise GuestBudgetExhausted(f"more than {FIBER_COUNT_MAX} calls wait in the middle of a guest's code")
+        count = len(self._fibers)
+        if count > FIBER_OWN_COUNT:
+            self.engine.fibers_spare += 1
+            if count > FIBER_COUNT_MAX:
+                raise GuestBudgetExhausted(f"more than {FIBER_COUNT_MAX} calls wait in the middle of a guest's code")
+            if self.engine.fibers_spare > FIBER_SPARE_COUNT_MAX:
+                raise GuestBudgetExhausted("the worker has no more stacks for calls that wait in a guest's code")
         self.go_on(fiber)
 
     def go_on(self, fiber: Fiber) -> None:
@@ -238,6 +244,8 @@ class Instance:
             done = fiber.poll()
             self.fiber = outer
             if done:
+                if len(self._fibers) > FIBER_OWN_COUNT:
+                    engine.fibers_spare -= 1
                 del self._fibers[fiber]
                 fiber.then(fiber.end(self))
                 return
