@@ -28,7 +28,7 @@ from typing import Any, NamedTuple, Protocol
 
 from edged.errors import GuestBudgetExhausted
 from edged.host.interface import Err, Ok, Some
-from edged.limits import LIST_COUNT_MAX
+from edged.limits import CODECS_KEPT_MAX, LIST_COUNT_MAX
 from edged.wasm import types as wit
 from edged.wasm.ffi import HOST_REP, KIND, NAME_SIZE, RECORD_ENTRY_SIZE, VAL_SIZE, check, lib, memory, memory_view
 
@@ -61,7 +61,7 @@ _write_u64 = struct.Struct("<Q").pack_into
 _EMPTY = KIND["BOOL"]  # wasmtime's own default for a value
 
 
-@functools.cache
+@functools.lru_cache(CODECS_KEPT_MAX)
 def compile_codec(ty: wit.WitType) -> Codec:
     """The codec of one type. Equal types share one."""
     match ty:

@@ -10,12 +10,13 @@ Source: CanonicalABI.md, "Buffer, Stream and Future State".
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakValueDictionary
 
 from edged.errors import GuestTrap
+from edged.limits import STREAM_TYPES_KNOWN_MAX
 from edged.wasm import types as wit
 from edged.wasm.component.messages import COUNT_TOO_LARGE, trap_if
 from edged.wasm.component.waitable import Event, Waitable
@@ -76,7 +77,7 @@ class Kind:
         elements: codecs of its values.
     """
 
-    __slots__ = ("elements", "is_bytes", "is_future", "is_number", "name")
+    __slots__ = ("__weakref__", "elements", "is_bytes", "is_future", "is_number", "name")
 
     def __init__(self, ty: wit.Stream | wit.Future) -> None:
         self.is_future = isinstance(ty, wit.Future)
@@ -87,16 +88,21 @@ class Kind:
         self.elements = compile_elements(element)
 
 
-_compile_kind = functools.cache(Kind)
+_compiled: WeakValueDictionary[wit.Stream | wit.Future, Kind] = WeakValueDictionary()
 _kinds: dict[int, tuple[wit.Stream | wit.Future, Kind]] = {}
 
 
 def kind_of(ty: wit.Stream | wit.Future) -> Kind:
     """The kind of a type. To hash one takes longer than all else that is done with a stream, so they are known by
-    identity, too; the types are those of codecs, which live as long as we do."""
+    identity, too; the types are those of codecs, which live as long as their program."""
     known = _kinds.get(id(ty))
     if known is None:
-        known = _kinds[id(ty)] = ty, _compile_kind(ty)
+        if len(_kinds) >= STREAM_TYPES_KNOWN_MAX:
+            _kinds.clear()
+        kind = _compiled.get(ty)
+        if kind is None:
+            kind = _compiled[ty] = Kind(ty)
+        known = _kinds[id(ty)] = ty, kind
     return known[1]
 
 

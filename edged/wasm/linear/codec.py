@@ -21,13 +21,14 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from edged.limits import CODECS_KEPT_MAX
 from edged.wasm import types as wit
 from edged.wasm.linear import aggregate, choice, scalar, span
 from edged.wasm.linear.context import Context
 from edged.wasm.linear.flat import LinearCodec
 
 
-@functools.cache
+@functools.lru_cache(CODECS_KEPT_MAX)
 def compile_linear(ty: wit.WitType) -> LinearCodec:
     """The codec of one type. Equal types share one."""
     match ty:

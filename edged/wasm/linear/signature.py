@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from edged.limits import LIFT_BYTES_MAX
+from edged.limits import CODECS_KEPT_MAX, LIFT_BYTES_MAX
 from edged.wasm import types as wit
 from edged.wasm.canonical_abi import RESULTS_FLAT_MAX
 from edged.wasm.linear import choice, span
@@ -77,7 +77,7 @@ class Elements(NamedTuple):
     store: Callable[[Context, int, Any], None]
 
 
-@functools.cache
+@functools.lru_cache(CODECS_KEPT_MAX)
 def compile_values(types: tuple[wit.WitType, ...], flat_max: int) -> Values:
     """Codecs of parameters.
 
@@ -124,7 +124,7 @@ def _values_in_memory(together: LinearCodec) -> Values:
     return Values("i", _all_or_nothing(lift) if together.moves else lift, lower, together.has_borrow, together.moves)
 
 
-@functools.cache
+@functools.lru_cache(CODECS_KEPT_MAX)
 def compile_answer(result: wit.WitType | None) -> Answer:
     """Codecs of a function's result."""
     codec = compile_maybe(result)

@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 from edged.errors import GuestError, GuestTrap
 from edged.host.interface import Err, Ok
+from edged.limits import CODECS_KEPT_MAX
 from edged.wasm import types as wit
 from edged.wasm.canonical_abi import Encoding
+from edged.wasm.codec import compile_codec
 from edged.wasm.linear.codec import compile_linear
+from edged.wasm.linear.signature import compile_answer, compile_values
 from edged.wasm.linear.table import Scope
 from tests.wasm.linear.codecs import (
     CHAR,
@@ -248,3 +251,16 @@ def test_handles_inside_other_values(ty: wit.WitType) -> None:
     assert compile_linear(nested).moves
     assert lift(nested, *lower(nested, value, cx), cx=cx) == value
     assert len(cx.instance.table) == 0
+
+
+@pytest.mark.parametrize("compile", [compile_codec, compile_linear, compile_values, compile_answer])
+def test_codecs_that_are_kept_are_bounded(compile: Any) -> None:
+    assert compile.cache_parameters()["maxsize"] == CODECS_KEPT_MAX
+
+
+def test_a_codec_that_was_not_kept_is_made_again() -> None:
+    types = [wit.FixedList(wit.Primitive("U8"), length + 1) for length in range(CODECS_KEPT_MAX + 1)]
+    first = compile_linear(types[0])
+    assert [compile_linear(ty).size for ty in types] == [ty.length for ty in types]
+    assert compile_linear.cache_info().currsize == CODECS_KEPT_MAX
+    assert compile_linear(types[0]).size == first.size
