@@ -1,6 +1,7 @@
 """What one host call costs: the callback, the codecs of its arguments and answer, and an empty Python function.
 
-The peer is wasmtime-py's own way of doing the same: its Linker and its value conversion, with the same guest.
+On both paths of components: wasmtime's component C API, and its core API with our own canonical ABI. The peer is
+wasmtime-py's own way of doing the same: its Linker and its value conversion, with the same guest.
 """
 
 from __future__ import annotations
@@ -8,7 +9,10 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import statistics
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any, ClassVar
 
@@ -21,10 +25,14 @@ from edged.host.interface import Interface, Invocation, Ok, Resource
 from edged.limits import GuestLimits
 from edged.wasm import ffi
 from edged.wasm import types as wit
+from edged.wasm.cache import AotCache
 from edged.wasm.codec import compile_codec
-from edged.wasm.engine import Engine, PoolConfig
+from edged.wasm.component.instance import Instance as ComponentInstance
+from edged.wasm.component.program import ComponentProgram
+from edged.wasm.engine import Engine, PoolConfig, fingerprint
 from edged.wasm.instance import Instance
 from edged.wasm.linker import Program
+from edged.wasm.loader import load_component
 
 GUEST = Path(__file__).with_name("calls.wat")
 CALLS = 20_000
@@ -69,14 +77,51 @@ class _Nowhere:
     def close(self) -> None: ...
 
 
+LIMITS = dataclasses.replace(GuestLimits(), host_calls_max=10**9, cpu_s_max=600.0)
+
+
 async def ours() -> dict[str, float]:
-    """Median microseconds per host call, by shape."""
+    """Median microseconds per host call on the C API, by shape."""
     engine = Engine(PoolConfig())
-    limits = dataclasses.replace(GuestLimits(), host_calls_max=10**9, cpu_s_max=600.0)
-    program = Program(engine, component.Component(engine.wasmtime, GUEST.read_text()), [Calls()], (), limits)
-    costs = {}
-    instance = Instance(program, Invocation("bench", _Nowhere(), _Nowhere(), Budget()))
+    program = Program(engine, component.Component(engine.wasmtime, GUEST.read_text()), [Calls()], (), LIMITS)
+    instance = Instance(program, _invocation())
     await instance.instantiate()
+    try:
+        return await _measure(program, instance)
+    finally:
+        instance.close()
+
+
+async def ours_on_core_api() -> dict[str, float]:
+    """The same on the core API."""
+    async with open_on_core_api() as (program, instance):
+        return await _measure(program, instance)
+
+
+@asynccontextmanager
+async def open_on_core_api() -> AsyncIterator[tuple[ComponentProgram, ComponentInstance]]:
+    """The guest on the core API, instantiated."""
+    engine = Engine(PoolConfig())
+    with TemporaryDirectory(prefix="edged-bench-") as name:
+        binary = Path(name) / "calls.wasm"
+        binary.write_bytes(wasmtime.wat2wasm(GUEST.read_text()))
+        cache = AotCache(Path(name) / "cache", fingerprint(PoolConfig()))
+        compiled = (await load_component(engine, cache, binary, form="plan")).compiled
+        program = ComponentProgram(engine, compiled, [Calls()], (), LIMITS)
+        instance = ComponentInstance(program, _invocation())
+        await instance.instantiate()
+        try:
+            yield program, instance
+        finally:
+            instance.close()
+
+
+def _invocation() -> Invocation:
+    return Invocation("bench", _Nowhere(), _Nowhere(), Budget())
+
+
+async def _measure(program: Any, instance: Any) -> dict[str, float]:
+    costs = {}
     for shape in SHAPES:
         export = program.export("bench:guest/run", shape)
         assert export is not None
@@ -86,7 +131,6 @@ async def ours() -> dict[str, float]:
             await instance.call(export, CALLS)
             times.append((perf_counter() - started) / CALLS * 1e6)
         costs[shape] = statistics.median(times)
-    instance.close()
     return costs
 
 
@@ -158,16 +202,18 @@ def codecs() -> dict[str, float]:
 
 
 def measure() -> list[dict[str, Any]]:
-    """One row per shape: `edged_us` of the whole call, `codec_us` of it, the peer, the ratio.
+    """One row per shape: `edged_us` of the whole call, `codec_us` of it, `core_api_us` on the core API, the peer, and
+    how many times ours on the C API it takes.
 
     What `list<u8>` costs beyond its codec is wasmtime's: it lifts 32 bytes for each.
     """
-    mine, peer, alone = trio.run(ours), wasmtime_py(), codecs()
+    mine, core, peer, alone = trio.run(ours), trio.run(ours_on_core_api), wasmtime_py(), codecs()
     return [
         {
             "shape": text,
             "edged_us": round(mine[shape], 2),
             "codec_us": round(alone.get(shape, mine[shape] - mine["nothing"]), 2),
+            "core_api_us": round(core[shape], 2),
             "wasmtime_py_us": round(peer[shape], 2),
             "ratio": round(peer[shape] / mine[shape], 1),
         }
