@@ -147,9 +147,9 @@ ODD_HANDLER = """(component
         (ODD_HANDLER, "and should be func"),
         (
             ODD_HANDLER.replace("@0.2.0", "@0.2.0-rc-2023-11-10"),
-            r"no wasi:http/incoming-handler@0\.2 or .* handler \(it exports",
+            r"no wasi:http/incoming-handler@0\.2 or .*; it exports",
         ),
-        ("(component)", r"no wasi:http/incoming-handler@0\.2 or .* handler$"),
+        ("(component)", r"no wasi:http/incoming-handler@0\.2 or .*inbound-http$"),
     ],
     ids=["signature", "pre-release", "nothing"],
 )
@@ -198,7 +198,7 @@ async def test_a_program_loads_and_answers(worker: Worker, tmp_path: Path, guest
     [
         ('(module (func (export "_initialize")))', ComponentUnsupported, "exports no function _start"),
         ('(module (import "env" "f" (func)) (func (export "_start")))', ComponentUnsupported, "env#f"),
-        ("(component)", ComponentUnsupported, r"no wasi:cli/run@0\.2 handler"),
+        ("(component)", ComponentUnsupported, r"no wasi:cli/run@0\.2$"),
         ("(module", ComponentInvalid, "valid WAT text"),
         ('(module (func $s unreachable) (start $s) (func (export "_start")))', GuestTrap, "unreachable"),
     ],
