@@ -536,6 +536,8 @@ class Call:
         root, instance = self._root, self.instance
         if root is None or root.is_over or self._is_cancelling or instance.is_poisoned:
             return
+        if root.code is None or not root.code.is_async_abi:
+            return  # nothing can be told to a function that is not asynchronous: it is unwound where it is
         self._is_cancelling = True
         self._failure = None
         self._ready.append(root.request_cancellation)
