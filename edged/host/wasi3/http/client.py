@@ -58,6 +58,7 @@ class Client(Interface):
         except Err as err:
             request.abandon(err.value)
             raise
+        request.fields.drop()  # they are the transport's now
         sending = _Sending(outbound, body, invocation.budget)
         assert invocation.nursery is not None, "the runtime gives each call one"
         invocation.nursery.start_soon(sending.run, transport)

@@ -54,6 +54,7 @@ class Message(Resource):
         Args:
             result: what the guest thinks of the body. Whoever made the message is told, where that is a guest.
         """
+        self.fields.drop()
         if self.sent is None:
             result.close()
         else:
@@ -62,6 +63,7 @@ class Message(Resource):
 
     def abandon(self, code: ErrorCode) -> None:
         """It goes nowhere: its body is not read, and a guest that made it is told why."""
+        self.fields.drop()
         if self.contents is not None:
             self.contents.close()
         self.trailers.close()

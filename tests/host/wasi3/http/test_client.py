@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import trio
 import trio.testing
@@ -367,3 +369,18 @@ async def test_a_guest_has_only_so_many_under_way(guest, count) -> None:
     assert len(guest.network.requests) == HTTP_CLIENT_REQUESTS_OPEN_MAX
     refused = [Err("connection-limit-reached")] if count > HTTP_CLIENT_REQUESTS_OPEN_MAX else []
     assert guest.answers == refused
+
+
+@pytest.mark.parametrize("allowed", [("*://*:*",), ()], ids=["sent", "refused"])
+async def test_the_fields_of_a_request_are_its_guests_no_more(nursery, allowed) -> None:
+    guest = Guest(nursery, *allowed)
+    budget = guest.invocation.budget
+    fields = TYPES.fields_from_list(guest.invocation, [("x", b"y" * 100)])
+    request, _ = TYPES.request_new(guest.invocation, fields, None, GuestFuture(), None)
+    request.set_authority("example.com")
+    request.set_scheme("HTTP")
+    assert budget.fields_bytes < Budget().fields_bytes
+    with contextlib.suppress(Err), trio.move_on_after(0):
+        await guest.client.send(guest.invocation, request)
+    assert budget.fields_bytes == Budget().fields_bytes
+    assert bool(allowed) == bool(budget.http_requests < HTTP_CLIENT_REQUESTS_OPEN_MAX)
