@@ -97,7 +97,8 @@ async def load(
     host = replace(host, files=await trio.to_thread.run_sync(manifest.mount, model, component))
     log = _open_log(model, component.id, options.log_folder)
     try:
-        linked = link(host)
+        # In a thread: a component may have ten thousand imports to bind, and others have requests meanwhile.
+        linked = await trio.to_thread.run_sync(link, host)
         if options.goes_first:
             linked.pool.turnstile = None
         await _try(linked.pool, log)
