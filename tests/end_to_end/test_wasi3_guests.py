@@ -26,6 +26,7 @@ from edged.triggers.async_target import AsyncGuestTarget
 from edged.triggers.component import TriggerComponent
 from edged.triggers.http import HttpTrigger
 from edged.wasm.cache import AotCache
+from edged.wasm.component.reuse import ReusePool
 from edged.wasm.engine import Engine, PoolConfig, fingerprint
 from tests.conftest import GuestPath
 from tests.end_to_end.conftest import CACHE, Serve
@@ -353,6 +354,10 @@ async def test_a_thousand_streams_in_one_instance_end_in_any_order(
     assert {exchange.status for exchange in exchanges} == {200}
     assert ended != sorted(ended)
     assert len(ended) == MANY
+    pool = app.loaded.pool
+    assert isinstance(pool, ReusePool)
+    (shared,) = pool._open
+    assert shared.instance.handles() == 0
 
 
 async def test_a_thousand_sleeps_in_one_instance(guests: Guests, mock_clock: trio.testing.MockClock) -> None:
