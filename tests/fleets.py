@@ -26,7 +26,7 @@ from typing import Any, Protocol
 
 from tests.edged_command import edged_command
 from tests.guests import wat
-from tests.lab.lab import Lab
+from tests.lab.lab import Lab, favour
 
 FLEET_PORT, HTTP_PORT = 7400, 8080
 DOMAIN = "edged.localhost"
@@ -137,6 +137,7 @@ class FleetNode:
             text=True,
             start_new_session=True,
         )
+        favour(self.process)
         mark = self.mark()
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self._reader.start()

@@ -190,12 +190,16 @@ def assert_gone(net: AnycastNet) -> None:
 def unmoved(stage: Stage) -> Iterator[None]:
     """No router anywhere changes its route of any prefix."""
     prefixes = list(map(str, stage.net.internet.prefixes))
+    nodes = stage.net.fleet.nodes.values()
+    marks = [node.mark() for node in nodes]
     with ExitStack() as stack:
         watches = [
             stack.enter_context(RouteWatch(stage.net.lab, router, prefixes)) for router in stage.net.internet.routers
         ]
         yield
-    assert [watch.changes(prefix) for watch in watches for prefix in prefixes] == [[]] * len(watches) * len(prefixes)
+    moved = [change for watch in watches for prefix in prefixes for change in watch.changes(prefix)]
+    why = [event for node, mark in zip(nodes, marks, strict=True) for event in node.events[mark:]]
+    assert not moved, (moved, [event for event in why if str(event.get("event")).startswith(("anycast", "bgp"))])
 
 
 @contextmanager

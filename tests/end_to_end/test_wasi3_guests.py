@@ -3,6 +3,7 @@ in the test's own process, where one instance can be watched."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import shutil
@@ -226,17 +227,23 @@ async def client(redis: Service) -> AsyncIterator[Connection]:
 async def test_messages_reach_the_guest_and_its_answers_the_server(
     redis: Service, client: Connection, tmp_path: Path, guest_path: GuestPath
 ) -> None:
-    """`trap` ends an instance that serves others; the next message finds another."""
+    """`trap` ends an instance and whoever else it serves; the next message finds another."""
     listener = await connect(client.address, LOCAL.dial)
-    await listener.command("SUBSCRIBE", "answers")
-    async with running(tmp_path, guest_path("python5-redis-trigger"), redis.port) as trigger:
-        for message in (b"one", b"fail", b"\0\xff" * 5_000, b"trap", b"three"):
-            await publish(client, message)
-            if message not in (b"fail", b"trap"):
-                assert await listener.receive(60) == [b"message", b"answers", message]
-        await trigger.counts.wait_idle()
-        assert (trigger.counts.served, trigger.counts.failed) == (3, 2)
-    listener.close()
+    with contextlib.closing(listener):
+        await listener.command("SUBSCRIBE", "answers")
+        async with running(tmp_path, guest_path("python5-redis-trigger"), redis.port) as trigger:
+            counts = trigger.counts
+            for message in (b"one", b"fail", b"\0\xff" * 5_000, b"trap", b"three"):
+                before = counts.failed
+                await publish(client, message)
+                if message in (b"fail", b"trap"):
+                    with trio.fail_after(60):
+                        while counts.failed == before:
+                            await trio.lowlevel.checkpoint()
+                else:
+                    assert await listener.receive(60) == [b"message", b"answers", message]
+            await counts.wait_idle()
+            assert (counts.served, counts.failed) == (3, 2)
 
 
 # --- guests of text, in the test's own process ---
