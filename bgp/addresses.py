@@ -79,7 +79,9 @@ class OwnedAddresses:
         there = await _on_lo() if missing else frozenset()
         added = tuple(address for address in missing if str(address) not in there)
         for address in added:
-            await ip("address", "add", _whole(address), "dev", "lo")
+            # Else the kernel looks first whether others have it, and says for a moment that it is not ours.
+            at_once = ("nodad",) if address.version == 6 else ()
+            await ip("address", "add", _whole(address), "dev", "lo", *at_once)
             if address not in self._added:
                 self._added.append(address)
         return added
