@@ -171,6 +171,30 @@ class NodeUnknown(EdgedError):
     default_remedy = "Give it a voucher, or a roster that has its certificate: see docs/node.md."
 
 
+class NodeRemoved(EdgedError):
+    """A node that the newest roster does not have. It serves what it has; if its key is revoked, it announces nothing."""
+
+    code = "node.removed"
+    exit_status = 78
+    default_remedy = "Switch it off, or take it into the roster again: see `edged node reseed`."
+
+
+class NodeRuns(EdgedError):
+    """A command that changes a node's state folder, while the node runs."""
+
+    code = "node.runs"
+    exit_status = 75
+    default_remedy = "Stop the node first: `systemctl stop edged`."
+
+
+class BackupInvalid(EdgedError):
+    """A file that is no backup, is damaged, or holds what no node would accept."""
+
+    code = "fleet.backup-invalid"
+    exit_status = 65
+    default_remedy = "Use another backup, or the version of edged that made this one."
+
+
 class InstallUnavailable(EdgedError):
     """A node that is to give its one file to new machines, and has none to give. It serves on."""
 
@@ -835,6 +859,22 @@ class RecordDamaged(EdgedError):
     code = "fleet.record-damaged"
     exit_status = 74
     default_remedy = "Nothing: a peer has it, and sends it again. Look at the disk if it happens twice."
+
+
+class CheckpointExpired(EdgedError):
+    """The newest checkpoint has expired: nobody says any more that this node hears of what is new. It serves on."""
+
+    code = "fleet.checkpoint-expired"
+    exit_status = 75
+    default_remedy = "Make another with `edged fleet checkpoint`; if there is one, somebody keeps it from this node."
+
+
+class CheckpointMissed(EdgedError):
+    """A node that lacks records which the newest checkpoint names. It serves what it has."""
+
+    code = "fleet.checkpoint-missed"
+    exit_status = 75
+    default_remedy = "See which peers it reaches: one of them keeps records from it, or the fleet has lost them."
 
 
 class RecordOrphaned(EdgedError):
