@@ -191,6 +191,14 @@ def _join(reader: Reader) -> dict[str, Any]:
     }
 
 
+def _removed(reader: Reader) -> dict[str, Any]:
+    return {
+        "certificate": reader.bytes_("certificate", CERTIFICATE_BYTES_MAX),
+        "proof": reader.bytes_("proof", _SIGNATURE_BYTES),
+        "version": reader.integer("roster_version"),
+    }
+
+
 def _heads(reader: Reader) -> dict[str, Any]:
     return {"hash_": reader.bytes_("hash", _HASH_BYTES_MAX)}
 
@@ -247,4 +255,6 @@ CALLS: Mapping[str, Rule] = {
     "undrain": Rule(STEER, _nothing),
     # from new nodes
     "join": Rule(ANYONE, _join),
+    # from nodes that the roster may have no more
+    "removed": Rule(ANYONE, _removed),
 }

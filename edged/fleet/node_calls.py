@@ -102,6 +102,7 @@ class NodeCalls:
             "alarms": self.alarms,
             "keys": self.keys,
             "join": self.join,
+            "removed": self.removed,
         }
 
     # --- between nodes ---
@@ -242,6 +243,15 @@ class NodeCalls:
             self._state.admit, voucher, certificate, proof, self._identity, self._clock(), limiter=self._joining
         )
         return {"admission": admission, "rosters": list(self._state.roster_chain())}
+
+    # --- from those that the roster may have no more ---
+
+    async def removed(self, _peer: Peer, certificate: bytes, proof: bytes, version: int) -> dict[str, Any]:
+        """The rosters since a version, for who proves that it was in the fleet once."""
+        rosters = await trio.to_thread.run_sync(
+            self._state.rosters_for, certificate, proof, self._identity.fingerprint, version, limiter=self._joining
+        )
+        return {"rosters": _fitting(rosters)}
 
 
 def _app(deployment: Deployment) -> dict[str, Any]:

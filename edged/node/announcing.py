@@ -19,9 +19,18 @@ _SETTLED: tuple[Stage, ...] = ("live", "failed", "reverted", "idle")
 
 
 def open_anycast(
-    config: NodeConfig, pool: WorkerPool, reports: Callable[[], Mapping[str, AppReport]], rng: random.Random
+    config: NodeConfig,
+    pool: WorkerPool,
+    reports: Callable[[], Mapping[str, AppReport]],
+    expelled: Callable[[], str],
+    rng: random.Random,
 ) -> Anycast | None:
-    """None where the node.toml has no `[bgp]`."""
+    """None where the node.toml has no `[bgp]`.
+
+    Args:
+        reports: of apps.
+        expelled: why this node is to announce nothing, "" where it may.
+    """
     if config.bgp is None:
         return None
     state_dir = config.node.state_dir
@@ -35,6 +44,7 @@ def open_anycast(
         applied=lambda: all(report.stage in _SETTLED for report in reports().values()),
         allowed=partial(read_allowed, state_dir),
         state_dir=state_dir,
+        expelled=expelled,
         command=lambda fd: child.command("speaker", "--fd", str(fd), "--state-dir", str(state_dir)),
     )
     return Anycast(config.bgp, around, rng=rng)

@@ -43,6 +43,7 @@ from edged.node.app_rollout import Moved
 from edged.node.housekeeping import Housekeeping, needed
 from edged.node.joining import own_node
 from edged.node.log_tail import LogTail
+from edged.node.membership import Membership
 from edged.node.own_report import OwnReport
 from edged.node.pool_state import PoolStatistics, SiteSummary
 from edged.node.stores import Stores
@@ -106,7 +107,7 @@ class FleetPart:
         rng: chooses peers and pauses.
 
     Attributes:
-        board, peers, server, agent, gossip, answers, housekeeping: parts.
+        board, peers, server, agent, gossip, membership, answers, housekeeping: parts.
     """
 
     def __init__(
@@ -164,6 +165,7 @@ class FleetPart:
             install_alarm=install_alarm,
         )
         self.gossip = Gossip(state, self.board, self.peers, self._report.make, rng=rng)
+        self.membership = Membership(identity, state, self.peers, rng=rng)
         self.answers = Answers(
             node=identity.name,
             region=self.region,
@@ -214,6 +216,7 @@ class FleetPart:
             await nursery.start(self.server.run, listeners)
             nursery.start_soon(self.peers.run)
             nursery.start_soon(self.gossip.run)
+            nursery.start_soon(self.membership.run)
             nursery.start_soon(self._catch_up)
             nursery.start_soon(self.answers.run)
             nursery.start_soon(self.housekeeping.run)
@@ -225,6 +228,7 @@ class FleetPart:
         self.peers.refresh()
         self.server.refresh()
         self.board.forget()
+        self.membership.changed()
         self._fleet_changed()
         self.agent.networks_changed()
         self.agent.refresh()

@@ -158,7 +158,7 @@ class Node:
             tail=tail,
             rng=rng,
         )
-        self.anycast = open_anycast(config, self.pool, self.fleet.agent.reports, rng)
+        self.anycast = open_anycast(config, self.pool, self.fleet.agent.reports, self.fleet.membership.expelled, rng)
         self.install = None if config.install is None else Install(one_file)
         self._steering = AnycastCalls(self.anycast, lambda: self.pool.statistics().connections_open)
         self.fleet.answer(self._steering.handlers())
