@@ -147,6 +147,8 @@ KEY_COUNT_MAX = 200  # likewise, publishers' and operators'
 ROOT_KEY_COUNT_MAX = 8  # people who hold one; a roster may have to be signed by old and new ones, 16 in all
 REVOKED_COUNT_MAX = 1_000  # keys; 64 bytes each
 FLOOR_COUNT_MAX = 1_000  # apps with a lowest number
+REMOVAL_COUNT_MAX = RECORD_COUNT_MAX  # apps that one publisher removes together: all that there can be
+REMOVAL_WINDOW_S = 60.0  # removals of one signer that count together: a script that loops takes seconds for each app
 PREFIX_COUNT_MAX = 64  # anycast prefixes
 KEY_APP_COUNT_MAX = 64  # globs of apps of one key
 HOST_COUNT_MAX = 64  # host names of one app
@@ -319,6 +321,19 @@ CRON_EXPRESSION_CHARS_MAX = 1_024  # every second of a minute, written as a list
 CRON_CLOCK_CHECK_S = 5.0  # between two looks at the wall clock: how late a tick is when the clock was set forward
 CRON_GRACE_S = 60.0  # how old a missed tick may be and still run, of all that were missed the last
 
+# --- triggers with a scope (edged.fleet.scope, edged.node.scopes) ---
+
+SCOPE_TAKEOVER_S = 30.0  # age of a tick that nobody says is done, until the next node calls it: reports take ten or so
+SCOPE_SETTLE_S = 10.0  # a trigger is here before its ticks are called: until others are heard of, and they of us
+SCOPE_LISTEN_S = 10.0  # the node before us does not say that it listens, until we do: two or three reports
+SCOPE_RANK_MAX = 4  # nodes that one waits for; those that come later call a tick when all four were up and did not
+SCOPE_LATE_S_MAX = 300.0  # age of a tick that is still called; twice what the last of them waits, and then some
+SCOPE_SKEW_S_MAX = 60.0  # how far another node's clock may be ahead, and what it says is done still counts
+SCOPE_LOOK_S = 1.0  # between two looks at what other nodes say
+SCOPE_ORDER_S = 5.0  # until a worker has begun a call that it was told to make; then it is told again
+SCOPE_TRIGGER_COUNT_MAX = 256  # triggers in one report: 20 KiB. One more is called by each node, as with no scope
+SCOPE_APP_COUNT_MAX = 64  # scopes in one manifest
+
 # --- workers and other children (edged.worker, edged.node) ---
 
 CONTROL_FRAME_BYTES_MAX = 32 * MiB  # a table: a thousand sites with 16 KiB of variables each; reports are smaller
@@ -408,6 +423,9 @@ ROLLOUT_RETRY_S_MIN = 1.0  # until what failed for a passing reason is tried aga
 ROLLOUT_RETRY_S_MAX = 60.0  # and no longer: a peer that is back should not wait for minutes
 
 ROLLOUT_FILE_BYTES_MAX = 2 * MiB  # of an app's rollout on disk: two deployments and why a third was refused
+WAVE_SOAK_S = 10  # a wave serves a release for so long until the next goes: what is wrong at once shows within this
+WAVE_SOAK_S_MAX = 7 * 86_400  # a release that waits for longer is forgotten by whoever pushed it
+WAVE_SILENCE_S = 120.0  # until a region that is not heard of is passed over: a node restarts within this
 ROLLOUT_TASK_COUNT_MAX = 4  # fetches and checkouts of all apps at once: more would only share the same disk and links
 POOL_LOOK_INTERVAL_S = 1.0  # how late it is seen that a new release fails its requests
 START_CHECK_OUT_S_MAX = 30.0  # of a start: until then workers wait to be told of all that is on disk at once

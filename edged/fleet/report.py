@@ -11,13 +11,15 @@ withdrawn, deleted or rolled back for what they say.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from bgp.status import AnycastStatus
 from edged.errors import RequestInvalid
 from edged.fleet.anycast_report import bytes_at_most, cut_anycast, encode_anycast, parse_anycast
+from edged.fleet.scope import TriggerReport
 from edged.limits import (
     REPORT_ALARM_COUNT_MAX,
     REPORT_APP_COUNT_MAX,
@@ -25,12 +27,13 @@ from edged.limits import (
     REPORT_INTERVAL_S_HIGHEST,
     REPORT_TEXT_CHARS_MAX,
     REPORT_UP_S,
+    SCOPE_TRIGGER_COUNT_MAX,
 )
 from registry.errors import Malformed
 from registry.strict import Reader
 
-Stage = Literal["idle", "fetch", "verify", "compile", "probe", "live", "failed", "reverted"]
-STAGES: tuple[Stage, ...] = ("idle", "fetch", "verify", "compile", "probe", "live", "failed", "reverted")
+Stage = Literal["idle", "fetch", "verify", "waiting", "compile", "probe", "live", "failed", "reverted", "held"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
 
 _NAME_BYTES_MAX = 255
 _UNKNOWN = -1  # how a time that nobody measured is written
@@ -75,6 +78,7 @@ class NodeReport:
         apps: by name.
         p50_ms, p99_ms: of requests in the last minute; None without any.
         anycast: None on a node that announces nothing.
+        triggers: that it shares with other nodes, by their keys (`edged.fleet.scope`).
     """
 
     node: str
@@ -96,11 +100,15 @@ class NodeReport:
     disk_used_bytes: int = 0
     alarms: tuple[str, ...] = ()
     anycast: AnycastStatus | None = None
+    triggers: Mapping[str, TriggerReport] = field(default_factory=dict)
 
     def encode(self) -> dict[str, Any]:
-        """As it stands in a message. A version that knows no `anycast` understands nodes that have none."""
-        shape = asdict(replace(self, anycast=None)) | {"alarms": list(self.alarms)}
-        del shape["anycast"]
+        """As it stands in a message. A version that knows no `anycast`, or no `triggers`, understands nodes that have
+        none."""
+        shape = asdict(replace(self, anycast=None, triggers={})) | {"alarms": list(self.alarms)}
+        del shape["anycast"], shape["triggers"]
+        if self.triggers:
+            shape["triggers"] = {key: [each.since, each.done, each.active] for key, each in self.triggers.items()}
         if self.anycast is not None:
             shape["anycast"] = [encode_anycast(self.anycast)]
         return {key: _UNKNOWN if value is None else value for key, value in shape.items()}
@@ -112,7 +120,8 @@ class NodeReport:
             RequestInvalid: not a report, or one over the limits.
         """
         try:
-            return _parse(Reader({"anycast": [], **value} if isinstance(value, dict) else value, "report"))
+            optional: dict[str, object] = {"anycast": [], "triggers": {}}
+            return _parse(Reader(optional | value if isinstance(value, dict) else value, "report"))
         except Malformed as error:
             raise RequestInvalid(error.message) from None
 
@@ -265,7 +274,8 @@ def _bytes_at_most(report: NodeReport) -> int:
     for name, app in report.apps.items():
         texts += [name, app.release, app.error_code, app.error_message]
     anycast = 0 if report.anycast is None else bytes_at_most(report.anycast)
-    return _REPORT_BYTES + _APP_BYTES * len(report.apps) + sum(len(text.encode()) for text in texts) + anycast
+    counted = _REPORT_BYTES + _APP_BYTES * len(report.apps) + _TRIGGER_BYTES * len(report.triggers)
+    return counted + sum(len(text.encode()) for text in texts) + anycast
 
 
 def _is_news(report: NodeReport, is_hearsay: bool, entry: _Entry, now: float) -> bool:
@@ -306,6 +316,9 @@ def _parse(reader: Reader) -> NodeReport:
         disk_used_bytes=reader.integer("disk_used_bytes"),
         alarms=tuple(_short(alarm) for alarm in reader.array("alarms", REPORT_ALARM_COUNT_MAX)),
         anycast=anycast[0] if anycast else None,
+        triggers={
+            _key(key): _parse_trigger(each) for key, each in reader.mapping("triggers", SCOPE_TRIGGER_COUNT_MAX).items()
+        },
     )
     reader.end()
     return report
@@ -329,6 +342,25 @@ def _parse_app(reader: Reader) -> AppReport:
     reader.end()
     return app
 
+
+def _key(key: object) -> str:
+    if not isinstance(key, str) or not _TRIGGER_KEY(key):
+        raise RequestInvalid("a trigger of a report has a key that is not 32 hex digits")
+    return key
+
+
+def _parse_trigger(value: object) -> TriggerReport:
+    if not isinstance(value, list) or len(value) != 3:
+        raise RequestInvalid("a trigger of a report is not three numbers")
+    fields = Reader(dict(zip(("since", "done", "active"), value, strict=True)), "report.triggers")
+    found = TriggerReport(*(fields.integer(name) for name in ("since", "done", "active")))
+    if found.since > found.done:
+        raise RequestInvalid("a trigger of a report ends before it begins")
+    return found
+
+
+_TRIGGER_KEY = re.compile(r"[0-9a-f]{32}").fullmatch
+_TRIGGER_BYTES = 64  # the key and three numbers
 
 _REPORT_BYTES = 2_048
 _APP_BYTES = 256
