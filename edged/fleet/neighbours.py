@@ -99,11 +99,13 @@ class Neighbours:
             self._chosen[leaving] = None
 
     def _fill(self, but: Peer | None = None) -> None:
-        while len(self._chosen) < self._chosen_count:
-            left = [peer for peer in self._others if peer not in self._chosen and peer != but]
-            near = [peer for peer in left if self._is_near(peer)]
-            wants_near = sum(map(self._is_near, self._chosen)) < self._near_count
-            self._chosen[self._rng.choice(near if near and wants_near else left)] = None
+        count = self._chosen_count - len(self._chosen)
+        left = [peer for peer in self._others if peer not in self._chosen and peer != but]
+        near = [peer for peer in left if self._is_near(peer)]
+        near_count = self._near_count - sum(map(self._is_near, self._chosen))
+        found = self._rng.sample(near, max(0, min(near_count, len(near), count)))
+        found += self._rng.sample([peer for peer in left if peer not in found], count - len(found))
+        self._chosen |= dict.fromkeys(found)
 
     def _some_of(self, kept: list[Peer]) -> list[Peer]:
         near = [peer for peer in kept if self._is_near(peer)][: self._near_count]
