@@ -1,7 +1,7 @@
 """The moment at which a node is to be struck: when it writes a file, or says something.
 
-The kernel tells of a file (inotify(7)) when it is created, while its bytes are on their way: who is killed then is killed
-before it has its name, in the fsync where that takes long. What `kill -9` cannot show is a lost page cache; the
+The kernel tells of a file (inotify(7)) when it is created, while its bytes are on their way: who is killed then is
+killed before it has its name, in the fsync where that takes long. What `kill -9` cannot show is a lost page cache; the
 simulator's disk does.
 """
 
