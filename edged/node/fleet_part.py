@@ -24,18 +24,20 @@ from bgp.status import AnycastStatus
 from edged.errors import EdgedError
 from edged.fleet.calls import Dispatcher, Handler
 from edged.fleet.certificate import Identity
-from edged.fleet.client import Peers
+from edged.fleet.client import Connect, Peers, connect
 from edged.fleet.deployment import Deployment
 from edged.fleet.fetch import Fetcher, Progress
 from edged.fleet.gossip import Gossip
 from edged.fleet.node_calls import NodeCalls
 from edged.fleet.peer import Peer
 from edged.fleet.report import Board, NodeReport
+from edged.fleet.removal import removals_held
 from edged.fleet.servable import Servable
 from edged.fleet.server import Server
 from edged.fleet.session import Hello
 from edged.fleet.state import FleetState
 from edged.fleet.view import Record, View
+from edged.fleet.wave import Nodes
 from edged.limits import CATCH_UP_LOOK_S, REPORT_REFRESH_S
 from edged.node.agent import Agent
 from edged.node.answers import Answers
@@ -105,6 +107,7 @@ class FleetPart:
         install_alarm: why new machines are not given the one file; "" where nothing is wrong.
         tail: what apps and workers said of late.
         rng: chooses peers and pauses.
+        connect: to other nodes.
 
     Attributes:
         board, peers, server, agent, gossip, membership, answers, housekeeping: parts.
@@ -126,6 +129,7 @@ class FleetPart:
         install_alarm: Callable[[], str],
         tail: LogTail,
         rng: random.Random,
+        connect: Connect = connect,
     ) -> None:
         self._identity = identity
         self._stores = stores
@@ -133,13 +137,16 @@ class FleetPart:
         self._configured_region = region
         self._fleet_changed = fleet_changed
         self._named: tuple[View, frozenset[Digest]] | None = None
+        self._held: tuple[View, Mapping[str, str]] | None = None
         self.board = Board(identity.name, self._is_known, trio.current_time())
         servable = Servable(stores.releases, self._named_releases)
-        self.peers = Peers(identity, state.anchors, self._hello, rng, self._dispatch)
+        self.peers = Peers(identity, state.anchors, self._hello, rng, self._dispatch, connect=connect)
         self.server = Server(identity, state.anchors, self._hello, self._dispatch)
         self._fetcher = Fetcher(self.peers, stores.releases, stores.chunks, servable, rate_bytes_s=rate_bytes_s)
         self.agent = Agent(
             deployments=state.deployments,
+            removals_held=self._removals_held,
+            heard=self._heard,
             region=self.region,
             domain=lambda: state.roster.domain if state.roster else "",
             networks_closed=networks_closed,
@@ -158,6 +165,7 @@ class FleetPart:
             version=VERSION,
             incarnation=int(time.time()),
             apps=self.agent.reports,
+            app_alarms=self.agent.alarms,
             pool=pool.statistics,
             traffic=pool.traffic,
             storage=stores.chunks.statistics,
@@ -165,7 +173,7 @@ class FleetPart:
             install_alarm=install_alarm,
         )
         self.gossip = Gossip(state, self.board, self.peers, self._report.make, rng=rng)
-        self.membership = Membership(identity, state, self.peers, rng=rng)
+        self.membership = Membership(identity, state, self.peers, rng=rng, dial=connect)
         self.answers = Answers(
             node=identity.name,
             region=self.region,
@@ -280,6 +288,18 @@ class FleetPart:
             digests = (digest for each in view.deployments.values() for digest in each.regions.values())
             self._named = view, frozenset(digests)
         return self._named[1]
+
+    def _removals_held(self) -> Mapping[str, str]:
+        view = self._state.view
+        if self._held is None or self._held[0] is not view:
+            self._held = view, removals_held(view.records.values())
+        return self._held[1]
+
+    def _heard(self) -> Nodes:
+        """What was heard of the other nodes."""
+        others = [node for node in self._state.nodes() if node.name != self._identity.name]
+        seen = self.board.seen([node.name for node in others], trio.current_time(), self.peers.lost())
+        return [(node.region, each) for node, each in zip(others, seen, strict=True)]
 
     def _needed(self) -> set[Digest]:
         """In a thread."""
