@@ -675,6 +675,22 @@ class RolloutRequestsFailed(EdgedError):
     default_remedy = "Read the app's log, correct it and push again."
 
 
+class RolloutHeld(EdgedError):
+    """A release that some regions could not serve, and that goes to no further ones."""
+
+    code = "rollout.held"
+    exit_status = 75
+    default_remedy = "Correct the app and push again, or push it with --all-at-once; `edged rollback` goes back everywhere."
+
+
+class RemovalHeld(EdgedError):
+    """A removal of more apps than its publisher said: the app is served as before."""
+
+    code = "app.removal-held"
+    exit_status = 75
+    default_remedy = "Remove them all in one command, `edged remove APP... --count N`; `edged rollback APP` keeps one."
+
+
 class HostFailed(EdgedError):
     """A host function of ours raised: our fault, not the guest's.
 
@@ -957,7 +973,7 @@ class DemoFailed(EdgedError):
 
 
 class RemovalUnconfirmed(EdgedError):
-    """A roster that removes more nodes and keys than one, without saying how many."""
+    """Apps, or more nodes and keys of a roster than one, that are to be removed without saying how many."""
 
     code = "fleet.removal-unconfirmed"
     exit_status = 64

@@ -19,11 +19,19 @@ from typing import Protocol
 import structlog
 import trio
 
-from edged.errors import CacheError, LogFolderError, SourceUnavailable, StateFolderError, VariablesUnavailable
+from edged.errors import (
+    CacheError,
+    LogFolderError,
+    RemovalHeld,
+    SourceUnavailable,
+    StateFolderError,
+    VariablesUnavailable,
+)
 from edged.fleet.deployment import Deployment
 from edged.fleet.record import Version
 from edged.fleet.report import AppReport
 from edged.fleet.rollout_event import Crashed, Event, Prepared, PrepareFailed, Preparing, Requests
+from edged.fleet.wave import Nodes
 from edged.limits import POOL_LOOK_INTERVAL_S, ROLLOUT_RETRY_S_MAX, ROLLOUT_TASK_COUNT_MAX, START_CHECK_OUT_S_MAX
 from edged.node.app_rollout import AppRollout, Moved, Placed
 from edged.node.pool_event import PoolEvent, SiteFailed, SiteProbed, SiteReady, WorkerCrashed
@@ -60,6 +68,8 @@ class Agent:
 
     Args:
         deployments: by app, the newest that this node has accepted, removed ones included.
+        removals_held: of the removed ones, those that are not to go -> why (`edged.fleet.removal`).
+        heard: what was heard of the other nodes, on trio's clock: for waves (`edged.fleet.wave`).
         region: of this node, as the fleet has it now.
         domain: of the fleet: an app that names no host answers for one below it.
         networks_closed: that no guest reaches.
@@ -73,6 +83,8 @@ class Agent:
         self,
         *,
         deployments: Callable[[], Mapping[str, Deployment]],
+        removals_held: Callable[[], Mapping[str, str]],
+        heard: Callable[[], Nodes],
         region: Callable[[], str],
         domain: Callable[[], str],
         networks_closed: Callable[[], tuple[str, ...]],
@@ -85,6 +97,10 @@ class Agent:
         apps_folder: Path,
     ) -> None:
         self._deployments = deployments
+        self._removals_held = removals_held
+        self._heard = heard
+        self._kept: dict[str, str] = {}
+        """Apps that were removed and are served all the same -> why."""
         self._region = region
         self._domain = domain
         self._networks_closed = networks_closed
@@ -137,13 +153,23 @@ class Agent:
         if self._nursery is None:
             return
         region = self._region()
+        kept: dict[str, str] = {}
+        held: Mapping[str, str] | None = None
         for app, deployment in self._deployments().items():
             rollout = self._rollouts.get(app)
             if rollout is None:
                 if not deployment.regions.get(region):
                     continue  # it never was here
                 rollout = self._add(app, None)
+            if not deployment.regions and rollout.has_something:
+                held = self._removals_held() if held is None else held
+                if app in held:
+                    kept[app] = held[app]
+                    continue
             rollout.desire(deployment, region)
+        for app in kept.keys() - self._kept.keys():
+            log.error("app.removal-held", app=app, reason=kept[app])
+        self._kept = kept
 
     def networks_changed(self) -> None:
         """What is closed to guests may be another: workers are told, for whatever they load from now on."""
@@ -188,6 +214,10 @@ class Agent:
                 report = replace(report, stage="compile")  # it is decided, and workers are still to do it
             found[app] = report
         return found
+
+    def alarms(self) -> tuple[str, ...]:
+        """What somebody has to look at."""
+        return tuple(f"app {app}: {why} [{RemovalHeld.code}]" for app, why in sorted(self._kept.items()))
 
     def releases(self) -> set[Digest]:
         """What rollouts have a use for: nothing of it may be removed."""
@@ -267,7 +297,16 @@ class Agent:
         while True:
             for key, summary in self._pool.sites().items():
                 self._look(key, summary)
+            self._judge()
             await trio.sleep(POOL_LOOK_INTERVAL_S)
+
+    def _judge(self) -> None:
+        """Whether releases that wait for other regions may go on."""
+        waiting = [rollout for rollout in self._rollouts.values() if rollout.waits]
+        if waiting:
+            nodes, now = self._heard(), trio.current_time()
+            for rollout in waiting:
+                rollout.judge(nodes, now)
 
     def _look(self, key: str, summary: SiteSummary) -> None:
         ended, failed = summary.traffic.served + summary.traffic.failed, summary.traffic.failed

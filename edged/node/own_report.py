@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import trio
@@ -63,7 +63,7 @@ class OwnReport:
         region: as the fleet has it now.
         version: of edged.
         incarnation: unix time of the start, s.
-        apps: what the agent says.
+        apps, app_alarms: what the agent says.
         pool, traffic: what the workers say.
         storage: what the chunk store says. It looks at the disk, so it is asked by `refresh`, in a thread.
         anycast: how announcing does; None where nothing is announced.
@@ -79,6 +79,7 @@ class OwnReport:
         version: str,
         incarnation: int,
         apps: Callable[[], Mapping[str, AppReport]],
+        app_alarms: Callable[[], Sequence[str]],
         pool: Callable[[], PoolStatistics],
         traffic: Callable[[], Mapping[str, Traffic]],
         storage: Callable[[], StoreStatistics],
@@ -91,6 +92,7 @@ class OwnReport:
         self._version = version
         self._incarnation = incarnation
         self._apps = apps
+        self._app_alarms = app_alarms
         self._pool = pool
         self._traffic = traffic
         self._ask_storage = storage
@@ -128,6 +130,7 @@ class OwnReport:
         alarms = [f"{alarm.subject}: {alarm.message} [{alarm.code}]" for alarm in self._state.alarms()]
         if pool.certificate_failure is not None:
             alarms.append(f"certificates: {pool.certificate_failure.message} [{pool.certificate_failure.code}]")
+        alarms += self._app_alarms()
         alarms += filter(None, (self._storage_failure, self._install_alarm()))
         return cut_alarms(
             NodeReport(

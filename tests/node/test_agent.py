@@ -13,6 +13,7 @@ import trio.testing
 
 from edged.errors import HostTaken, ReleaseUnavailable, VariablesUnavailable
 from edged.fleet.deployment import Deployment
+from edged.fleet.report import Seen
 from edged.limits import POOL_LOOK_INTERVAL_S, ROLLOUT_RETRY_S_MAX, ROLLOUT_WATCH_S
 from edged.node.agent import Agent, hosts_below
 from edged.node.app_rollout import Moved
@@ -44,9 +45,13 @@ class Node:
         self.sites: Sequence[Site] = ()
         self.handed_out = 0
         self.closed: tuple[str, ...] = ("203.0.113.0/24",)
+        self.held: dict[str, str] = {}
+        self.heard: list[tuple[str, Seen]] = []
         self.pool = FakePool()
         self.agent = Agent(
             deployments=lambda: self.deployed,
+            removals_held=lambda: self.held,
+            heard=lambda: self.heard,
             region=lambda: "eu",
             domain=lambda: "demo.localhost",
             networks_closed=lambda: self.closed,
