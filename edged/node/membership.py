@@ -41,7 +41,7 @@ class Dial(Protocol):
     """Opens a link without a certificate, as `edged.fleet.client.connect` does."""
 
     def __call__(
-        self, address: str, identity: None, anchors: Anchors, *, hello: Hello, fingerprint: str
+        self, address: str, identity: None, anchors: Anchors, /, *, hello: Hello, fingerprint: str
     ) -> AbstractAsyncContextManager[Link]: ...
 
 
@@ -166,8 +166,8 @@ class Membership:
             return ""
         if self._is_revoked():
             return (
-                f"version {roster.version} of the roster has taken this node out of the fleet: it announces nothing, and "
-                "serves what it has"
+                f"version {roster.version} of the roster has taken this node out of the fleet: "
+                "it announces nothing, and serves what it has"
             )
         return f"version {roster.version} of the roster does not have this node: no other node talks to it"
 
