@@ -20,7 +20,7 @@ What is broken is noted, not raised: nodes survive exceptions. The scenario stop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -113,14 +113,6 @@ class Oracle:
 
     # --- what was found ---
 
-    def demand(self, holds: bool, invariant: str, seen: Callable[[], str]) -> None:
-        """
-        Args:
-            seen: says what was found instead; only asked then.
-        """
-        if not holds:
-            self.fail(invariant, seen())
-
     def fail(self, invariant: str, seen: str) -> None:
         """It does not hold."""
         self.broken.append(Broken(invariant, seen, trio.current_time()))
@@ -174,7 +166,7 @@ class Watch:
                 self._demand(
                     found is not None and found >= version,
                     "2",
-                    lambda k=key, v=version, f=found: f"{_key(k)} was at {_version(v)}, and the disk has {_version(f)}",
+                    f"{_key(key)} was at {_version(version)}, and the disk has {_version(found)}",
                 )
             for app, floor in self._floors.items():
                 self._check_kept(app, floor, kept.get(app))
@@ -203,7 +195,7 @@ class Watch:
         self._demand(
             former is None or head.version > former,
             "2",
-            lambda: f"{_key(head.key)} was at {_version(former)} when {_version(head.version)} was accepted",
+            f"{_key(head.key)} was at {_version(former)} when {_version(head.version)} was accepted",
         )
         self.highest[head.key] = head.version
         if head.key.kind == "roster":
@@ -233,7 +225,7 @@ class Watch:
         self._demand(
             is_app and wanted == files,
             "10",
-            lambda: f"a worker loaded {sorted(files)} of {site.key} from {site.folder}, which nobody signed like that",
+            f"a worker loaded {sorted(files)} of {site.key} from {site.folder}, which nobody signed like that",
         )
 
     def answered(self, is_well: bool) -> None:
@@ -250,7 +242,7 @@ class Watch:
             self._demand(
                 any(str(prefix) in roster.prefixes for roster in self._oracle.rosters.values()),
                 "4",
-                lambda p=prefix: f"{p} is announced, and stands in no roster",
+                f"{prefix} is announced, and stands in no roster",
             )
         gone = self.prefixes - prefixes
         if gone and self._state is not None:
@@ -258,7 +250,7 @@ class Watch:
             self._demand(
                 now - causes <= CAUSE_S,
                 "5",
-                lambda: f"{sorted(map(str, gone))} was withdrawn; no probe failed, no roster came",
+                f"{sorted(map(str, gone))} was withdrawn; no probe failed, no roster came",
             )
         self.prefixes = prefixes
 
@@ -274,34 +266,34 @@ class Watch:
             self._demand(
                 now - self._well_at <= PROBE_LATE_S,
                 "4",
-                lambda p=prefix: f"{p} is announced {now - self._well_at:.1f} s after the last good probe",
+                f"{prefix} is announced {now - self._well_at:.1f} s after the last good probe",
             )
             self._demand(
                 roster is not None and (str(prefix) in roster.prefixes or now - self._roster_at <= ROSTER_LATE_S),
                 "4",
-                lambda p=prefix: f"{p} is announced; the roster that the node has held for long does not have it",
+                f"{prefix} is announced; the roster that the node has held for long does not have it",
             )
         counts = state.statistics()
-        self._demand(counts.records <= RECORD_COUNT_MAX, "7", lambda: f"{counts.records} records")
-        self._demand(counts.alarms <= RECORD_ALARM_COUNT_MAX, "7", lambda: f"{counts.alarms} alarms")
+        self._demand(counts.records <= RECORD_COUNT_MAX, "7", f"{counts.records} records")
+        self._demand(counts.alarms <= RECORD_ALARM_COUNT_MAX, "7", f"{counts.alarms} alarms")
 
     def look_at_bounds(self, links: int, chunk_bytes: int, chunk_bytes_max: int) -> None:
         """Links that others opened, and what chunks take of the disk."""
-        self._demand(links <= LINK_COUNT_MAX, "7", lambda: f"{links} links")
-        self._demand(chunk_bytes <= chunk_bytes_max, "7", lambda: f"{chunk_bytes} bytes of chunks")
+        self._demand(links <= LINK_COUNT_MAX, "7", f"{links} links")
+        self._demand(chunk_bytes <= chunk_bytes_max, "7", f"{chunk_bytes} bytes of chunks")
 
     # --- inside ---
 
-    def _demand(self, holds: bool, invariant: str, seen: Callable[[], str]) -> None:
+    def _demand(self, holds: bool, invariant: str, seen: str) -> None:
         if not holds:
-            self._oracle.fail(invariant, f"{self.name}: {seen()}")
+            self._oracle.fail(invariant, f"{self.name}: {seen}")
 
     def _check_genuine(self, record: Record) -> None:
         digest = digest_of(Envelope.parse(record.envelope).payload)
         kind = record.head.key.kind
         known = self._oracle.rosters if kind == "roster" else self._oracle.deployments
         self._demand(
-            kind == "admission" or digest in known, "8", lambda: f"{_key(record.head.key)} was signed by nobody who may"
+            kind == "admission" or digest in known, "8", f"{_key(record.head.key)} was signed by nobody who may"
         )
 
     def _check_signed_for(self, app: str, version: Version, site: Site) -> None:
@@ -312,7 +304,7 @@ class Watch:
                 for each in self._oracle.deployments.values()
             ),
             "1",
-            lambda: f"{site.key} is served from {release}, which nobody asked for in {self._region}",
+            f"{site.key} is served from {release}, which nobody asked for in {self._region}",
         )
 
     def _check_not_back(self, app: str, version: Version) -> None:
@@ -326,7 +318,7 @@ class Watch:
         self._demand(
             refused is not None and refused.reverted and refused.version >= before,
             "2",
-            lambda: f"{app} is served as {_version(version)} after {_version(before)}, which was not refused",
+            f"{app} is served as {_version(version)} after {_version(before)}, which was not refused",
         )
 
     def _check_kept(self, app: str, floor: Version, kept: Kept | None) -> None:
@@ -342,7 +334,7 @@ class Watch:
         self._demand(
             saved.floor >= floor,
             "2",
-            lambda: f"{app} was served as {_version(floor)}, and the disk has it at {_version(saved.floor)}",
+            f"{app} was served as {_version(floor)}, and the disk has it at {_version(saved.floor)}",
         )
         live = None if saved.live is None else saved.live.version
         refused = saved.refused is not None and saved.refused.reverted and saved.refused.version >= floor
@@ -350,14 +342,14 @@ class Watch:
         self._demand(
             refused or is_removed or (live is not None and live >= floor),
             "2",
-            lambda: f"{app} was served as {_version(floor)}, and {_version(live)} is what is live on the disk",
+            f"{app} was served as {_version(floor)}, and {_version(live)} is what is live on the disk",
         )
 
     def _check_removed(self, app: str) -> None:
         self._demand(
             self._is_removed(app),
             "5",
-            lambda: f"{app} is served no more, and its newest deployment still places it in {self._region}",
+            f"{app} is served no more, and its newest deployment still places it in {self._region}",
         )
 
     def _is_removed(self, app: str) -> bool:
