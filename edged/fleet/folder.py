@@ -382,6 +382,10 @@ def _lines(roster: Roster) -> dict[str, str]:
     lines |= {f"prefix {prefix}": "" for prefix in roster.prefixes}
     if roster.allow_removal:
         lines["prefixes that may be taken away"] = str(roster.allow_removal)
+    if roster.waves:
+        lines["waves of a release"] = ", then ".join(" and ".join(wave) for wave in roster.waves)
+    if roster.soak_s is not None:
+        lines["time that a wave takes"] = f"{roster.soak_s} s"
     lines |= {"domain": roster.domain or "none", "epoch": str(roster.epoch), "threshold": str(roster.threshold)}
     return lines | {"fleet": roster.fleet}
 
