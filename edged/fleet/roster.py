@@ -192,7 +192,7 @@ class Roster:
                 "revoked": sorted(self.revoked),
                 "floors": {app: list(floor) for app, floor in self.floors.items()},
                 "prefixes": list(self.prefixes),
-                # Left out where they are not used: rosters that were signed before there were these keys stay as they are.
+                # Left out where they are not used: what was signed before there were such keys stays as it is.
                 **({"allow_removal": self.allow_removal} if self.allow_removal else {}),
                 **({"waves": [list(wave) for wave in self.waves]} if self.waves else {}),
                 **({} if self.soak_s is None else {"soak_s": self.soak_s}),
