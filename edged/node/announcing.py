@@ -41,10 +41,15 @@ def open_anycast(
         worker_count=pool.statistics().workers_total,
         listening=listening,
         connections=lambda: pool.statistics().connections_open,
-        applied=lambda: all(report.stage in _SETTLED for report in reports().values()),
+        applied=lambda: is_settled(reports()),
         allowed=partial(read_allowed, state_dir),
         state_dir=state_dir,
         expelled=expelled,
         command=lambda fd: child.command("speaker", "--fd", str(fd), "--state-dir", str(state_dir)),
     )
     return Anycast(config.bgp, around, rng=rng)
+
+
+def is_settled(reports: Mapping[str, AppReport]) -> bool:
+    """Whether every app that the fleet places here runs, or was found not to."""
+    return all(report.stage in _SETTLED for report in reports.values())
