@@ -116,6 +116,10 @@ SYNC_ROUND_COUNT_MAX = 64  # messages of one comparison: 200 apps that differ in
 REPORT_INTERVAL_S_LOWEST = 2.0  # between two exchanges of reports
 REPORT_INTERVAL_S_HIGHEST = 5.0
 REPORT_UP_S = 15.0  # heard of within: three exchanges may be lost
+REPORT_DIRECT_S = (
+    5.0  # for which a node's own word keeps others' out: a third of REPORT_UP_S, so that nobody seems silent
+)
+REPORT_STALE_BEATS = 20  # a report that says nothing new is sent on when the one over there is so much older: a minute
 REPORT_COUNT_MAX = 1_000  # nodes in one message, or on the board
 REPORTS_BYTES_MAX = 1 * MiB  # all reports of one message: 25 nodes with 200 apps each; others say the rest
 REPORT_APP_COUNT_MAX = 1_000  # apps in one report

@@ -2,7 +2,7 @@
 
     accepted record ──> notice ──> queue ──> offer to 3 random peers, who do likewise
     every 5-15 s ─────────────────────────> compare all records with a random peer (edged.fleet.sync)
-    every 2-5 s ──────────────────────────> exchange reports with a random peer
+    every 2-5 s ──────────────────────────> exchange reports with a random peer (in a large fleet: edged.fleet.beats)
 
 What the first misses the second finds, so neither a lost message nor a full queue matters. Whom we ask is chance, so
 that news takes the same few rounds however the network is cut up and healed.
@@ -19,6 +19,7 @@ import structlog
 import trio
 
 from edged.errors import EdgedError
+from edged.fleet.beats import encode_beats, parse_beats
 from edged.fleet.link import Link
 from edged.fleet.record import Key
 from edged.fleet.report import Board, NodeReport, parse_reports
@@ -26,6 +27,7 @@ from edged.fleet.state import FleetState
 from edged.fleet.sync import Ask, Round
 from edged.fleet.view import Record
 from edged.limits import (
+    LINK_KEPT_MAX,
     REPORT_INTERVAL_S_HIGHEST,
     REPORT_INTERVAL_S_LOWEST,
     REPORTS_BYTES_MAX,
@@ -106,17 +108,24 @@ class Gossip:
             ask = await trio.to_thread.run_sync(self._take, comparison, answer)
 
     async def report_to(self, link: Link) -> None:
-        """Tell a peer what is on the board, and take what is on its.
+        """Tell a peer what is on the board, and take what is on its; in a large fleet, what the other has not yet.
 
         Raises:
             EdgedError: as above.
         """
-        self._board.put(self._own_report(), trio.current_time())
-        answer = await link.call(
-            "reports", reports=[report.encode() for report in self._board.fitting(REPORTS_BYTES_MAX)]
-        )
+        own = self._own_report()
+        self._board.put(own, trio.current_time())
+        if len(self._state.nodes()) > LINK_KEPT_MAX:
+            answer = await link.call("beats", beats=encode_beats(self._board.beats()), reports=[own.encode()])
+            beats = parse_beats(answer.get("beats") if isinstance(answer, dict) else None)
+        else:
+            answer = await link.call(
+                "reports", reports=[report.encode() for report in self._board.fitting(REPORTS_BYTES_MAX)]
+            )
+            beats = []
         reports = parse_reports(answer.get("reports") if isinstance(answer, dict) else None)
         self._board.merge(reports, link.peer.name, trio.current_time())
+        self._board.hear(beats, trio.current_time())
 
     def _take(self, comparison: Round, answer: object) -> Ask | None:
         return comparison.take(answer, self._clock())

@@ -19,12 +19,15 @@ from typing import Any, Literal, get_args
 from bgp.status import AnycastStatus
 from edged.errors import RequestInvalid
 from edged.fleet.anycast_report import bytes_at_most, cut_anycast, encode_anycast, parse_anycast
+from edged.fleet.beats import Beat
 from edged.fleet.scope import TriggerReport
 from edged.limits import (
     REPORT_ALARM_COUNT_MAX,
     REPORT_APP_COUNT_MAX,
     REPORT_COUNT_MAX,
+    REPORT_DIRECT_S,
     REPORT_INTERVAL_S_HIGHEST,
+    REPORT_STALE_BEATS,
     REPORT_TEXT_CHARS_MAX,
     REPORT_UP_S,
     SCOPE_TRIGGER_COUNT_MAX,
@@ -148,10 +151,30 @@ class Seen:
 
 @dataclass(slots=True)
 class _Entry:
+    """
+    Attributes:
+        heard: incarnation and beat of the newest that was heard of the node, its report or only a beat.
+        news: those of the first report that said what this one says.
+        news_at: when that came.
+    """
+
     report: NodeReport
+    heard: tuple[int, int]
     heard_at: float
     up_since: float
     is_hearsay: bool
+    news: tuple[int, int]
+    news_at: float
+
+    def hear(self, heard: tuple[int, int], now: float, *, is_hearsay: bool) -> None:
+        if now - self.heard_at > REPORT_UP_S:
+            self.up_since = now
+        self.heard, self.heard_at, self.is_hearsay = heard, now, is_hearsay
+
+    def keep(self, report: NodeReport, now: float) -> None:
+        if _essence(report) != _essence(self.report):
+            self.news, self.news_at = _age(report), now
+        self.report = report
 
 
 class Board:
@@ -194,10 +217,46 @@ class Board:
             return False
         if entry is None and len(self._entries) >= REPORT_COUNT_MAX:
             return False
-        was_up = entry is not None and now - entry.heard_at <= REPORT_UP_S
-        up_since = entry.up_since if entry is not None and was_up else now
-        self._entries[report.node] = _Entry(report, now, up_since, is_hearsay)
+        age = _age(report)
+        if entry is None:
+            self._entries[report.node] = _Entry(report, age, now, now, is_hearsay, age, now)
+            return True
+        if age > entry.heard or not is_hearsay:
+            entry.hear(age, now, is_hearsay=is_hearsay)
+        entry.keep(report, now)
         return True
+
+    def beats(self) -> list[Beat]:
+        """Of all nodes, for a peer."""
+        return [
+            Beat(name, *entry.heard, entry.report.beat if entry.report.incarnation == entry.heard[0] else 0)
+            for name, entry in self._entries.items()
+            if self._is_known(name)
+        ]
+
+    def hear(self, beats: Iterable[Beat], now: float) -> None:
+        """Of whom a peer heard. Counts for nodes whose report is here, as hearsay."""
+        for beat in beats:
+            entry = self._entries.get(beat.node)
+            heard = beat.incarnation, beat.beat
+            if beat.node != self._name and entry is not None and heard > entry.heard and _is_open(entry, now):
+                entry.hear(heard, now, is_hearsay=True)
+
+    def lacking(self, beats: Iterable[Beat], bytes_max: int) -> list[NodeReport]:
+        """Our own report, and those that the peer with these beats lacks, as many as go into a message: the latest news
+        first, then what is oldest over there."""
+        theirs = {beat.node: (beat.incarnation, beat.shown) for beat in beats}
+        due: list[tuple[tuple[int, float], NodeReport]] = []
+        for name, entry in self._entries.items():
+            shown, age = theirs.get(name, (0, -1)), _age(entry.report)
+            if name == self._name:
+                due.append(((0, 0.0), entry.report))
+            elif shown < entry.news:
+                due.append(((1, -entry.news_at), entry.report))
+            elif shown[0] == age[0] and age[1] - shown[1] >= REPORT_STALE_BEATS:
+                due.append(((2, shown[1] - age[1]), entry.report))
+        due.sort(key=lambda item: item[0])
+        return self._as_many([report for _, report in due], bytes_max)
 
     def all(self) -> list[NodeReport]:
         """All reports, for a peer."""
@@ -207,12 +266,15 @@ class Board:
         """As many as go into a message, for a peer: our own first, then whom we heard of last. One that is too long
         keeps no other out."""
         entries = sorted(self._entries.items(), key=lambda item: (item[0] != self._name, -item[1].heard_at))
+        return self._as_many([entry.report for _, entry in entries], bytes_max)
+
+    def _as_many(self, reports: Iterable[NodeReport], bytes_max: int) -> list[NodeReport]:
         found: list[NodeReport] = []
-        for name, entry in entries:
-            size = _bytes_at_most(entry.report)
-            if self._is_known(name) and size <= bytes_max:
+        for report in reports:
+            size = _bytes_at_most(report)
+            if self._is_known(report.node) and size <= bytes_max:
                 bytes_max -= size
-                found.append(entry.report)
+                found.append(report)
         return found
 
     def get(self, name: str) -> NodeReport | None:
@@ -280,11 +342,25 @@ def _bytes_at_most(report: NodeReport) -> int:
 
 def _is_news(report: NodeReport, is_hearsay: bool, entry: _Entry, now: float) -> bool:
     """A node's own word goes before hearsay: else a peer that lies could silence another one with a high number."""
-    if is_hearsay and not entry.is_hearsay and now - entry.heard_at <= REPORT_UP_S:
+    if is_hearsay and not _is_open(entry, now):
         return False
     if entry.is_hearsay and not is_hearsay:
         return True
     return _age(report) > _age(entry.report)
+
+
+def _is_open(entry: _Entry, now: float) -> bool:
+    """Whether hearsay is listened to: its own word was long ago, but not so long that the node already seems silent."""
+    return entry.is_hearsay or now - entry.heard_at > REPORT_DIRECT_S
+
+
+def _essence(report: NodeReport) -> NodeReport:
+    """What of it is news: without all that is only counted or measured."""
+    apps = {
+        name: replace(app, bytes_done=0, bytes_total=0, bytes_saved=0, requests=0, failures=0)
+        for name, app in report.apps.items()
+    }
+    return replace(report, beat=0, time=0.0, apps=apps, anycast=None, **_UNMEASURED)
 
 
 def _age(report: NodeReport) -> tuple[int, int]:
@@ -361,6 +437,15 @@ def _parse_trigger(value: object) -> TriggerReport:
 
 _TRIGGER_KEY = re.compile(r"[0-9a-f]{32}").fullmatch
 _TRIGGER_BYTES = 64  # the key and three numbers
+
+_UNMEASURED: Mapping[str, Any] = {
+    "requests_s": 0.0,
+    "p50_ms": None,
+    "p99_ms": None,
+    "certificate_days": 0.0,
+    "disk_free_bytes": 0,
+    "disk_used_bytes": 0,
+}
 
 _REPORT_BYTES = 2_048
 _APP_BYTES = 256
