@@ -5,9 +5,9 @@
     link without a certificate  ──────────────>   may only join, or ask this:
     removed {certificate, proof, roster_version}  the key was in the fleet once? then the rosters since that version
 
-Who is not in the roster is let into no link of a node's, so no roster could reach it, and it would go on as if it were
-cut off. So it may ask without its certificate. It proves that it holds the key, and is given the rosters, which it knows
-up to the one that removed it, and nothing else.
+Who is not in the roster is let into no link, so no roster could reach it, and it would go on as if it were
+cut off. So it may ask without its certificate. It proves that it holds the key, and is given the rosters that it lacks,
+the one that removed it among them, and nothing else.
 """
 
 from __future__ import annotations
@@ -71,6 +71,4 @@ def _version_of(envelope: bytes) -> int:
 
 
 def _proven(certificate: bytes, fleet: str, asked: str) -> bytes:
-    return pae(
-        _PROOF_TYPE, strict.encode({"certificate": digest_of(certificate), "fleet": fleet, "asked": asked})
-    )
+    return pae(_PROOF_TYPE, strict.encode({"certificate": digest_of(certificate), "fleet": fleet, "asked": asked}))
