@@ -8,9 +8,9 @@ All nodes that say in their reports that they have a trigger stand in an order f
 (rendezvous hashing), so that each node can tell the order by itself, and one that comes or goes moves nothing else.
 
 - **A tick** is called by the first of them. The next one calls a tick that nobody says is done, nor is at, once it is
-  `SCOPE_TAKEOVER_S` old, and so on; one that is silent no longer stands in the order. What a node knows to be done is an
-  interval of time, after whose beginning no tick was left out, and everyone passes it on. So a tick is forgotten only
-  with the last node that knows of it, or when it is `SCOPE_LATE_S_MAX` old.
+  `SCOPE_TAKEOVER_S` old, and so on; one that is silent no longer stands in the order. What a node knows to be done is
+  an interval of time in which no tick was left out, and everyone passes it on. So a tick is forgotten only with the
+  last node that knows of it, or when it is `SCOPE_LATE_S_MAX` old.
 - **A channel** is listened to by the first. Another one listens until an earlier one says that it does, since a message
   that comes twice is better than one that nobody hears.
 
@@ -272,17 +272,21 @@ class Shares:
 
 
 def _learn(share: _Share, next_tick: NextTick, others: Sequence[Heard], wall: float) -> GivenUp | None:
-    """Bring what is known to be done up to what everybody knows, and to what is too old to be done."""
+    """Bring what is known to be done up to what others know, and past what is too old to be done."""
     oldest, latest = int(wall - SCOPE_LATE_S_MAX), wall + SCOPE_SKEW_S_MAX
-    own = TriggerReport(share.since, share.done)
-    known = [each for each in (own, *(other.triggers[share.key] for other in others)) if each.done <= latest]
-    since = max(min((each.since for each in known), default=oldest), oldest)
-    done = since
-    for each in sorted(known, key=lambda each: each.since):
-        if each.since > done and (tick := next_tick(done)) is not None and tick <= each.since:
+    if share.done > latest:
+        share.since = share.done = oldest  # our clock was set back: what we did in its future is to be done again
+    known = [each for each in (other.triggers[share.key] for other in others) if each.done <= latest]
+    known.sort(key=lambda each: each.since)
+    before = share.done
+    share.since = min((each.since for each in known if each.since <= share.since <= each.done), default=share.since)
+    share.done = max(share.done, oldest)
+    for each in known:
+        if each.done <= share.done:
+            continue
+        if each.since > share.done and (tick := next_tick(share.done)) is not None and tick <= each.since:
             break  # nobody says that this tick is done
-        done = max(done, each.done)
-    before, share.since, share.done = share.done, since, done
+        share.done = each.done
     if before >= oldest or share.under_way or any(each.since <= oldest <= each.done for each in known):
         return None
     tick = next_tick(before)

@@ -30,8 +30,9 @@ from edged.fleet.fetch import Fetcher, Progress
 from edged.fleet.gossip import Gossip
 from edged.fleet.node_calls import NodeCalls
 from edged.fleet.peer import Peer
-from edged.fleet.report import Board, NodeReport
 from edged.fleet.removal import removals_held
+from edged.fleet.report import Board, NodeReport
+from edged.fleet.scope import Heard
 from edged.fleet.servable import Servable
 from edged.fleet.server import Server
 from edged.fleet.session import Hello
@@ -47,7 +48,9 @@ from edged.node.joining import own_node
 from edged.node.log_tail import LogTail
 from edged.node.membership import Membership
 from edged.node.own_report import OwnReport
+from edged.node.pool_event import PoolEvent
 from edged.node.pool_state import PoolStatistics, SiteSummary
+from edged.node.scopes import Scopes, SharedPool
 from edged.node.stores import Stores
 from edged.version import VERSION
 from edged.worker.report import Traffic
@@ -108,9 +111,10 @@ class FleetPart:
         tail: what apps and workers said of late.
         rng: chooses peers and pauses.
         connect: to other nodes.
+        shared: triggers with a scope that workers have; None where nobody calls them.
 
     Attributes:
-        board, peers, server, agent, gossip, membership, answers, housekeeping: parts.
+        board, peers, server, agent, gossip, membership, answers, housekeeping, scopes: parts.
     """
 
     def __init__(
@@ -130,6 +134,7 @@ class FleetPart:
         tail: LogTail,
         rng: random.Random,
         connect: Connect = connect,
+        shared: SharedPool | None = None,
     ) -> None:
         self._identity = identity
         self._stores = stores
@@ -158,6 +163,7 @@ class FleetPart:
             set_sites=set_sites,
             apps_folder=stores.apps,
         )
+        self.scopes = None if shared is None else Scopes(identity.name, shared, self._sharing, self.region)
         self._report = OwnReport(
             identity=identity,
             state=state,
@@ -171,6 +177,7 @@ class FleetPart:
             storage=stores.chunks.statistics,
             anycast=anycast,
             install_alarm=install_alarm,
+            triggers=dict if self.scopes is None else self.scopes.report,
         )
         self.gossip = Gossip(state, self.board, self.peers, self._report.make, rng=rng)
         self.membership = Membership(identity, state, self.peers, rng=rng, dial=connect)
@@ -228,6 +235,8 @@ class FleetPart:
             nursery.start_soon(self._catch_up)
             nursery.start_soon(self.answers.run)
             nursery.start_soon(self.housekeeping.run)
+            if self.scopes is not None:
+                nursery.start_soon(self.scopes.run)
             task_status.started()
             await trio.sleep_forever()
 
@@ -246,7 +255,21 @@ class FleetPart:
         node = own_node(self._state, self._identity)
         return self._configured_region if node is None else node.region
 
+    def emit(self, event: PoolEvent) -> None:
+        """What happened in the pool of workers. Quick; on the loop."""
+        self.agent.emit(event)
+        if self.scopes is not None:
+            self.scopes.emit(event)
+
     # --- inside ---
+
+    def _sharing(self) -> list[Heard]:
+        """All other nodes that were heard of, for triggers that nodes share."""
+        return [
+            Heard(seen.name, region, seen.report.triggers, seen.state == "up")
+            for region, seen in self._heard()
+            if seen.report is not None
+        ]
 
     async def _catch_up(self) -> None:
         """Ask the first peer that answers for all there is: a node that was away, or is new, does not wait its turn."""

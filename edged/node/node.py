@@ -157,6 +157,7 @@ class Node:
             install_alarm=lambda: "" if self.install is None else self.install.alarm,
             tail=tail,
             rng=rng,
+            shared=self.pool,
         )
         self.anycast = open_anycast(config, self.pool, self.fleet.agent.reports, self.fleet.membership.expelled, rng)
         self.install = None if config.install is None else Install(one_file)
@@ -273,7 +274,7 @@ class Node:
         self.fleet.agent.networks_changed()
 
     def _emit(self, event: PoolEvent) -> None:
-        self.fleet.agent.emit(event)
+        self.fleet.emit(event)
 
     def _fleet_changed(self) -> None:
         self._closed.refresh()

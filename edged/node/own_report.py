@@ -12,6 +12,7 @@ import trio
 from bgp.status import AnycastStatus
 from edged.fleet.certificate import Identity, days_left
 from edged.fleet.report import AppReport, NodeReport, cut_alarms
+from edged.fleet.scope import TriggerReport
 from edged.fleet.state import FleetState
 from edged.limits import REPORT_AGE_S_MAX, REPORT_RATE_SAMPLE_COUNT_MAX, REPORT_RATE_WINDOW_S
 from edged.node.pool_state import PoolStatistics
@@ -68,6 +69,7 @@ class OwnReport:
         storage: what the chunk store says. It looks at the disk, so it is asked by `refresh`, in a thread.
         anycast: how announcing does; None where nothing is announced.
         install_alarm: why new machines are not given the one file; "" where nothing is wrong.
+        triggers: what is to be known of those that nodes share.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class OwnReport:
         storage: Callable[[], StoreStatistics],
         anycast: Callable[[], AnycastStatus | None] = lambda: None,
         install_alarm: Callable[[], str] = lambda: "",
+        triggers: Callable[[], Mapping[str, TriggerReport]] = dict,
     ) -> None:
         self._identity = identity
         self._state = state
@@ -98,6 +101,7 @@ class OwnReport:
         self._ask_storage = storage
         self._anycast = anycast
         self._install_alarm = install_alarm
+        self._triggers = triggers
         self._storage: StoreStatistics | None = None
         self._storage_failure = ""
         self._rates = Rates()
@@ -153,5 +157,6 @@ class OwnReport:
                 disk_used_bytes=storage.used_bytes if storage else 0,
                 alarms=tuple(alarms),
                 anycast=self._anycast(),
+                triggers=self._triggers(),
             )
         )

@@ -1,7 +1,7 @@
 """What a supervisor knows of its workers, and what each is to be told. Sans-IO.
 
-    set(sites), started, loading, reported, ended ──> PoolState ──> take_tables: who is told which table
-                                                           └────> events, summaries, traffic
+    set(sites), started, loading, reported, ended ──> PoolState ──> take_tables, take_orders: who is told what
+                                                           └────> events, summaries, traffic, triggers
 
 The lowest worker that lives leads: it loads a site first, and the others once it has the site ready. So a component is
 compiled once for all of them, and one that ends the process that loads it ends one at a time.
@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 from edged.errors import LoadCrashed, TableFull
 from edged.limits import LOAD_CRASH_COUNT_MAX, TABLE_SITES_BYTES_MAX
 from edged.node.pool_event import PoolEvent, SiteFailed, SiteProbed, SiteReady, WorkerCrashed
+from edged.node.trigger_calls import TriggerCalls
 from edged.worker.latency import Latency
-from edged.worker.report import Failure, Report, SiteState, Stage, Traffic
-from edged.worker.table import CertificateFiles, Site, Table
+from edged.worker.report import Failure, Report, SiteState, Stage, Tick, Traffic, TriggerState
+from edged.worker.table import CertificateFiles, Orders, Site, Table, TriggerOrder
 
 _SITE_BYTES = 1024  # names of fields, keys and numbers
 
@@ -72,6 +73,7 @@ class _Worker:
     report: Report | None = None
     loading: str = ""
     told: tuple[tuple[Site, ...], int, bool] | None = None
+    told_orders: Orders = field(default_factory=Orders)
 
 
 @dataclass(slots=True)
@@ -114,6 +116,7 @@ class PoolState:
         self._by_app: dict[str, _Total] = {}
         self._by_site: dict[str, _Total] = {}
         self._restarts = 0
+        self._calls = TriggerCalls()
 
     # --- inputs ---
 
@@ -151,6 +154,12 @@ class PoolState:
             return []  # it has ended: a last word that was on its way
         self._count_traffic(known.report, report)
         known.report = report
+        self._calls.serving(
+            worker,
+            frozenset(
+                site.app for site in self._sites if (state := report.sites.get(site.key)) is not None and state.serving
+            ),
+        )
         if worker == self._leader():
             self._shared |= {
                 site.key for site in self._sites if (state := report.sites.get(site.key)) and state.stage == "ready"
@@ -165,7 +174,17 @@ class PoolState:
             self._load_crashes[known.loading] = self._load_crashes.get(known.loading, 0) + 1
         states = {} if known.report is None else known.report.sites
         serving = tuple(sorted(key for key, state in states.items() if state.serving))
-        return [WorkerCrashed(worker, reason, serving, known.loading), *self._announce()]
+        crashed = WorkerCrashed(worker, reason, serving, known.loading)
+        return [crashed, *self._calls.ended(worker), *self._announce()]
+
+    def set_orders(self, orders: Mapping[str, Mapping[str, TriggerOrder]]) -> None:
+        """What is to be done for triggers with a scope, by app and trigger id; nothing for others."""
+        self._calls.set(orders)
+
+    def tick(self, worker: int, tick: Tick) -> list[PoolEvent]:
+        """A worker calls such a trigger, or has called it."""
+        event = self._calls.tick(worker, tick) if worker in self._workers else None
+        return [] if event is None else [event]
 
     # --- outputs ---
 
@@ -177,7 +196,11 @@ class PoolState:
         leader = self._leader()
         for number, worker in self._workers.items():
             sites = tuple(
-                replace(site, held=number != leader and site.key not in self._shared)
+                replace(
+                    site,
+                    held=number != leader and site.key not in self._shared,
+                    triggers=self._calls.runner(site.app) == number,
+                )
                 for site in self._sites
                 if not self._ends_workers(site.key) and site.key not in self._left_out
             )
@@ -187,6 +210,26 @@ class PoolState:
                 self._version += 1
                 told[number] = Table(self._version, sites, self._certificates, self._revision, self._closing)
         return told
+
+    def take_orders(self) -> Mapping[int, Orders]:
+        """The workers whose orders are others than before."""
+        told: dict[int, Orders] = {}
+        for number, worker in self._workers.items():
+            orders = self._calls.orders(number)
+            if worker.told_orders != orders:
+                worker.told_orders = told[number] = orders
+        return told
+
+    def triggers(self) -> dict[str, Mapping[str, TriggerState]]:
+        """By app and trigger id, those with a scope, as the worker says that calls them."""
+        found: dict[str, Mapping[str, TriggerState]] = {}
+        for site in self._sites:
+            runner = self._calls.runner(site.app)
+            worker = None if runner is None else self._workers.get(runner)
+            state = None if worker is None or worker.report is None else worker.report.sites.get(site.key)
+            if state is not None and state.serving and state.triggers:
+                found[site.app] = state.triggers
+        return found
 
     def summaries(self) -> dict[str, SiteSummary]:
         """By key, each site that was set."""

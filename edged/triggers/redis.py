@@ -34,6 +34,7 @@ from edged.limits import (
     REDIS_TRIGGER_PING_S,
 )
 from edged.manifest.model import RedisTrigger as Model
+from edged.manifest.model import Scope
 from edged.triggers.component import TriggerComponent
 from edged.triggers.counts import Counts
 
@@ -145,6 +146,12 @@ class Subscriber:
 
     async def run(self, nursery: trio.Nursery) -> None:
         """Stay connected until cancelled. Calls run in the nursery. Never raises."""
+        try:
+            await self._stay(nursery)
+        finally:
+            self._state = "waiting"
+
+    async def _stay(self, nursery: trio.Nursery) -> None:
         while True:
             self._state = "connecting"
             try:
@@ -233,6 +240,7 @@ class RedisTrigger:
     Args:
         dialer: of the app: an app is not trusted with where it connects to, here as elsewhere.
         tls: see `edged.host.redis.connection.connect`.
+        scope: of them all.
         random: a number from 0 to 1.
     """
 
@@ -243,8 +251,11 @@ class RedisTrigger:
         dialer: Dialer,
         tls: ssl.SSLContext | None = None,
         random: Callable[[], float] = random.random,
+        *,
+        scope: Scope = "node",
     ) -> None:
         self.counts = Counts()
+        self.scope = scope
         servers: dict[RedisAddress, list[Subscription]] = {}
         for subscription in subscriptions:
             servers.setdefault(subscription.address, []).append(subscription)
@@ -252,6 +263,11 @@ class RedisTrigger:
         self._subscribers = [
             Subscriber(app, at_server, self.counts, connecting, Backoff(random)) for at_server in servers.values()
         ]
+
+    @property
+    def is_connected(self) -> bool:
+        """Messages of all its channels arrive."""
+        return all(subscriber.statistics().state == "connected" for subscriber in self._subscribers)
 
     def statistics(self) -> Sequence[SubscriberStatistics]:
         """One record for each server."""

@@ -1,8 +1,9 @@
 """What a supervisor tells a worker, always the whole of it.
 
-    Settings, once ── Table, Table, ... ──> worker
+    Settings, once ── Table, Table, Orders, Table, ... ──> worker
 
-A `Table` names every site. The worker finds out by itself what is new, what stays and what goes.
+A `Table` names every site. The worker finds out by itself what is new, what stays and what goes. `Orders` say what to
+do for triggers with a scope (`edged.fleet.scope`).
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Site:
         held: another worker loads it first; not yet to be loaded.
         probe: a path that a candidate must answer with a status below 500; "" for none.
         networks_closed: that its guests never reach: the fleet's prefixes and nodes. Holds from its next load on.
+        triggers: of the node's workers it is this one that calls the app's triggers which no request starts.
     """
 
     key: str
@@ -69,6 +71,7 @@ class Site:
     held: bool = False
     probe: str = ""
     networks_closed: tuple[str, ...] = ()
+    triggers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,28 @@ class Table:
     closing: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class TriggerOrder:
+    """What to do for one trigger with a scope.
+
+    Attributes:
+        tick: to be called, unix s; 0 for none.
+        number: of the order: with a greater one than before it is another order.
+        listen: to a channel.
+    """
+
+    tick: int = 0
+    number: int = 0
+    listen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """All of them, by app and id of the trigger. What is not among them is not to be done."""
+
+    apps: Mapping[str, Mapping[str, TriggerOrder]] = field(default_factory=dict)
+
+
 def settings_wire(settings: Settings) -> Wire:
     return as_wire(settings)
 
@@ -118,3 +143,14 @@ def parse_table(value: object) -> Table:
     ControlError
     """
     return parse_record(Table, value)
+
+
+def orders_wire(orders: Orders) -> Wire:
+    return as_wire(orders)
+
+
+def parse_orders(value: object) -> Orders:
+    """Raises:
+    ControlError
+    """
+    return parse_record(Orders, value)
