@@ -13,7 +13,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from operator import attrgetter
 from typing import Any, Literal, get_args
 
 from bgp.status import AnycastStatus
@@ -172,7 +173,7 @@ class _Entry:
         self.heard, self.heard_at, self.is_hearsay = heard, now, is_hearsay
 
     def keep(self, report: NodeReport, now: float) -> None:
-        if _essence(report) != _essence(self.report):
+        if not _is_same_news(report, self.report):
             self.news, self.news_at = _age(report), now
         self.report = report
 
@@ -354,13 +355,13 @@ def _is_open(entry: _Entry, now: float) -> bool:
     return entry.is_hearsay or now - entry.heard_at > REPORT_DIRECT_S
 
 
-def _essence(report: NodeReport) -> NodeReport:
-    """What of it is news: without all that is only counted or measured."""
-    apps = {
-        name: replace(app, bytes_done=0, bytes_total=0, bytes_saved=0, requests=0, failures=0)
-        for name, app in report.apps.items()
-    }
-    return replace(report, beat=0, time=0.0, apps=apps, anycast=None, **_UNMEASURED)
+def _is_same_news(one: NodeReport, other: NodeReport) -> bool:
+    """Whether they differ in nothing but what is only counted or measured."""
+    return (
+        _news_of(one) == _news_of(other)
+        and one.apps.keys() == other.apps.keys()
+        and all(_news_of_app(app) == _news_of_app(other.apps[name]) for name, app in one.apps.items())
+    )
 
 
 def _age(report: NodeReport) -> tuple[int, int]:
@@ -438,14 +439,12 @@ def _parse_trigger(value: object) -> TriggerReport:
 _TRIGGER_KEY = re.compile(r"[0-9a-f]{32}").fullmatch
 _TRIGGER_BYTES = 64  # the key and three numbers
 
-_UNMEASURED: Mapping[str, Any] = {
-    "requests_s": 0.0,
-    "p50_ms": None,
-    "p99_ms": None,
-    "certificate_days": 0.0,
-    "disk_free_bytes": 0,
-    "disk_used_bytes": 0,
-}
+_MEASURED = frozenset({"requests_s", "p50_ms", "p99_ms", "certificate_days", "disk_free_bytes", "disk_used_bytes"})
+_COUNTED = frozenset({"bytes_done", "bytes_total", "bytes_saved", "requests", "failures"})
+_news_of = attrgetter(
+    *[each.name for each in fields(NodeReport) if each.name not in _MEASURED | {"beat", "time", "apps", "anycast"}]
+)
+_news_of_app = attrgetter(*[each.name for each in fields(AppReport) if each.name not in _COUNTED])
 
 _REPORT_BYTES = 2_048
 _APP_BYTES = 256
