@@ -20,7 +20,7 @@ What is broken is noted, not raised: nodes survive exceptions. The scenario stop
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -124,6 +124,7 @@ class Watch:
 
     Args:
         region: of the node, in all rosters.
+        is_alive: whether its process lives; what one does that does not, has no effect.
 
     Attributes:
         highest: newest version of each record that its disk must have.
@@ -132,8 +133,9 @@ class Watch:
         is_disk_true: false from the moment on at which syncs lied to it, or a durable byte was changed.
     """
 
-    def __init__(self, name: str, region: str, oracle: Oracle) -> None:
+    def __init__(self, name: str, region: str, oracle: Oracle, is_alive: Callable[[], bool]) -> None:
         self.name = name
+        self._is_alive = is_alive
         self._region = region
         self._oracle = oracle
         self._agent: Agent | None = None
@@ -187,6 +189,8 @@ class Watch:
 
     def accepted(self, record: Record) -> None:
         """For `FleetState(accepted=...)`: it is on disk."""
+        if not self._is_alive():
+            return
         head = record.head
         former = self.highest.get(head.key)
         self._check_genuine(record)
@@ -203,6 +207,8 @@ class Watch:
 
     def sites_set(self, sites: Sequence[Site]) -> None:
         """As `Told` has it."""
+        if not self._is_alive():
+            return
         served = {site.app: (_site_version(site), site) for site in sites if site.serve}
         for app, (version, site) in served.items():
             self._check_signed_for(app, version, site)
@@ -219,6 +225,8 @@ class Watch:
 
     def loaded(self, site: Site, files: Mapping[str, Digest]) -> None:
         """As `Told` has it."""
+        if not self._is_alive():
+            return
         release = self._oracle.releases.get(_release_of(site))
         wanted = None if release is None else {entry.path: entry.blob.digest for entry in release.entries}
         is_app = release is not None and release.app == site.app
@@ -237,6 +245,8 @@ class Watch:
 
     def announced(self, prefixes: frozenset[Network]) -> None:
         """As `Told` has it."""
+        if not self._is_alive():
+            return
         now = trio.current_time()
         for prefix in prefixes - self.prefixes:
             self._demand(
@@ -259,7 +269,7 @@ class Watch:
     def look(self) -> None:
         """At what holds at each moment."""
         state, now = self._state, trio.current_time()
-        if state is None:
+        if state is None or not self._is_alive():
             return
         roster = state.roster
         for prefix in self.prefixes:

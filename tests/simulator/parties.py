@@ -109,3 +109,13 @@ def first_roster(numbers: Sequence[int]) -> Roster:
 def following(roster: Roster, **changes: object) -> Roster:
     """The next one."""
     return replace(roster, version=roster.version + 1, previous=roster.digest, **changes)  # type: ignore[arg-type]
+
+
+def without_key(roster: Roster, name: str) -> Roster:
+    """The next one, which revokes a key, if it is still there."""
+    revoked = signing_key(name).public.id
+    return following(
+        roster,
+        keys=tuple(each for each in roster.keys if each.name != name),
+        revoked=roster.revoked | {revoked},
+    )

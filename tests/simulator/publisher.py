@@ -8,7 +8,6 @@ Several race for the same apps. Some are interrupted, and some end in the middle
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +16,6 @@ import trio
 
 from edged.errors import EdgedError
 from edged.fleet.certificate import Identity
-from edged.fleet.client import Connect
 from edged.fleet.deployment import Deployment
 from edged.fleet.roster import Roster
 from edged.fleet.session import Hello
@@ -31,7 +29,9 @@ from edged.publish.signer import Signer
 from edged.version import VERSION
 from registry.errors import RegistryError
 from tests.simulator import parties
+from tests.simulator.handshake import Dialer
 from tests.simulator.invariants import Oracle
+from tests.simulator.machine import Machine
 from tests.simulator.releases import make_release
 
 PATIENCE_S = 40.0
@@ -63,24 +63,25 @@ class Publisher:
     """One party with a key, on a machine of its own.
 
     Args:
-        name: of the key in the roster.
-        addresses: of the nodes that it can reach; a random one of them is tried first.
-        connect: to them.
+        machine: named as the key is in the roster.
+        addresses: of nodes that it knows; a random one of them is tried first.
 
     Attributes:
+        dies_s: its commands are killed after that long; None for never.
         published: how many changes were acknowledged.
         refused: the last few reasons why one was not.
     """
 
-    def __init__(
-        self, name: str, addresses: Sequence[str], connect: Connect, oracle: Oracle, rng: random.Random
-    ) -> None:
-        self.name = name
+    def __init__(self, machine: Machine, addresses: Sequence[str], oracle: Oracle) -> None:
+        self.name = machine.name
+        self._machine = machine
         self._addresses = list(addresses)
-        self._connect = connect
+        self._connect = Dialer(machine).connect
         self._oracle = oracle
-        self._rng = rng
+        self._rng = machine.world.random(f"publisher {machine.name}")
+        self._turn = trio.Lock()
         self._count = 0
+        self.dies_s: float | None = None
         self.published = 0
         self.refused: list[str] = []
 
@@ -156,13 +157,25 @@ class Publisher:
     # --- inside ---
 
     async def _attempt(self, change: Change) -> bool:
+        """As a process of its own, one after the other."""
         before = self.published
+        async with self._turn, trio.open_nursery() as nursery:
+            if self.dies_s is not None:
+                nursery.start_soon(self._die, self.dies_s)
+            await self._machine.live(lambda _machine: self._try(change))
+            nursery.cancel_scope.cancel()
+        return self.published > before
+
+    async def _try(self, change: Change) -> None:
         try:
             async with self._fleet() as (link, author):
                 await change(link, author)
         except* (EdgedError, RegistryError) as group:
             self.refused = [*self.refused[-20:], *(str(error) for error in _leaves(group))]
-        return self.published > before
+
+    async def _die(self, after_s: float) -> None:
+        await trio.sleep(after_s)
+        self._machine.kill()
 
     @asynccontextmanager
     async def _fleet(self) -> AsyncIterator[tuple[Link, Author]]:

@@ -65,20 +65,18 @@ class Workers:
 
     Args:
         nursery: of the node's process: they end with it.
-        emit: told what happens.
 
     Attributes:
+        emit: told what happens; the agent's, once there is one.
         is_answering: whether requests are answered; faults change it.
     """
 
-    def __init__(
-        self, nursery: trio.Nursery, disk: Disk, rng: random.Random, told: Told, emit: Callable[[PoolEvent], None]
-    ) -> None:
+    def __init__(self, nursery: trio.Nursery, disk: Disk, rng: random.Random, told: Told) -> None:
         self._nursery = nursery
         self._disk = disk
         self._rng = rng
         self._told = told
-        self._emit = emit
+        self.emit: Callable[[PoolEvent], None] = _nobody
         self._sites: dict[str, Site] = {}
         self._stages: dict[str, Stage] = {}
         self._behaviours: dict[str, str] = {}
@@ -153,22 +151,22 @@ class Workers:
             files = _read_all(self._disk, Path(site.folder))
         except OSError as error:
             self._stages[site.key] = "failed"
-            self._emit(SiteFailed(site.key, 0, Failure.of(CacheError(f"{site.folder}: {error.strerror}"))))
+            self.emit(SiteFailed(site.key, 0, Failure.of(CacheError(f"{site.folder}: {error.strerror}"))))
             return
         self._told.loaded(site, {path: digest_of(data) for path, data in files.items()})
         behaviour = files[BEHAVIOUR].decode()
         self._behaviours[site.key] = behaviour
         if behaviour == "broken":
             self._stages[site.key] = "failed"
-            self._emit(SiteFailed(site.key, 0, Failure("component.invalid", "no component", "build it again")))
+            self.emit(SiteFailed(site.key, 0, Failure("component.invalid", "no component", "build it again")))
             return
-        self._emit(SiteProbed(site.key))
+        self.emit(SiteProbed(site.key))
         self._stages[site.key] = "probing"
         await trio.sleep(self._rng.uniform(*LOAD_S) / 4)
         if site.key not in self._sites:
             return
         self._stages[site.key] = "ready"
-        self._emit(SiteReady(site.key))
+        self.emit(SiteReady(site.key))
         if site.key in self._served_since:
             self._misbehave(site)
 
@@ -181,7 +179,11 @@ class Workers:
         for _ in range(2):
             await trio.sleep(self._rng.uniform(0.5, 4))
             if site.key in self._served_since:
-                self._emit(WorkerCrashed(0, "signal SIGSEGV", (site.key,), ""))
+                self.emit(WorkerCrashed(0, "signal SIGSEGV", (site.key,), ""))
+
+
+def _nobody(_event: PoolEvent) -> None:
+    raise AssertionError("sites were set before there was anybody to tell")
 
 
 class Prober:
