@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from edged.errors import EdgedError
+from edged.fleet.deployment import Deployment
 from edged.fleet.loading import load
 from edged.fleet.record import Key, Version
 from edged.fleet.store import RecordStore
@@ -31,6 +32,7 @@ class OnDisk:
     """Attributes:
     versions: of each record the newest that is whole.
     digests: of these records.
+    releases: of each app those that its newest deployment names.
     floors: of each app the version that its rollout does not go below.
     live: of each app the version that it serves, or goes on with after a restart.
     problems: what is not as it should be.
@@ -38,6 +40,7 @@ class OnDisk:
 
     versions: Mapping[Key, Version]
     digests: Mapping[Key, Digest]
+    releases: Mapping[str, frozenset[Digest]]
     floors: Mapping[str, Version]
     live: Mapping[str, Version]
     problems: tuple[str, ...]
@@ -87,6 +90,11 @@ def _read(folder: Path) -> OnDisk:
     return OnDisk(
         {key: candidate.head.version for key, (candidate, _) in found.records.items()},
         {key: candidate.head.digest for key, (candidate, _) in found.records.items()},
+        {
+            key.name: frozenset(candidate.value.regions.values())
+            for key, (candidate, _) in found.records.items()
+            if isinstance(candidate.value, Deployment)
+        },
         {app: each.saved.floor for app, each in kept.items()},
         {app: each.saved.live.version for app, each in kept.items() if each.saved.live is not None},
         tuple(problems),
