@@ -157,6 +157,7 @@ class _Entry:
         heard: incarnation and beat of the newest that was heard of the node, its report or only a beat.
         news: those of the first report that said what this one says.
         news_at: when that came.
+        bytes_max: of the report in a message.
     """
 
     report: NodeReport
@@ -166,6 +167,7 @@ class _Entry:
     is_hearsay: bool
     news: tuple[int, int]
     news_at: float
+    bytes_max: int
 
     def hear(self, heard: tuple[int, int], now: float, *, is_hearsay: bool) -> None:
         if now - self.heard_at > REPORT_UP_S:
@@ -175,7 +177,7 @@ class _Entry:
     def keep(self, report: NodeReport, now: float) -> None:
         if not _is_same_news(report, self.report):
             self.news, self.news_at = _age(report), now
-        self.report = report
+        self.report, self.bytes_max = report, _bytes_at_most(report)
 
 
 class Board:
@@ -220,7 +222,7 @@ class Board:
             return False
         age = _age(report)
         if entry is None:
-            self._entries[report.node] = _Entry(report, age, now, now, is_hearsay, age, now)
+            self._entries[report.node] = _Entry(report, age, now, now, is_hearsay, age, now, _bytes_at_most(report))
             return True
         if age > entry.heard or not is_hearsay:
             entry.hear(age, now, is_hearsay=is_hearsay)
@@ -247,17 +249,17 @@ class Board:
         """Our own report, and those that the peer with these beats lacks, as many as go into a message: the latest news
         first, then what is oldest over there."""
         theirs = {beat.node: (beat.incarnation, beat.shown) for beat in beats}
-        due: list[tuple[tuple[int, float], NodeReport]] = []
+        due: list[tuple[tuple[int, float], _Entry]] = []
         for name, entry in self._entries.items():
             shown, age = theirs.get(name, (0, -1)), _age(entry.report)
             if name == self._name:
-                due.append(((0, 0.0), entry.report))
+                due.append(((0, 0.0), entry))
             elif shown < entry.news:
-                due.append(((1, -entry.news_at), entry.report))
+                due.append(((1, -entry.news_at), entry))
             elif shown[0] == age[0] and age[1] - shown[1] >= REPORT_STALE_BEATS:
-                due.append(((2, shown[1] - age[1]), entry.report))
+                due.append(((2, shown[1] - age[1]), entry))
         due.sort(key=lambda item: item[0])
-        return self._as_many([report for _, report in due], bytes_max)
+        return self._as_many([entry for _, entry in due], bytes_max)
 
     def all(self) -> list[NodeReport]:
         """All reports, for a peer."""
@@ -267,15 +269,14 @@ class Board:
         """As many as go into a message, for a peer: our own first, then whom we heard of last. One that is too long
         keeps no other out."""
         entries = sorted(self._entries.items(), key=lambda item: (item[0] != self._name, -item[1].heard_at))
-        return self._as_many([entry.report for _, entry in entries], bytes_max)
+        return self._as_many([entry for _, entry in entries], bytes_max)
 
-    def _as_many(self, reports: Iterable[NodeReport], bytes_max: int) -> list[NodeReport]:
+    def _as_many(self, entries: Iterable[_Entry], bytes_max: int) -> list[NodeReport]:
         found: list[NodeReport] = []
-        for report in reports:
-            size = _bytes_at_most(report)
-            if self._is_known(report.node) and size <= bytes_max:
-                bytes_max -= size
-                found.append(report)
+        for entry in entries:
+            if self._is_known(entry.report.node) and entry.bytes_max <= bytes_max:
+                bytes_max -= entry.bytes_max
+                found.append(entry.report)
         return found
 
     def get(self, name: str) -> NodeReport | None:
