@@ -286,6 +286,6 @@ def differences(status: Event) -> list[str]:
     for app in status.get("apps", []):
         for node in app["nodes"]:
             at = (node["stage"], node["running"])
-            if node["name"] != LIAR and at != ("live", app["sequence"]):
-                found.append(f"{app['name']} at {node['name']} is {node['stage']} at {node['running']}")
+            if node["node"] != LIAR and at != ("live", app["sequence"]):
+                found.append(f"{app['name']} at {node['node']} is {node['stage']} at {node['running']}")
     return found if "apps" in status else ["no node answers"]
