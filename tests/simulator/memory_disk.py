@@ -108,6 +108,13 @@ class MemoryDisk(Disk):
         """The `count`-th operation from now (1: the next) fails, that one alone."""
         self._fail_at[self.operations + count] = error_number
 
+    def heal(self) -> None:
+        """Faults end, and none is to come."""
+        self.full = False
+        self.failing = self.lost_writes = 0.0
+        self._fail_at.clear()
+        self._crash_at = 0
+
     def halt(self) -> None:
         """The process is gone in this instant: everything raises PowerCut until `process_killed` or `power_cut`."""
         self._is_dead = True
@@ -230,11 +237,12 @@ class MemoryDisk(Disk):
 
     def rename(self, old: Path, new: Path) -> None:
         """As Disk has it."""
-        node = self._living(old)
         (old_folder, old_name), (new_folder, new_name) = self._place(old), self._place(new)
-        there = new_folder.names.get(new_name)
+        node, there = self._living(old), new_folder.names.get(new_name)
         if there is node:
             return
+        if old.is_relative_to(new):
+            raise _error(errno.ENOTEMPTY, new)
         if isinstance(node, Folder):
             if new.is_relative_to(old):
                 raise _error(errno.EINVAL, new)
