@@ -197,7 +197,7 @@ def make_folders(disk: Disk, root: Path, names: Iterable[str]) -> None:
     Raises:
         OSError: the disk's.
     """
-    missing = [folder for folder in (root, *root.parents) if not disk.exists(folder)]
+    missing = [folder for folder in (root, *root.parents) if not disk.is_folder(folder)]
     for folder in reversed(missing):
         disk.make_folder(folder)
         disk.sync_folder(folder.parent)

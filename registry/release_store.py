@@ -83,6 +83,8 @@ class ReleaseStore:
         self._lock = threading.Lock()  # over what takes a name or takes it away
         with self._faults():
             make_folders(self._disk, folder, [self._folder.name])
+            # A process may have been killed between rename and fsync: what is seen from now on is durable.
+            self._disk.sync_folder(self._folder)
             oldest = time.time() - INCOMING_GRACE_S
             for name, status in regular_files(self._disk, self._folder):
                 if name.startswith(".") and name.endswith(TEMPORARY) and status.st_mtime < oldest:

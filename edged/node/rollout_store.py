@@ -25,6 +25,7 @@ from edged.fleet.rollout_plan import Refused, Saved
 from edged.limits import ROLLOUT_FILE_BYTES_MAX
 from registry import strict
 from registry.digest import parse_digest
+from registry.disk import Disk, make_folders
 from registry.errors import RegistryError
 from registry.whole_file import TEMPORARY, write_whole
 
@@ -54,12 +55,18 @@ class RolloutStore:
         RolloutNotSaved: the folder cannot be used.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, disk: Disk | None = None) -> None:
+        """
+        Args:
+            disk: another one than the real one, for tests.
+        """
         self._folder = folder
+        self._disk = Disk() if disk is None else disk
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for path in folder.glob(f".*{TEMPORARY}"):
-                path.unlink()
+            make_folders(self._disk, folder, ())  # durable with its names: a process may have been killed before that
+            for name in self._disk.names(folder):
+                if name.startswith(".") and name.endswith(TEMPORARY):
+                    self._disk.unlink(folder / name)
         except OSError as error:
             raise RolloutNotSaved(f"{folder} cannot be written: {error.strerror}") from error
 
@@ -67,16 +74,16 @@ class RolloutStore:
         """All apps. A file that cannot be read is put aside and logged: its app begins anew."""
         found: dict[str, Kept] = {}
         try:
-            paths = sorted(path for path in self._folder.iterdir() if not path.name.startswith("."))
+            names = sorted(name for name in self._disk.names(self._folder) if not name.startswith("."))
         except OSError as error:
             raise RolloutNotSaved(f"{self._folder} cannot be read: {error.strerror}") from error
-        for path in paths:
+        for name in names:
             try:
-                found[check_app(path.name)] = _parse(_read(path))
+                found[check_app(name)] = _parse(self._disk.read(self._folder / name, ROLLOUT_FILE_BYTES_MAX))
             except (OSError, EdgedError, RegistryError) as error:
-                log.error("rollout.damaged", app=path.name, reason=str(error))
+                log.error("rollout.damaged", app=name, reason=str(error))
                 with suppress(OSError):
-                    path.replace(path.with_name(_DAMAGED + path.name))
+                    self._disk.rename(self._folder / name, self._folder / (_DAMAGED + name))
         return found
 
     def save(self, app: str, kept: Kept) -> None:
@@ -86,14 +93,9 @@ class RolloutStore:
             RolloutNotSaved: what was there before is still there.
         """
         try:
-            write_whole(self._folder / check_app(app), _encode(kept), mode=0o600, replace=True)
+            write_whole(self._folder / check_app(app), _encode(kept), mode=0o600, replace=True, disk=self._disk)
         except OSError as error:
             raise RolloutNotSaved(f"{self._folder} cannot be written: {error.strerror}") from error
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(ROLLOUT_FILE_BYTES_MAX + 1)
 
 
 def _encode(kept: Kept) -> bytes:
