@@ -69,7 +69,7 @@ class Anycast:
         self._owned = OwnedAddresses()
         self._absent: frozenset[Address] = frozenset()
         self._impaired = ""
-        self._drained = Drained(around.state_dir)
+        self._drained = Drained(around.state_dir, disk=around.disk)
         times = DrainTimes(shift_s=table.drain.shift_s, linger_s=table.drain.linger_s)
         leaving = _Leaving(around, self._gates, self._announce, self._speaking)
         self._drain = Drain(leaving, times, wall_clock=time.time, changed=self._drain_changed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from edged.anycast.probe import Round, Target
 from edged.anycast.prober import Prober
 from edged.anycast.speaking import OUTSIDE, Outside
 from edged.anycast.targets import Listening
+from registry.disk import Disk
 
 
 class Allowed(Protocol):
@@ -75,6 +76,7 @@ class Surroundings:
         command: of the speaker's child, given the descriptor that it inherits.
         expelled: why this node is to announce nothing although its rosters allow it, a sentence; "" where it may.
         prober: asks the workers. A simulator has workers that no connection leads to.
+        disk: of the state folder.
     """
 
     workers: Workers
@@ -91,3 +93,4 @@ class Surroundings:
     outside: Outside = OUTSIDE
     expelled: Callable[[], str] = lambda: ""
     prober: MakeProber = Prober
+    disk: Disk = field(default_factory=Disk)
