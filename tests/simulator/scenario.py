@@ -32,7 +32,7 @@ and prefixes that were withdrawn are held back for as long again."""
 _LOOK_S = 1.0
 _SETTLE_LOOK_S = 2.0
 _APPS = ("shop", "blog", "mail")
-_ALONE_S = 40.0
+_ALONE_S = 15.0
 _OPERATOR_S = 20.0
 
 
@@ -61,7 +61,7 @@ class Profile:
 
 PROFILES: Mapping[str, Profile] = {
     "calm": Profile((5, 5), 30.0, (0, 0), 10.0, kinds=(), behaviours=("good",), deaths=0.0),
-    "small": Profile((3, 6), 45.0, (2, 8), 8.0),
+    "small": Profile((3, 5), 30.0, (2, 7), 6.0),
     "long": Profile((4, 8), 240.0, (10, 40), 12.0),
     "large": Profile((50, 55), 45.0, (10, 30), 15.0),
 }
@@ -178,8 +178,7 @@ class Scenario:
     async def _settle(self) -> None:
         """Until all is well, or it should be."""
         healed_at = trio.current_time()
-        await trio.sleep(_OPERATOR_S)
-        again_at = trio.current_time()
+        again_at = trio.current_time() + _OPERATOR_S
         found = ["nothing was looked at"]
         while found and trio.current_time() - healed_at < LIVENESS_S:
             await trio.sleep(_SETTLE_LOOK_S)

@@ -1,0 +1,145 @@
+"""Runs seeds: `python -m tests.simulator --seeds 200`, or one of them again with its trace.
+
+Same seed, same run: a failure says which it was, and the line that plays it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+
+from tests.simulator.scenario import PROFILES, Result, run
+from tests.simulator.trace import Trace
+from tests.simulator.world import fixed_hashing
+
+_TAIL = 40
+_PROGRESS_S = 10.0
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One seed.
+
+    Attributes:
+        result: None where the run itself ended by an exception.
+        failure: why it is no good; "" if it is.
+        cpu_s: that it took.
+    """
+
+    seed: int
+    profile: str
+    result: Result | None
+    failure: str
+    cpu_s: float
+
+
+def run_one(seed: int, profile: str, nodes: int | None = None, trace: Trace | None = None) -> Ran:
+    """In this process, whose hashes must be fixed."""
+    began = time.process_time()
+    result, failure = None, ""
+    try:
+        result = run(seed, PROFILES[profile], nodes=nodes, trace=trace)
+        failure = "" if result.broken is None else str(result.broken)
+    except Exception:
+        failure = traceback.format_exc()
+    return Ran(seed, profile, result, failure, time.process_time() - began)
+
+
+def run_many(seeds: Sequence[int], profile: str, nodes: int | None, jobs: int) -> Iterator[Ran]:
+    """In processes of their own, in the order in which they end."""
+    if jobs == 1 or len(seeds) == 1:
+        yield from (run_one(seed, profile, nodes) for seed in seeds)
+        return
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(run_one, seed, profile, nodes) for seed in seeds]):
+            yield future.result()
+
+
+def told(ran: Ran, nodes: int | None = None) -> str:
+    """What a failure says: what was seen, where, and how to see it again."""
+    more = "" if nodes is None else f" --nodes {nodes}"
+    return (
+        f"seed {ran.seed} of {ran.profile} at {_commit()}:\n{ran.failure}\n"
+        f"again: python -m tests.simulator --profile {ran.profile}{more} --seed {ran.seed} --trace"
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit status: 0 if nothing was found."""
+    options = _parse(arguments)
+    if options.seed is not None:
+        seeds = [options.seed]
+    else:
+        first, _, end = options.seeds.rpartition(":")
+        seeds = list(range(int(first or 0), int(end)))
+    if options.trace:
+        trace = Trace(show=print)
+        ran = run_one(seeds[0], options.profile, options.nodes, trace)
+        return _summarize([ran], options)
+    found: list[Ran] = []
+    began = shown = time.monotonic()
+    for ran in run_many(seeds, options.profile, options.nodes, options.jobs):
+        found.append(ran)
+        if ran.failure and not options.json:
+            print(told(ran, options.nodes), flush=True)
+        if time.monotonic() - shown >= _PROGRESS_S and not options.json:
+            shown = time.monotonic()
+            failed = sum(bool(each.failure) for each in found)
+            print(f"{len(found)} of {len(seeds)} seeds, {failed} failed, {shown - began:.0f} s", flush=True)
+        if ran.failure and options.first:
+            break
+    return _summarize(found, options)
+
+
+def _summarize(found: Sequence[Ran], options: argparse.Namespace) -> int:
+    failed = [ran for ran in found if ran.failure]
+    if options.json:
+        print(json.dumps({"commit": _commit(), "runs": [asdict(ran) for ran in found]}, default=str))
+        return int(bool(failed))
+    if options.trace:
+        for ran in failed:
+            print(told(ran, options.nodes))
+    results = [ran.result for ran in found if ran.result is not None]
+    converged = sorted(result.converged_s for result in results if result.broken is None)
+    print(
+        f"{len(found)} seeds of {options.profile}: {len(failed)} failed; "
+        f"{sum(result.published for result in results)} changes acknowledged; "
+        f"{sum(result.virtual_s for result in results):.0f} virtual s in {sum(ran.cpu_s for ran in found):.1f} s; "
+        + (
+            f"well again {converged[len(converged) // 2]:.0f} s after the last fault, {converged[-1]:.0f} s at most"
+            if converged
+            else "never well"
+        )
+    )
+    return int(bool(failed))
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m tests.simulator", description=__doc__)
+    parser.add_argument("--seed", type=int, help="this one alone")
+    parser.add_argument("--seeds", default="20", help="so many from 0 on, or FIRST:END")
+    parser.add_argument("--profile", choices=sorted(PROFILES), default="small")
+    parser.add_argument("--nodes", type=int, help="in place of what the seed says")
+    parser.add_argument("--jobs", type=int, default=1, help="processes at once")
+    parser.add_argument("--first", action="store_true", help="end with the first that fails")
+    parser.add_argument("--trace", action="store_true", help="print all that happens; of one seed")
+    parser.add_argument("--json", action="store_true", help="print results for machines")
+    return parser.parse_args(arguments)
+
+
+def _commit() -> str:
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "no commit"
+
+
+if __name__ == "__main__":
+    fixed_hashing("tests.simulator")
+    sys.exit(main(sys.argv[1:]))
