@@ -16,6 +16,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 
+import click
+
 from tests.simulator.scenario import PROFILES, Result, run
 from tests.simulator.trace import Trace
 from tests.simulator.world import fixed_hashing
@@ -81,7 +83,7 @@ def main(arguments: Sequence[str]) -> int:
         first, _, end = options.seeds.rpartition(":")
         seeds = list(range(int(first or 0), int(end)))
     if options.trace:
-        trace = Trace(show=print)
+        trace = Trace(show=click.echo)
         ran = run_one(seeds[0], options.profile, options.nodes, trace)
         return _summarize([ran], options)
     found: list[Ran] = []
@@ -89,11 +91,11 @@ def main(arguments: Sequence[str]) -> int:
     for ran in run_many(seeds, options.profile, options.nodes, options.jobs):
         found.append(ran)
         if ran.failure and not options.json:
-            print(told(ran, options.nodes), flush=True)
+            click.echo(told(ran, options.nodes))
         if time.monotonic() - shown >= _PROGRESS_S and not options.json:
             shown = time.monotonic()
             failed = sum(bool(each.failure) for each in found)
-            print(f"{len(found)} of {len(seeds)} seeds, {failed} failed, {shown - began:.0f} s", flush=True)
+            click.echo(f"{len(found)} of {len(seeds)} seeds, {failed} failed, {shown - began:.0f} s")
         if ran.failure and options.first:
             break
     return _summarize(found, options)
@@ -102,14 +104,14 @@ def main(arguments: Sequence[str]) -> int:
 def _summarize(found: Sequence[Ran], options: argparse.Namespace) -> int:
     failed = [ran for ran in found if ran.failure]
     if options.json:
-        print(json.dumps({"commit": _commit(), "runs": [asdict(ran) for ran in found]}, default=str))
+        click.echo(json.dumps({"commit": _commit(), "runs": [asdict(ran) for ran in found]}, default=str))
         return int(bool(failed))
     if options.trace:
         for ran in failed:
-            print(told(ran, options.nodes))
+            click.echo(told(ran, options.nodes))
     results = [ran.result for ran in found if ran.result is not None]
     converged = sorted(result.converged_s for result in results if result.broken is None)
-    print(
+    click.echo(
         f"{len(found)} seeds of {options.profile}: {len(failed)} failed; "
         f"{sum(result.published for result in results)} changes acknowledged; "
         f"{sum(result.virtual_s for result in results):.0f} virtual s in {sum(ran.cpu_s for ran in found):.1f} s; "
