@@ -210,6 +210,8 @@ class Agent:
             key = _key(app, live.version) if live else ""
             seen = sites[key].traffic if key in sites else Traffic()
             report = rollout.report(requests=seen.served + seen.failed, failures=seen.failed)
+            if app in self._kept:
+                report = replace(report, error_code=RemovalHeld.code, error_message=self._kept[app])
             if report.stage == "live" and key and key not in self._served:
                 report = replace(report, stage="compile")  # it is decided, and workers are still to do it
             found[app] = report

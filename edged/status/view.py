@@ -18,8 +18,9 @@ from bgp.status import AnycastStatus
 NodeState = Literal["up", "silent", "never"]
 AppState = Literal["live", "rolling", "failed", "unknown"]
 Stage = Literal[
-    "waiting", "fetch", "verify", "compile", "probe", "live", "failed", "reverted", "held", "superseded", "silent"
-]
+    "waiting", "fetch", "verify", "compile", "probe", "live",
+    "failed", "reverted", "held", "superseded", "silent", "removed",
+]  # fmt: skip
 
 FORMAT = 1
 
