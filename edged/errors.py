@@ -195,6 +195,14 @@ class BackupInvalid(EdgedError):
     default_remedy = "Use another backup, or the version of edged that made this one."
 
 
+class RestoreUnfinished(EdgedError):
+    """A fleet, or a node, that did not take all of a backup. What it took counts."""
+
+    code = "fleet.restore-unfinished"
+    exit_status = 75
+    default_remedy = "Read each reason; the command may be run again."
+
+
 class InstallUnavailable(EdgedError):
     """A node that is to give its one file to new machines, and has none to give. It serves on."""
 
@@ -973,7 +981,7 @@ class DemoFailed(EdgedError):
 
 
 class RemovalUnconfirmed(EdgedError):
-    """Apps, or more nodes and keys of a roster than one, that are to be removed without saying how many."""
+    """A roster that removes more nodes and keys than one, without saying how many."""
 
     code = "fleet.removal-unconfirmed"
     exit_status = 64

@@ -23,6 +23,7 @@ from edged.errors import (
     LoginRefused,
     NotLoggedIn,
     PushInterrupted,
+    RestoreUnfinished,
     UsageError,
 )
 from edged.fleet.certificate import make_identity, save_identity
@@ -477,3 +478,20 @@ def test_keys_of_a_fleet_that_does_not_answer(user: Commands) -> None:
     ended = user.run("keys")
     assert "last used" not in ended.stdout
     assert "not known" in ended.stderr
+
+
+def test_a_backup_and_its_restore(user: Commands) -> None:
+    user.run("push", str(user.app()), "--variable", "token=t")
+    file, folder = user.folder / "fleet.backup", user.folder / "releases"
+    (told,) = user.json("fleet", "backup", str(file), "--releases", str(folder))
+    assert (told["event"], told["counts"]["deployment"], told["left_out"]) == ("backup", 1, [])
+    assert file.stat().st_mode & 0o777 == 0o600
+    (bundle,) = folder.glob("*.bundle")
+    assert told["releases"] == [str(bundle)]
+
+    (again,) = user.json("fleet", "restore", str(file), "--releases", str(folder))
+    assert (sum(again["accepted"].values()), again["known"], again["releases"]) == (0, 2, 1)
+    assert "has 2 as they are or newer" in user.run("fleet", "restore", str(file)).stdout
+    bundle.write_bytes(b"no bundle")
+    with pytest.raises(RestoreUnfinished, match="bundle"):
+        user.run("fleet", "restore", str(file), "--releases", str(folder))
