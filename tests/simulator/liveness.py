@@ -10,7 +10,7 @@ from edged.fleet.report import AppReport
 from tests.simulator.invariants import Oracle
 from tests.simulator.node import Node
 
-_SETTLED_BADLY = ("failed", "reverted")
+_SETTLED_BADLY = ("failed", "reverted", "held")
 
 
 def unsettled(nodes: Sequence[Node], oracle: Oracle) -> list[str]:
@@ -84,7 +84,7 @@ def _of_app(node: Node, deployment: Deployment, report: AppReport | None) -> str
         return "" if version is None or is_held else f"is removed, and served as {_shown(version)}"
     if report is None:
         return "nothing is said of it"
-    if report.stage in _SETTLED_BADLY or report.stage == "waiting":
+    if report.stage in _SETTLED_BADLY:
         return "" if report.error_code or report.error_message else f"{report.stage} without a reason"
     if report.stage != "live":
         return f"{report.stage}: {report.error_code} {report.error_message}"

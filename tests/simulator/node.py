@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -198,7 +199,7 @@ class Node:
         return None if self._anycast is None else self._anycast.status()
 
 
-def _speaker(told: Watch, _config: SpeakerConfig, _command: Command, changed: Callable[[], None]) -> Speaker:
+def _speaker(told: Watch, _config: SpeakerConfig, _command: Command, changed: Callable[[], None]) -> Any:
     return Speaker(told, changed)
 
 

@@ -24,6 +24,7 @@ from edged.publish.event import Published, PuttingBack, Show
 from edged.publish.fleet import rosters
 from edged.publish.interrupts import Interrupts
 from edged.publish.link import Link, open_link
+from edged.publish.pace import ALL_AT_ONCE, Pace
 from edged.publish.push import Package, Push
 from edged.publish.signer import Signer
 from edged.version import VERSION
@@ -85,10 +86,13 @@ class Publisher:
         self.published = 0
         self.refused: list[str] = []
 
-    async def push(self, app: str, behaviour: str = "good", *, interrupt_s: float | None = None) -> bool:
+    async def push(
+        self, app: str, behaviour: str = "good", *, pace: Pace = ALL_AT_ONCE, interrupt_s: float | None = None
+    ) -> bool:
         """A new release everywhere.
 
         Args:
+            pace: in which waves.
             interrupt_s: after that long, Ctrl-C; None for never.
 
         Returns:
@@ -106,7 +110,7 @@ class Publisher:
                 link,
                 author,
                 package,
-                Wish(made.digest, regions=parties.REGIONS),
+                Wish(made.digest, regions=parties.REGIONS, pace=pace),
                 show=self._noting(author),
                 interrupts=interrupts,
                 clock=time.time,
@@ -136,13 +140,19 @@ class Publisher:
 
         return await self._attempt(change)
 
-    async def remove(self, app: str) -> bool:
-        """An app from all regions."""
+    async def remove(self, apps: Sequence[str], count: int) -> bool:
+        """Apps from all regions.
+
+        Args:
+            count: that the records say; nodes keep what is removed by too small a one.
+        """
 
         async def change(link: Link, author: Author) -> None:
-            head = await read_head(link.call, author, app)
-            if head.live is not None:
-                await self._publish(link, author, head, removed(author, head, int(time.time()), "removed"))
+            now = int(time.time())
+            for app in apps:
+                head = await read_head(link.call, author, app)
+                if head.live is not None:
+                    await self._publish(link, author, head, removed(author, head, now, "removed", count))
 
         return await self._attempt(change)
 

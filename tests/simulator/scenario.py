@@ -15,6 +15,7 @@ from typing import Any
 
 import trio
 
+from edged.publish.pace import ALL_AT_ONCE, IN_WAVES
 from tests.simulator import parties
 from tests.simulator.faults import KINDS, Chaos, schedule
 from tests.simulator.invariants import Broken, Oracle
@@ -46,6 +47,7 @@ class Profile:
         faults: least and most.
         pause_s: of a publisher between two changes, on average.
         deaths: the chance that a publisher's command is killed.
+        waves: the chance that a push goes region by region.
         kinds: of faults.
     """
 
@@ -56,6 +58,7 @@ class Profile:
     kinds: tuple[str, ...] = KINDS
     apps: tuple[str, ...] = _APPS
     deaths: float = 0.1
+    waves: float = 0.3
     behaviours: tuple[str, ...] = ("good",) * 6 + BEHAVIOURS
 
 
@@ -169,11 +172,13 @@ class Scenario:
             draw = rng.random()
             if draw < 0.75:
                 interrupt_s = rng.uniform(0, 10) if rng.random() < 0.15 else None
-                await publisher.push(app, rng.choice(profile.behaviours), interrupt_s=interrupt_s)
+                pace = IN_WAVES if rng.random() < profile.waves else ALL_AT_ONCE
+                await publisher.push(app, rng.choice(profile.behaviours), pace=pace, interrupt_s=interrupt_s)
             elif draw < 0.9:
                 await publisher.roll_back(app)
             else:
-                await publisher.remove(app)
+                apps = profile.apps if rng.random() < 0.3 else (app,)
+                await publisher.remove(apps, rng.choice((1, len(apps))))
 
     async def _settle(self) -> None:
         """Until all is well, or it should be."""
