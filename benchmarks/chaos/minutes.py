@@ -53,14 +53,23 @@ def measure(arguments: argparse.Namespace) -> int:
 def struck(
     folder: Path, strikes: Sequence[Strike], seconds: float, *, rate: float, said: Callable[[str], None]
 ) -> dict[str, Any]:
-    """The verdict of one run."""
+    """The verdict of one run.
+
+    Args:
+        rate: requests a second at each node.
+        said: told each thing that is done.
+    """
     with staged(folder) as stage:
-        striking = Striking(stage, said)
-        stage.begin_load(rate)
-        striking.run(strikes, seconds)
-        converged_s = striking.settle()
-        answers = stage.end_load()
-        return verdict(striking, answers, ended(striking), converged_s)
+        return judged(Striking(stage, said), strikes, seconds, rate=rate)
+
+
+def judged(striking: Striking, strikes: Sequence[Strike], seconds: float, *, rate: float) -> dict[str, Any]:
+    """The same at a fleet that stands already; its nodes are stopped afterwards."""
+    striking.stage.begin_load(rate)
+    striking.run(strikes, seconds)
+    converged_s = striking.settle()
+    answers = striking.stage.end_load()
+    return verdict(striking, answers, ended(striking), converged_s)
 
 
 @contextlib.contextmanager

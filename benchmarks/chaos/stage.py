@@ -155,20 +155,24 @@ class Stage:
 
 
 @contextlib.contextmanager
-def staged(folder: Path, *, workers: int = WORKERS) -> Iterator[Stage]:
-    """The fleet with its apps; gone after the block."""
+def staged(folder: Path, *, nodes: Mapping[str, str] = NODES, workers: int = WORKERS) -> Iterator[Stage]:
+    """The fleet with its apps; gone after the block.
+
+    Args:
+        nodes: some of NODES, with their regions.
+    """
     topology = Topology.load(Path(__file__).with_name("internet.toml"))
     clocks = Clocks(folder / "clocks")
     with contextlib.ExitStack() as stack:
-        for name in NODES:
+        for name in nodes:
             state = folder / "fleet" / name / "state"
             state.mkdir(parents=True)
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=700", "tmpfs", state], check=True)
             stack.callback(_unmount, state)
         net = stack.enter_context(Lab(topology))
-        prefix = {name: clocks.prefix(name) for name in NODES}
+        prefix = {name: clocks.prefix(name) for name in nodes}
         fleet = stack.enter_context(
-            made(folder / "fleet", InLab(net), NODES, workers=workers, publisher=HOME, prefix=prefix, start=False)
+            made(folder / "fleet", InLab(net), nodes, workers=workers, publisher=HOME, prefix=prefix, start=False)
         )
         stage = Stage(folder, net, fleet, clocks)
         _let_in_liar(stage)
