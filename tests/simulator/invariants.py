@@ -216,11 +216,11 @@ class Watch:
             self._placed_this_life[app] = version
             self._floors[app] = max(version, self._floors.get(app, version))
         for app in self._placed_this_life.keys() - served.keys():
-            self._check_removed(app)
+            self._check_taken_away(app)
             del self._placed_this_life[app]
         self.served = {**self.served, **{app: version for app, (version, _) in served.items()}}
         for app in list(self.served):
-            if app not in served and (app in self._floors and self._is_removed(app)):
+            if app not in served and (self._is_removed(app) or self._is_refused(app, self.served[app])):
                 del self.served[app]
 
     def loaded(self, site: Site, files: Mapping[str, Digest]) -> None:
@@ -321,12 +321,8 @@ class Watch:
         before = self._placed_this_life.get(app)
         if before is None or version >= before:
             return
-        refused = None
-        if self._agent is not None:
-            rollout = self._agent._rollouts.get(app)
-            refused = None if rollout is None else rollout.plan.saved.refused
         self._demand(
-            refused is not None and refused.reverted and refused.version >= before,
+            self._is_refused(app, before),
             "2",
             f"{app} is served as {_version(version)} after {_version(before)}, which was not refused",
         )
@@ -355,12 +351,19 @@ class Watch:
             f"{app} was served as {_version(floor)}, and {_version(live)} is what is live on the disk",
         )
 
-    def _check_removed(self, app: str) -> None:
+    def _check_taken_away(self, app: str) -> None:
+        """By a deployment; or because the first release that it ever had ends worker processes."""
         self._demand(
-            self._is_removed(app),
+            self._is_removed(app) or self._is_refused(app, self._placed_this_life[app]),
             "5",
             f"{app} is served no more, and its newest deployment still places it in {self._region}",
         )
+
+    def _is_refused(self, app: str, version: Version) -> bool:
+        """Whether the node has taken it, or something newer, back."""
+        rollout = None if self._agent is None else self._agent._rollouts.get(app)
+        refused = None if rollout is None else rollout.plan.saved.refused
+        return refused is not None and refused.reverted and refused.version >= version
 
     def _is_removed(self, app: str) -> bool:
         deployment = None if self._state is None else self._state.deployments().get(app)

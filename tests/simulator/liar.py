@@ -16,13 +16,13 @@ from typing import Any
 import trio
 
 from edged.errors import EdgedError
-from edged.fleet.client import Connect
 from edged.fleet.deployment import Deployment
 from edged.fleet.link import Link
 from edged.fleet.peer import Anchors, Peer
 from edged.fleet.record import KINDS
 from edged.fleet.report import NodeReport
 from edged.fleet.roster import Roster
+from edged.fleet.server import Server
 from edged.fleet.session import Hello
 from edged.limits import SYNC_BUCKET_COUNT
 from edged.version import VERSION
@@ -30,7 +30,9 @@ from registry.digest import digest_of
 from registry.dsse import sign
 from registry.release import RELEASE_TYPE
 from tests.simulator import parties
+from tests.simulator.handshake import Dialer, serving
 from tests.simulator.invariants import Oracle
+from tests.simulator.machine import Machine
 from tests.simulator.releases import make_release
 
 WAYS = ("garbage", "flood", "stall", "withhold", "replay", "forge", "equivocate")
@@ -48,24 +50,25 @@ class Liar:
     """See the module.
 
     Args:
-        name: of the node whose place it has.
+        machine: of the node whose place it has.
         way: of WAYS.
         roster: that it lets others in by.
     """
 
-    def __init__(self, name: str, way: str, roster: Roster, connect: Connect, oracle: Oracle, rng: random.Random):
-        self.name = name
+    def __init__(self, machine: Machine, way: str, roster: Roster, oracle: Oracle) -> None:
+        self.name = machine.name
         self.way = way
-        self.identity = parties.identity(name)
+        self.identity = parties.identity(machine.name)
+        self._machine = machine
         self._roster = roster
-        self._connect = connect
+        self._connect = Dialer(machine).connect
         self._oracle = oracle
-        self._rng = rng
+        self._rng: random.Random = machine.world.random(f"liar {machine.name}")
         self._heard: list[bytes] = []
         self._sequence = 0
 
     def anchors(self) -> Anchors:
-        """Whom it lets in: everybody who is in the roster that it began with."""
+        """Whom it lets in: the nodes of the roster that it began with."""
         return Anchors.of_nodes((node.name, node.certificate) for node in self._roster.nodes)
 
     def hello(self) -> Hello:
@@ -87,7 +90,13 @@ class Liar:
     # --- when not asked ---
 
     async def run(self) -> None:
-        """Dial nodes and tell them things, until cancelled."""
+        """Listen; dial nodes and tell them things; until cancelled."""
+        await self._machine.live(lambda _machine: self._live())
+
+    async def _live(self) -> None:
+        server = Server(self.identity, self.anchors, self.hello, self.dispatch)
+        address = parties.address_of(self.name)
+        self._machine.world.network.listen(address, serving(server, self.identity, self.anchors))
         async with trio.open_nursery() as nursery:
             for node in self._roster.nodes:
                 if node.name != self.name:

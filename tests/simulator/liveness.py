@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from edged.fleet.deployment import Deployment
 from edged.fleet.record import Key, Version
@@ -13,9 +13,14 @@ from tests.simulator.node import Node
 _SETTLED_BADLY = ("failed", "reverted", "held")
 
 
-def unsettled(nodes: Sequence[Node], oracle: Oracle) -> list[str]:
-    """Why these nodes, which are those of the newest roster, are not as they should be; nothing if they are."""
-    found = [why for node in nodes for why in _of_node(node, oracle)]
+def unsettled(nodes: Sequence[Node], oracle: Oracle, *, may_wait: bool = False) -> list[str]:
+    """Why these nodes, which are those of the newest roster, are not as they should be; nothing if they are.
+
+    Args:
+        may_wait: for an earlier wave, for ever: a node that is heard of and never serves anything keeps a release back.
+    """
+    settled = (*_SETTLED_BADLY, "waiting") if may_wait else _SETTLED_BADLY
+    found = [why for node in nodes for why in _of_node(node, oracle, settled)]
     hashes = {node.name: node.state.heads_hash().hex()[:8] for node in nodes if node.state is not None}
     if len(set(hashes.values())) > 1:
         found.append(f"heads differ: {hashes}; {_differences(nodes)}")
@@ -58,7 +63,7 @@ def disputed(nodes: Sequence[Node]) -> list[str]:
     return sorted(apps)
 
 
-def _of_node(node: Node, oracle: Oracle) -> list[str]:
+def _of_node(node: Node, oracle: Oracle, settled: Collection[str]) -> list[str]:
     state, part = node.state, node.part
     if state is None or part is None:
         return [f"{node.name} does not run"]
@@ -69,7 +74,7 @@ def _of_node(node: Node, oracle: Oracle) -> list[str]:
     reports = part.agent.reports()
     found = []
     for app, deployment in sorted(state.deployments().items()):
-        why = _of_app(node, deployment, reports.get(app))
+        why = _of_app(node, deployment, reports.get(app), settled)
         if why:
             found.append(f"{node.name}: {app} {_shown(deployment.version)}: {why}")
     if node.is_answering and not node.watch.prefixes and roster.prefixes:
@@ -77,14 +82,14 @@ def _of_node(node: Node, oracle: Oracle) -> list[str]:
     return found
 
 
-def _of_app(node: Node, deployment: Deployment, report: AppReport | None) -> str:
+def _of_app(node: Node, deployment: Deployment, report: AppReport | None, settled: Collection[str]) -> str:
     version = node.watch.served.get(deployment.app)
     if not deployment.regions.get(node.region):
         is_held = report is not None and bool(report.error_code)
         return "" if version is None or is_held else f"is removed, and served as {_shown(version)}"
     if report is None:
         return "nothing is said of it"
-    if report.stage in _SETTLED_BADLY:
+    if report.stage in settled:
         return "" if report.error_code or report.error_message else f"{report.stage} without a reason"
     if report.stage != "live":
         return f"{report.stage}: {report.error_code} {report.error_message}"

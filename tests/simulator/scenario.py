@@ -19,6 +19,7 @@ from edged.publish.pace import ALL_AT_ONCE, IN_WAVES
 from tests.simulator import parties
 from tests.simulator.faults import KINDS, Chaos, schedule
 from tests.simulator.invariants import Broken, Oracle
+from tests.simulator.liar import WAYS, Liar
 from tests.simulator.liveness import disputed, lost, unsettled
 from tests.simulator.node import CHUNK_BYTES_MAX, Node
 from tests.simulator.publisher import Publisher
@@ -35,6 +36,7 @@ _SETTLE_LOOK_S = 2.0
 _APPS = ("shop", "blog", "mail")
 _ALONE_S = 15.0
 _OPERATOR_S = 20.0
+_LIAR_NODES_MIN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Profile:
         pause_s: of a publisher between two changes, on average.
         deaths: the chance that a publisher's command is killed.
         waves: the chance that a push goes region by region.
+        liars: the chance that a node is a liar, where there are enough others.
         kinds: of faults.
     """
 
@@ -59,11 +62,12 @@ class Profile:
     apps: tuple[str, ...] = _APPS
     deaths: float = 0.1
     waves: float = 0.3
+    liars: float = 0.3
     behaviours: tuple[str, ...] = ("good",) * 6 + BEHAVIOURS
 
 
 PROFILES: Mapping[str, Profile] = {
-    "calm": Profile((5, 5), 30.0, (0, 0), 10.0, kinds=(), behaviours=("good",), deaths=0.0),
+    "calm": Profile((5, 5), 30.0, (0, 0), 10.0, kinds=(), behaviours=("good",), deaths=0.0, liars=0.0),
     "small": Profile((3, 5), 30.0, (2, 7), 6.0),
     "long": Profile((4, 8), 240.0, (10, 40), 12.0),
     "large": Profile((50, 55), 45.0, (10, 30), 15.0),
@@ -121,6 +125,11 @@ class Scenario:
         oracle.rostered(roster)
         sealed = roster.seal([parties.root()])
         self._nodes = {parties.node_name(each): Node(world, each, sealed, oracle) for each in range(count)}
+        self._liar: Liar | None = None
+        if count >= _LIAR_NODES_MIN and self._rng.random() < profile.liars:
+            name = parties.node_name(self._rng.randrange(count))
+            del self._nodes[name]
+            self._liar = Liar(world.machine(name), self._rng.choice(WAYS), roster, oracle)
         self._publishers = [self._publisher(name) for name in parties.PUBLISHERS]
         self._operator = self._publisher("operator")
         world.log_seen = self._log_seen
@@ -131,6 +140,8 @@ class Scenario:
         async with trio.open_nursery() as nursery:
             for node in self._nodes.values():
                 nursery.start_soon(node.run)
+            if self._liar is not None:
+                nursery.start_soon(self._liar.run)
             nursery.start_soon(self._look_forever)
             nursery.start_soon(self._stop_when_broken, nursery.cancel_scope)
             await self._be_busy()
@@ -187,7 +198,7 @@ class Scenario:
         found = ["nothing was looked at"]
         while found and trio.current_time() - healed_at < LIVENESS_S:
             await trio.sleep(_SETTLE_LOOK_S)
-            found = unsettled(self._members(), self._oracle)
+            found = unsettled(self._members(), self._oracle, may_wait=self._liar is not None)
             if found and trio.current_time() >= again_at:
                 again_at = trio.current_time() + _OPERATOR_S
                 await self._settle_disputes()
@@ -198,8 +209,11 @@ class Scenario:
         self._converged_s = trio.current_time() - healed_at
 
     async def _settle_disputes(self) -> None:
-        """What alarms ask for: publish again, by somebody who may."""
+        """What alarms ask for: publish again, by somebody who may; and revoke the key that was stolen."""
         newest = self._oracle.newest_roster
+        if self._liar is not None and self._liar.way == "equivocate" and any(k.name == "mallory" for k in newest.keys):
+            newest = parties.without_key(newest, "mallory")
+            self._oracle.rostered(newest)
         if any(node.state is None or node.state.roster != newest for node in self._members()):
             await self._operator.renew(newest.seal([parties.root()]))
         for app in disputed(self._members()):
@@ -208,7 +222,7 @@ class Scenario:
     async def _be_alone(self) -> None:
         """Without peers, and with clocks that are wrong, each goes on as it was (invariant 5)."""
         before = {node.name: (dict(node.watch.served), node.watch.prefixes) for node in self._members()}
-        self._world.network.partition(*([name] for name in self._nodes))
+        self._world.network.partition(*([name] for name in self._world.machines))
         for node in self._nodes.values():
             node.machine.clock.jump(self._rng.uniform(-5, 5) * 86_400)
         await trio.sleep(_ALONE_S)
