@@ -13,11 +13,13 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 
 import click
 
+from tests.simulator.mutants import MUTANTS, mutated
 from tests.simulator.scenario import PROFILES, Result, run
 from tests.simulator.trace import Trace
 from tests.simulator.world import fixed_hashing
@@ -43,25 +45,32 @@ class Ran:
     cpu_s: float
 
 
-def run_one(seed: int, profile: str, nodes: int | None = None, trace: Trace | None = None) -> Ran:
-    """In this process, whose hashes must be fixed."""
+def run_one(
+    seed: int, profile: str, nodes: int | None = None, mutant: str | None = None, trace: Trace | None = None
+) -> Ran:
+    """In this process, whose hashes must be fixed.
+
+    Args:
+        mutant: a mistake that production code is to have meanwhile; None for none.
+    """
     began = time.process_time()
     result, failure = None, ""
     try:
-        result = run(seed, PROFILES[profile], nodes=nodes, trace=trace)
+        with nullcontext() if mutant is None else mutated(mutant):
+            result = run(seed, PROFILES[profile], nodes=nodes, trace=trace)
         failure = "" if result.broken is None else str(result.broken)
     except Exception:
         failure = traceback.format_exc()
     return Ran(seed, profile, result, failure, time.process_time() - began)
 
 
-def run_many(seeds: Sequence[int], profile: str, nodes: int | None, jobs: int) -> Iterator[Ran]:
+def run_many(seeds: Sequence[int], profile: str, nodes: int | None, mutant: str | None, jobs: int) -> Iterator[Ran]:
     """In processes of their own, in the order in which they end."""
     if jobs == 1 or len(seeds) == 1:
-        yield from (run_one(seed, profile, nodes) for seed in seeds)
+        yield from (run_one(seed, profile, nodes, mutant) for seed in seeds)
         return
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(run_one, seed, profile, nodes) for seed in seeds]):
+        for future in as_completed([pool.submit(run_one, seed, profile, nodes, mutant) for seed in seeds]):
             yield future.result()
 
 
@@ -84,11 +93,11 @@ def main(arguments: Sequence[str]) -> int:
         seeds = list(range(int(first or 0), int(end)))
     if options.trace:
         trace = Trace(show=click.echo)
-        ran = run_one(seeds[0], options.profile, options.nodes, trace)
+        ran = run_one(seeds[0], options.profile, options.nodes, options.mutant, trace)
         return _summarize([ran], options)
     found: list[Ran] = []
     began = shown = time.monotonic()
-    for ran in run_many(seeds, options.profile, options.nodes, options.jobs):
+    for ran in run_many(seeds, options.profile, options.nodes, options.mutant, options.jobs):
         found.append(ran)
         if ran.failure and not options.json:
             click.echo(told(ran, options.nodes))
@@ -130,6 +139,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seeds", default="20", help="so many from 0 on, or FIRST:END")
     parser.add_argument("--profile", choices=sorted(PROFILES), default="small")
     parser.add_argument("--nodes", type=int, help="in place of what the seed says")
+    parser.add_argument("--mutant", choices=sorted(MUTANTS), help="a mistake that is to be found (mutants.py)")
     parser.add_argument("--jobs", type=int, default=1, help="processes at once")
     parser.add_argument("--first", action="store_true", help="end with the first that fails")
     parser.add_argument("--trace", action="store_true", help="print all that happens; of one seed")

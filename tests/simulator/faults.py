@@ -24,6 +24,7 @@ _CLOCK_DAYS_MAX = 5.0
 _OPERATIONS = (1, 400)
 _AWAITS = (1, 20_000)
 _FAILING = (0.01, 0.3)
+_NODES_MIN = 3  # that are left of a fleet from which one is removed
 
 Renew = Callable[[bytes], Awaitable[bool]]
 """Gives a signed roster to the fleet, as an operator's command does."""
@@ -71,15 +72,24 @@ class Chaos:
     Args:
         nodes: by name.
         renew: for faults that are another roster.
+        begin: starts a node that has been added, with its first roster.
     """
 
     def __init__(
-        self, world: World, nodes: Mapping[str, Node], oracle: Oracle, renew: Renew, rng: random.Random
+        self,
+        world: World,
+        nodes: Mapping[str, Node],
+        oracle: Oracle,
+        renew: Renew,
+        begin: Callable[[int, bytes], None],
+        rng: random.Random,
     ) -> None:
         self._world = world
         self._nodes = nodes
         self._oracle = oracle
         self._renew = renew
+        self._begin_node = begin
+        self._added: int | None = None
         self._rng = rng
 
     async def run(self, faults: Sequence[Fault]) -> None:
@@ -218,8 +228,14 @@ class Chaos:
 
     async def _roster(self, fault: Fault) -> None:
         roster = self._oracle.newest_roster
-        change = ("prefix", "revoke", "epoch", "floor")[int(fault.draw * 3.999)]
-        if change == "prefix":
+        change = ("prefix", "revoke", "epoch", "floor", "remove", "add")[int(fault.draw * 5.999)]
+        if change == "add":
+            roster = parties.following(roster, nodes=(*roster.nodes, self._enlist()))
+        elif change == "remove":
+            if len(roster.nodes) <= _NODES_MIN:
+                return
+            roster = parties.without_node(roster, fault.who[0])
+        elif change == "prefix":
             has_both = len(roster.prefixes) == len(parties.PREFIXES)
             roster = parties.following(roster, prefixes=parties.PREFIXES[:1] if has_both else parties.PREFIXES)
         elif change == "revoke":
@@ -229,7 +245,19 @@ class Chaos:
         else:
             roster = parties.following(roster, floors={"shop": (roster.epoch_of("shop"), 3)})
         self._oracle.rostered(roster)
-        await self._renew(roster.seal([parties.root()]))
+        sealed = roster.seal([parties.root()])
+        self._begin(sealed)
+        await self._renew(sealed)
+
+    def _enlist(self) -> parties.Node:
+        """A node that was not there before."""
+        self._added = len(self._world.machines)
+        return parties.node(self._added)
+
+    def _begin(self, roster: bytes) -> None:
+        if self._added is not None:
+            added, self._added = self._added, None
+            self._begin_node(added, roster)
 
     # --- inside ---
 

@@ -27,6 +27,11 @@ def unsettled(nodes: Sequence[Node], oracle: Oracle, *, may_wait: bool = False) 
     return found
 
 
+def still_announcing(removed: Collection[Node]) -> list[str]:
+    """Nodes that root has taken out of the fleet, and that have not left."""
+    return sorted(f"{node.name} was removed, and announces" for node in removed if node.watch.prefixes)
+
+
 def lost(nodes: Sequence[Node], oracle: Oracle) -> list[str]:
     """Changes that publishers were told are accepted, and that no node has or has replaced (invariant 9)."""
     found = []

@@ -119,3 +119,12 @@ def without_key(roster: Roster, name: str) -> Roster:
         keys=tuple(each for each in roster.keys if each.name != name),
         revoked=roster.revoked | {revoked},
     )
+
+
+def without_node(roster: Roster, name: str) -> Roster:
+    """The next one, without a node, whose key is revoked."""
+    return following(
+        roster,
+        nodes=tuple(each for each in roster.nodes if each.name != name),
+        revoked=roster.revoked | {signing_key(name).public.id},
+    )

@@ -20,7 +20,7 @@ from tests.simulator import parties
 from tests.simulator.faults import KINDS, Chaos, schedule
 from tests.simulator.invariants import Broken, Oracle
 from tests.simulator.liar import WAYS, Liar
-from tests.simulator.liveness import disputed, lost, unsettled
+from tests.simulator.liveness import disputed, lost, still_announcing, unsettled
 from tests.simulator.node import CHUNK_BYTES_MAX, Node
 from tests.simulator.publisher import Publisher
 from tests.simulator.trace import Trace
@@ -138,6 +138,7 @@ class Scenario:
     async def run(self) -> Result:
         """All of it."""
         async with trio.open_nursery() as nursery:
+            self._lives = nursery
             for node in self._nodes.values():
                 nursery.start_soon(node.run)
             if self._liar is not None:
@@ -166,7 +167,7 @@ class Scenario:
     async def _be_busy(self) -> None:
         rng, profile = self._rng, self._profile
         faults = schedule(rng, list(self._nodes), rng.randint(*profile.faults), profile.busy_s, profile.kinds)
-        chaos = Chaos(self._world, self._nodes, self._oracle, self._operator.renew, rng)
+        chaos = Chaos(self._world, self._nodes, self._oracle, self._operator.renew, self._begin, rng)
         with trio.move_on_at(profile.busy_s):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(chaos.run, faults)
@@ -199,6 +200,7 @@ class Scenario:
         while found and trio.current_time() - healed_at < LIVENESS_S:
             await trio.sleep(_SETTLE_LOOK_S)
             found = unsettled(self._members(), self._oracle, may_wait=self._liar is not None)
+            found += still_announcing(set(self._nodes.values()) - set(self._members()))
             if found and trio.current_time() >= again_at:
                 again_at = trio.current_time() + _OPERATOR_S
                 await self._settle_disputes()
@@ -231,6 +233,11 @@ class Scenario:
                 self._oracle.fail("5", f"{node.name}, alone, serves {node.watch.served} after {before[node.name]}")
 
     # --- inside ---
+
+    def _begin(self, number: int, roster: bytes) -> None:
+        node = Node(self._world, number, roster, self._oracle)
+        self._nodes[node.name] = node
+        self._lives.start_soon(node.run)
 
     def _publisher(self, name: str) -> Publisher:
         machine = self._world.machine(name)
