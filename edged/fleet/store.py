@@ -27,14 +27,14 @@ from edged.errors import RecordsUnusable
 from edged.fleet.record import KINDS, Key, Kind, Version
 from edged.limits import LEDGER_BYTES_MAX, RECORD_BYTES_MAX, RECORD_HISTORY_COUNT_MAX
 from registry import strict
-from registry.digest import digest_of
+from registry.checked import content_of, with_digest
 from registry.disk import Disk, make_folders
 from registry.errors import RegistryError
 from registry.whole_file import TEMPORARY, write_whole
 
 _FILE_BYTES_MAX = RECORD_BYTES_MAX + 1024  # what stands around the record
+_LEDGER_FILE_BYTES_MAX = LEDGER_BYTES_MAX + 1024  # what stands around the ledger
 _SIGNER_BYTES_MAX = 32
-_DIGEST_BYTES_MAX = 71
 _DAMAGED = ".damaged"
 _FAULTS_OF_DISK = (errno.EIO, errno.ELOOP, errno.EISDIR)
 _LEDGER = "ledger"
@@ -141,6 +141,28 @@ class RecordStore:
                 self._remove(folder / (_name_of(version) + ("" if is_whole else _DAMAGED)))
             self._disk.sync_folder(folder)
 
+    def versions(self) -> dict[Key, Version]:
+        """Of each name the newest version that there ever was, damaged ones included. Changes nothing."""
+        with _unusable(self._folder):
+            found = {key: self._versions(key) for key in self._keys()}
+        return {key: max(versions) for key, versions in found.items() if versions}
+
+    def forget(self, key: Key, version: Version) -> None:
+        """Forget all versions of a record but the number of this one: nothing older will be accepted.
+
+        The number is durable before anything goes: a crash leaves it, or a higher one.
+        """
+        folder = self._folder_of(key)
+        with _unusable(folder):
+            make_folders(self._disk, folder, ())
+            marker = folder / (_name_of(version) + _DAMAGED)
+            if not self._disk.exists(marker):
+                self._replace(marker, b"")
+            for other, is_whole in sorted(self._versions(key).items()):
+                if is_whole or other != version:
+                    self._remove(folder / (_name_of(other) + ("" if is_whole else _DAMAGED)))
+            self._disk.sync_folder(folder)
+
     def names(self, kind: Kind) -> list[str]:
         """Of the records of a kind, sorted; those that are damaged among them."""
         folder = self._folder / kind
@@ -151,18 +173,24 @@ class RecordStore:
             return [name for name in names if self._disk.is_folder(folder / name)]
 
     def load_ledger(self) -> bytes | None:
-        """The file as it was written; None if there is none. More than LEDGER_BYTES_MAX are cut off."""
+        """What was saved; None if nothing was. Bytes that are no ledger if that is not what is there.
+
+        Raises:
+            RecordsUnusable
+        """
         path = self._folder / _LEDGER
         with _unusable(path):
             try:
-                return self._disk.read(path, LEDGER_BYTES_MAX)
+                return content_of(self._disk.read(path, _LEDGER_FILE_BYTES_MAX), _LEDGER_FILE_BYTES_MAX)
             except FileNotFoundError:
                 return None
+            except RegistryError:
+                return b""
 
     def save_ledger(self, data: bytes) -> None:
         """Replace it. On disk when this returns."""
         with _unusable(self._folder):
-            self._replace(self._folder / _LEDGER, data)
+            self._replace(self._folder / _LEDGER, with_digest(data))
 
     def _replace(self, target: Path, data: bytes) -> None:
         write_whole(target, data, mode=0o600, replace=True, disk=self._disk)
@@ -245,16 +273,13 @@ def _encode(record: Stored) -> bytes:
             "accepted_at": record.accepted_at,
         }
     )
-    return strict.encode({"content": content, "digest": digest_of(content)})
+    return with_digest(content)
 
 
 def _parse(data: bytes, key: Key, version: Version) -> Stored | None:
     """The record in a file; None if it is not what was written there."""
     try:
-        outer = strict.Reader(strict.decode(data, _FILE_BYTES_MAX), "file")
-        content = outer.bytes_("content", _FILE_BYTES_MAX)
-        if outer.text("digest", _DIGEST_BYTES_MAX) != digest_of(content):
-            return None
+        content = content_of(data, _FILE_BYTES_MAX)
         reader = strict.Reader(strict.decode(content, _FILE_BYTES_MAX), "file")
         kind: Kind = key.kind
         if (reader.choice("kind", KINDS), reader.line("name", 64)) != (kind, key.name):

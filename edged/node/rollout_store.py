@@ -4,7 +4,8 @@
     state_dir/rollouts/.damaged-<app>   the last one of that name that could not be read
 
 With `Saved` go the deployments that it speaks of, so that what is live can be served before any peer is heard of and
-whatever became of the records. What is here was accepted once; nothing of it is verified again but its form.
+whatever became of the records. What is here was accepted once; nothing of it is verified again but that it is what was
+written: its digest stands beside it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from edged.fleet.rollout_event import Target
 from edged.fleet.rollout_plan import Refused, Saved
 from edged.limits import ROLLOUT_FILE_BYTES_MAX
 from registry import strict
+from registry.checked import content_of, with_digest
 from registry.digest import parse_digest
 from registry.disk import Disk, make_folders
 from registry.errors import RegistryError
@@ -71,7 +73,10 @@ class RolloutStore:
             raise RolloutNotSaved(f"{folder} cannot be written: {error.strerror}") from error
 
     def load(self) -> dict[str, Kept]:
-        """All apps. A file that cannot be read is put aside and logged: its app begins anew."""
+        """All apps. A file that is not what was written is put aside and logged: its app begins anew.
+
+        So does one whose file the disk cannot read now, which stays where it is: the next start may read it.
+        """
         found: dict[str, Kept] = {}
         try:
             names = sorted(name for name in self._disk.names(self._folder) if not name.startswith("."))
@@ -80,7 +85,9 @@ class RolloutStore:
         for name in names:
             try:
                 found[check_app(name)] = _parse(self._disk.read(self._folder / name, ROLLOUT_FILE_BYTES_MAX))
-            except (OSError, EdgedError, RegistryError) as error:
+            except OSError as error:
+                log.error("rollout.damaged", app=name, reason=str(error))
+            except (EdgedError, RegistryError) as error:
                 log.error("rollout.damaged", app=name, reason=str(error))
                 with suppress(OSError):
                     self._disk.rename(self._folder / name, self._folder / (_DAMAGED + name))
@@ -101,7 +108,7 @@ class RolloutStore:
 def _encode(kept: Kept) -> bytes:
     saved = kept.saved
     refused = saved.refused
-    return strict.encode(
+    content = strict.encode(
         {
             "format": _FORMAT,
             "floor": list(saved.floor),
@@ -114,6 +121,7 @@ def _encode(kept: Kept) -> bytes:
             "deployments": [kept.deployments[at].encode() for at in sorted(kept.deployments)],
         }
     )
+    return with_digest(content)
 
 
 def _target(target: Target | None) -> list[object] | None:
@@ -121,8 +129,7 @@ def _target(target: Target | None) -> list[object] | None:
 
 
 def _parse(data: bytes) -> Kept:
-    value = strict.decode(data, ROLLOUT_FILE_BYTES_MAX)
-    match value:
+    match strict.decode(content_of(data, ROLLOUT_FILE_BYTES_MAX), ROLLOUT_FILE_BYTES_MAX):
         case {
             "format": 1,
             "floor": [int(epoch), int(sequence)],
