@@ -85,9 +85,10 @@ class Keeper:
         """Start who has ended; take up who is ready."""
         now = time.monotonic()
         for name, node in self.nodes.items():
-            if name in self.away or node.process is None:
+            process = node.process  # a thread may be about to end it, and to start it again
+            if name in self.away or process is None:
                 continue
-            if node.process.poll() is not None:
+            if process.poll() is not None:
                 if now - self._ended_at.setdefault(name, now) >= RESTART_S:
                     del self._ended_at[name]
                     self._start(name, node)

@@ -42,6 +42,8 @@ _MOMENT_S = 15.0
 """Until a moment that does not come is given up, and the node killed as it is."""
 _RANDOM_S, _STARTING_S, _LATER_S = 2.0, 4.0, 0.03
 _PAUSE_S = 0.3
+_STARTS_MAX = 3
+"""Tries to start it, of which each that fails is a problem, until the run is given up."""
 ALARMS = {"rollout.damaged", "rollout.broken", "alarm.raised", "link.handler-failed", "storage.chunk-corrupt"}
 """Lines of the log that nothing but a mistake of edged's, or a damaged disk, can bring about here."""
 EXPECTED_ALARMS = {"fleet.record-conflict"}
@@ -155,11 +157,19 @@ class Kills:
         self._found = found
 
     def _start(self) -> None:
-        began = time.monotonic()
-        mark = self.node.mark()
-        self.node.start(wait=False)
-        self.node.wait_for(_is_ready, since=mark)
-        self.started_s.append(time.monotonic() - began)
+        for _ in range(_STARTS_MAX):
+            began, mark = time.monotonic(), self.node.mark()
+            self.node.start(wait=False)
+            try:
+                self.node.wait_for(_is_ready, since=mark)
+            except AssertionError as error:
+                self._problem(f"it did not start: {error}")
+                self.node.kill()
+            else:
+                self.started_s.append(time.monotonic() - began)
+                break
+        else:
+            raise RuntimeError(f"it did not start in {_STARTS_MAX} tries")
         for app in APPS:
             status, body = self.node.get(host=f"{app}.edged.localhost")
             if status != 200:

@@ -9,11 +9,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.chaos.stage import APPS
 from registry.digest import Digest, parse_digest
 from tests.fleets import Fleet, parsed
 
-_WATCH_S = 30
-"""How long a push waits for regions: a fleet that is struck may take longer, and the push is no worse for that."""
+_WATCH_S = 20
+"""How long a push waits for each wave: a fleet that is struck may take longer, and the push is no worse for that."""
+PACES = {APPS[0]: ("--all-at-once",), APPS[1]: ("--soak", "2")}
+"""One app changes everywhere at once, the other region by region."""
 _END_S = 90.0
 """After which a push that does not end is ended: its publisher's machine died."""
 
@@ -54,7 +57,7 @@ class Pushes:
 
     def begin(self, fleet: Fleet, app: str, body: str, folder: Path) -> None:
         """As the publisher whose fleet it is."""
-        process = fleet.popen("push", folder, "--json", "--timeout", str(_WATCH_S))
+        process = fleet.popen("push", folder, "--json", "--timeout", str(_WATCH_S), *PACES[app])
         self._under_way.append(_Push(process, app, body))
 
     def poll(self) -> None:

@@ -24,6 +24,7 @@ from edged.fleet.record import Key, Version
 from edged.publish.context import ContextStore
 from edged.publish.deployments import Wish, publish, read_head, wished
 from edged.publish.fleet import connector, signer_of
+from edged.publish.pace import ALL_AT_ONCE, Pace
 from edged.publish.packing import package
 from edged.publish.signer import Signer
 from edged.publish.upload import Upload
@@ -124,7 +125,8 @@ class Releases:
         async with connector(signer)(node.address) as client:
             head = await read_head(client.call, signer, app)
             regions = [region.name for region in signer.roster.regions]
-            deployment = wished(signer, head, Wish(made.digest), regions, int(time.time()))
+            wish = Wish(made.digest, pace=self._rng.choice((ALL_AT_ONCE, Pace(soak_s=0))))
+            deployment = wished(signer, head, wish, regions, int(time.time()))
             await Upload(client.call, made.frames, made.chunks, made.digest, _ignore).run()
             await client.call("put_release", envelope=made.envelope)
             await publish(client.call, signer, deployment, head)

@@ -29,8 +29,10 @@ _EXPIRES_S, _YEAR_S = 25, 365 * 86_400
 _AHEAD_S, _BACK_S = 400 * 86_400, -400 * 86_400
 """Beyond the end, and before the begin, of every certificate here."""
 SETTLE_S = 240.0
-_CONFLICT_S = 20.0
-"""After which a publisher who sees that two records have one number pushes again, as the alarm says."""
+_STUCK_S = 20.0
+"""After which a publisher does what an alarm or the status says, and pushes again."""
+_STUCK = {"failed", "reverted"}
+_CONFLICT, _HELD = "fleet.record-conflict", "rollout.held"
 _KILLED_AT: dict[Action, str] = {
     "kill while a record is written": "a record is written",
     "kill while chunks arrive": "chunks arrive",
@@ -58,7 +60,7 @@ class Striking:
         done: strikes by action; and moments for a kill that did not come.
         struck: when, until when, at which node and what, in seconds since the begin.
         began, mended, converged: on the monotonic clock; infinite until then.
-        pushed_anew: apps that were pushed once more at the end, since two records had one number.
+        pushed_anew: apps that were pushed once more at the end, and why: nothing else would have mended them.
     """
 
     def __init__(self, stage: Stage, said: Callable[[str], None]) -> None:
@@ -69,7 +71,7 @@ class Striking:
         self.struck: list[Strike] = []
         self.keeper = Keeper(stage.nodes)
         self.pushes = Pushes()
-        self.pushed_anew: list[str] = []
+        self.pushed_anew: dict[str, str] = {}
         self.began = time.monotonic()
         self.mended = self.converged = float("inf")
         self._other = stage.publisher("another")
@@ -223,26 +225,23 @@ class Striking:
                 self.converged = time.monotonic()
                 self.said(f"{self._now():7.1f} s  all nodes have and run the same")
                 return round(waited_s, 1)
-            if waited_s > _CONFLICT_S and not self.pushed_anew:
-                self._push_anew()
+            if waited_s > _STUCK_S and not self.pushed_anew:
+                self._push_anew(status)
             self._poll()
         self.problem(f"{SETTLE_S:g} s after all was mended: {'; '.join(differences(status))}")
         return None
 
-    def _push_anew(self) -> None:
-        self.pushed_anew = sorted(set(itertools.chain.from_iterable(map(self._in_conflict, self.stage.nodes))))
-        for app in self.pushed_anew:
-            self.said(f"{self._now():7.1f} s  {app} is pushed anew, since two records have one number")
+    def _push_anew(self, status: Event) -> None:
+        """What only a publisher can mend."""
+        self.pushed_anew = dict(stuck(status))
+        for name, node in self.stage.nodes.items():
+            for app in APPS:
+                if is_in_conflict(node.events, app):
+                    self.pushed_anew[app] = f"at {name} two records have one number"
+        for app, why in self.pushed_anew.items():
+            self.said(f"{self._now():7.1f} s  {app} is pushed anew: {why}")
             body, folder = self.stage.app(app)
             self.pushes.begin(self.stage.fleet, app, body, folder)
-
-    def _in_conflict(self, node: str) -> Iterator[str]:
-        """Apps of which a node has an alarm that two records have one number."""
-        last: dict[str, bool] = {}
-        for event in self.stage.nodes[node].events:
-            if event.get("code") == "fleet.record-conflict" and "subject" in event:
-                last[event["subject"]] = event["event"] == "alarm.raised"
-        yield from (app for subject, is_raised in last.items() if is_raised for app in APPS if app in subject)
 
     def said_by_attackers(self) -> list[Mapping[str, str]]:
         """What nodes answered to records that nobody may give them."""
@@ -275,6 +274,21 @@ class Striking:
 
     def _now(self) -> float:
         return time.monotonic() - self.began
+
+
+def is_in_conflict(events: Sequence[Event], app: str) -> bool:
+    """Whether a node's last word of an app's record is the alarm that there are two of one number."""
+    alarm = (_CONFLICT, f"deployment {app}")
+    said = [each for each in events if (each.get("code"), each.get("subject")) == alarm]
+    return bool(said) and said[-1]["event"] == "alarm.raised"
+
+
+def stuck(status: Event) -> Iterator[tuple[str, str]]:
+    """Apps that a node could not serve, or holds back for another, and what it says: by themselves they stay so."""
+    for app in status.get("apps", []):
+        for node in app["nodes"]:
+            if node["stage"] in _STUCK or node["error_code"] == _HELD:
+                yield app["name"], f"at {node['node']} it is {node['stage']}: {node['error_message']}"
 
 
 def differences(status: Event) -> list[str]:

@@ -155,7 +155,7 @@ def to_markdown(found: Mapping[str, Any]) -> str:
         f"{found['failed']} of {found['requests']} requests failed. {found['published']} releases were published,"
         f" {found['records_lost']} lost; pushes that did not end well: {refused}.",
         f"After the last fault was mended, all nodes had and ran the same after: {never}"
-        + (f" ({', '.join(found['pushed_anew'])} pushed anew)." if found["pushed_anew"] else "."),
+        + "".join(f"; {app} was pushed anew: {why}" for app, why in found["pushed_anew"].items()),
         *(found["problems"] or ["Nothing was that must not be."]),
     ]
     return "\n".join(lines)

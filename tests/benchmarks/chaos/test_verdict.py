@@ -9,7 +9,7 @@ import pytest
 from benchmarks.chaos.on_disk import OnDisk
 from benchmarks.chaos.picture import to_svg
 from benchmarks.chaos.publishing import Published
-from benchmarks.chaos.striking import differences
+from benchmarks.chaos.striking import differences, is_in_conflict, stuck
 from benchmarks.chaos.verdict import different, lost, mistakes, to_markdown, wrong_answers
 from edged.fleet.record import Key, Version
 from registry.digest import digest_of
@@ -90,7 +90,7 @@ def test_answers_to_those_who_do_harm(said: dict[str, str], is_wrong: bool) -> N
 
 def status(**changes: object) -> Event:
     node = {"name": "a", "state": "up", "in_sync": True}
-    app = {"node": "a", "stage": "live", "running": 3}
+    app = {"node": "a", "stage": "live", "running": 3, "error_code": None, "error_message": None}
     liar = {"name": "liar", "state": "never", "in_sync": None}
     return {
         "nodes": [{**node, **{key: value for key, value in changes.items() if key in node}}, liar],
@@ -113,6 +113,30 @@ def test_what_keeps_a_fleet_from_being_at_one(changes: dict[str, object], count:
     assert len(differences(status(**changes))) == count
 
 
+@pytest.mark.parametrize(
+    ("changes", "is_stuck"),
+    [
+        ({}, False),
+        ({"stage": "fetch"}, False),
+        ({"stage": "failed", "error_message": "why"}, True),
+        ({"stage": "reverted"}, True),
+        ({"stage": "waiting", "error_code": "rollout.held"}, True),
+    ],
+)
+def test_what_only_a_publisher_can_mend(changes: dict[str, object], is_stuck: bool) -> None:
+    assert [app for app, _ in stuck(status(**changes))] == (["asked"] if is_stuck else [])
+
+
+def test_two_records_of_one_number() -> None:
+    alarm = {"code": "fleet.record-conflict", "subject": "deployment asked"}
+    raised, cleared = {**alarm, "event": "alarm.raised"}, {**alarm, "event": "alarm.cleared"}
+    assert is_in_conflict([raised], "asked")
+    assert not is_in_conflict([raised], "told")
+    assert not is_in_conflict([raised, cleared], "asked")
+    assert is_in_conflict([raised, cleared, raised], "asked")
+    assert not is_in_conflict([], "asked")
+
+
 def test_a_fleet_that_does_not_answer_is_not_at_one() -> None:
     assert differences({}) == ["no node answers"]
 
@@ -126,7 +150,7 @@ FOUND = {
     "pushes_failed": {"push.failed": 1},
     "records_lost": 0,
     "converged_s": 12.5,
-    "pushed_anew": ["asked"],
+    "pushed_anew": {"asked": "two records"},
     "problems": [],
     "timeline": {
         "mended_s": 60.0,
@@ -144,7 +168,7 @@ def test_the_table() -> None:
     text = to_markdown(FOUND)
     assert "| kill the supervisor | 1 refused, 1 reset |" in text
     assert "2 of 100 requests failed. 7 releases were published, 0 lost" in text
-    assert "12.5 s (asked pushed anew)" in text
+    assert "12.5 s; asked was pushed anew: two records" in text
     assert text.endswith("Nothing was that must not be.")
     assert to_markdown({**FOUND, "problems": ["what must not be"], "converged_s": None}).endswith("what must not be")
 
