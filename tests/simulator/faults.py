@@ -224,6 +224,11 @@ class Chaos:
         for name in fault.who:
             self._nodes[name].machine.clock.jump(days * _DAY_S)
 
+    async def _collect(self, fault: Fault) -> None:
+        """No fault by itself: what nothing needs is let go, whatever else happens."""
+        for name in fault.who:
+            self._nodes[name].collect()
+
     # --- rosters ---
 
     async def _roster(self, fault: Fault) -> None:
@@ -282,6 +287,7 @@ _KINDS: Mapping[str, Callable[[Chaos, Fault], Awaitable[None]]] = {
     "failing": Chaos._failing,
     "rot": Chaos._rot,
     "clock": Chaos._clock,
+    "collect": Chaos._collect,
     "roster": Chaos._roster,
 }
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -106,6 +107,12 @@ class Node:
         if self.workers is not None:
             self.workers.is_answering = is_answering
 
+    def collect(self) -> None:
+        """It looks for what nothing needs any more, now and not within the hour."""
+        process = self.machine._process
+        if self.part is not None and process is not None and process.is_alive:
+            process.start_soon(_collect, self.part)
+
     # --- lives ---
 
     async def run(self) -> None:
@@ -197,6 +204,11 @@ class Node:
 
     def _status(self) -> AnycastStatus | None:
         return None if self._anycast is None else self._anycast.status()
+
+
+async def _collect(part: FleetPart) -> None:
+    with suppress(EdgedError, RegistryError):  # as housekeeping has it: another time
+        await part.housekeeping.collect()
 
 
 def _speaker(told: Watch, _config: SpeakerConfig, _command: Command, changed: Callable[[], None]) -> Any:
