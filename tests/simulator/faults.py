@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import trio
 
+from edged.fleet.record import Version
 from tests.simulator import parties
 from tests.simulator.invariants import Oracle
 from tests.simulator.node import STATE, Node
@@ -248,7 +249,7 @@ class Chaos:
         elif change == "epoch":
             roster = parties.following(roster, epoch=roster.epoch + 1)
         else:
-            roster = parties.following(roster, floors={"shop": (roster.epoch_of("shop"), 3)})
+            roster = parties.following(roster, floors={"shop": Version(roster.epoch_of("shop"), 3)})
         self._oracle.rostered(roster)
         sealed = roster.seal([parties.root()])
         self._begin(sealed)

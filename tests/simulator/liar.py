@@ -114,7 +114,7 @@ class Liar:
                         await trio.sleep(self._rng.uniform(*_PAUSE_S))
 
     async def _garbage(self, link: Link) -> None:
-        await link._stream.send_all(self._rng.randbytes(self._rng.randint(1, 5_000)))
+        link._put(self._rng.randbytes(self._rng.randint(1, 5_000)))
 
     async def _flood(self, link: Link) -> None:
         async with trio.open_nursery() as nursery:
