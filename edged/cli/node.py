@@ -23,11 +23,13 @@ from edged.logging import configure
 from edged.node.check import has_joined
 from edged.node.config_file import load
 from edged.node.node import run_node
+from edged.node.reseed import Way, reseed
 
 _CONFIG = click.option(
     "--config", type=click.Path(path_type=Path), metavar="FILE", help="What it is told.  [default: node.toml]"
 )
 _HERE = Path("node.toml")
+_PATH = click.Path(path_type=Path)
 
 
 @click.group(invoke_without_command=True)
@@ -88,3 +90,52 @@ def init(context: click.Context, config: Path | None, as_json: bool) -> None:
     click.echo(f"  fingerprint  {identity.fingerprint}")
     click.echo(f"  good for     {days:.0f} days")
     click.echo("Give the certificate to whoever keeps the roster (edged fleet add-node), or start with a voucher.")
+
+
+@node.command("reseed")
+@_CONFIG
+@click.option("--roster", metavar="FILE", type=_PATH, help="Come back by this roster.  [default: that of node.toml]")
+@click.option("--voucher", metavar="FILE", type=_PATH, help="Come back by this voucher.  [default: that of node.toml]")
+@click.option("--new-key", is_flag=True, help="Make another key and certificate; the old ones are kept beside them.")
+@click.option("--keep-releases", is_flag=True, help="Do not fetch them again; for a disk that is sound.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@click.pass_context
+def reseed_(
+    context: click.Context,
+    config: Path | None,
+    *,
+    roster: Path | None,
+    voucher: Path | None,
+    new_key: bool,
+    keep_releases: bool,
+    as_json: bool,
+) -> None:
+    """Have a node that was away too long, or whose disk is damaged, begin again as the node that it was.
+
+    Its records and releases go, and come back from its peers; its key and what apps keep stay. It never takes a record
+    that is older than one that it had. The node must be stopped, and this be run as its user.
+    """
+    settings = load(config or context.obj or _HERE)
+    configure(level="warning")
+    done = trio.run(reseed, settings, Way(roster, voucher, new_key, keep_releases))
+    if as_json:
+        shape = {
+            "event": "reseeded",
+            "node": settings.node.name,
+            "fingerprint": done.fingerprint,
+            "new_key": done.is_new_key,
+            "forgotten": done.forgotten,
+            "roster_version": done.roster_version,
+            "known": done.is_known,
+        }
+        click.echo(json.dumps(shape))
+        return
+    click.echo(f"{settings.node.name} has forgotten {done.forgotten} records, and kept their numbers.")
+    if done.is_new_key:
+        click.echo(f"Its new certificate is {settings.node.certificate}: {done.fingerprint}")
+    if done.is_known:
+        click.echo(f"Version {done.roster_version} of the roster has it. Start it: it fetches the rest from its peers.")
+    else:
+        click.echo(
+            "The fleet does not know it yet: give its certificate to whoever keeps the roster, or get a voucher."
+        )

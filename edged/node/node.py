@@ -47,6 +47,7 @@ from edged.node.install import Install
 from edged.node.joining import join, own_node, read_voucher, take_roster
 from edged.node.log_tail import LogTail
 from edged.node.pool_event import PoolEvent
+from edged.node.run_lock import alone_in
 from edged.node.sd_notify import Notifier
 from edged.node.sockets import Addresses
 from edged.node.stores import Stores, open_stores
@@ -72,17 +73,19 @@ async def run_node(
         environment: of this process: what systemd wants to be told, and where.
 
     Raises:
+        NodeRuns: another node has the state folder.
         NodeConfigInvalid: what the configuration names is not there, or not what it should be.
         NodeUnknown, JoinFailed: it belongs to no fleet.
         ListenError: an address is taken.
         EdgedError, RegistryError: the state folder cannot be used.
     """
-    try:
-        await _be_node(config, environment, task_status)
-    except Exception as error:
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(write_failure, config.node.state_dir, error)
-        raise
+    with alone_in(config.node.state_dir):
+        try:
+            await _be_node(config, environment, task_status)
+        except Exception as error:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(write_failure, config.node.state_dir, error)
+            raise
 
 
 async def _be_node(config: NodeConfig, environment: Mapping[str, str], task_status: trio.TaskStatus[Node]) -> None:
