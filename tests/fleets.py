@@ -284,7 +284,8 @@ class Fleet:
         return Done(process.returncode, [parsed(line) for line in stdout.splitlines()], stderr)
 
     def push(self, app: Path, *options: str, check: bool = True, timeout_s: float = 2 * WAIT_S) -> Done:
-        return self.run("push", app, "--json", *options, check=check, timeout_s=timeout_s)
+        """All at once: what goes in waves waits for them."""
+        return self.run("push", app, "--json", "--all-at-once", *options, check=check, timeout_s=timeout_s)
 
     def status(self) -> Event:
         return self.run("status", "--json").last

@@ -169,7 +169,8 @@ class Rollout:
         self._advance(event.version, ("fetch",), "verify")
 
     def _on_checked_out(self, event: CheckedOut) -> None:
-        self._advance(event.version, ("verify",), "compile" if isinstance(self._wave, Go) else "wait")
+        waits = not isinstance(self._wave, Go) and self._place(event.version, ("verify",)) is self._candidate
+        self._advance(event.version, ("verify",), "wait" if waits else "compile")
 
     def _on_judged(self, event: Judged) -> None:
         if self._desired is None or event.version != self._desired.version or isinstance(self._wave, Go):

@@ -60,6 +60,7 @@ def _has_others(view: StatusView, node: NodeView) -> bool:
 def _apps(view: StatusView) -> Iterator[Problem]:
     for app in view.apps:
         failed: dict[tuple[Stage, str], list[str]] = {}  # stage and why -> where
+        waits: dict[str, list[str]] = {}  # for what -> where
         behind: dict[int, list[str]] = {}  # what runs -> where
         for region in app.regions:
             nodes = [node for node in app.nodes if node.region == region and node.state == "up"]
@@ -68,7 +69,10 @@ def _apps(view: StatusView) -> Iterator[Problem]:
             for stage, why in sorted(whys):
                 those = [node for node in late if (node.stage, node.error_message or node.error_code) == (stage, why)]
                 failed.setdefault((stage, why), []).append(_place(region, those, nodes))
-            if late and not whys:
+            reasons = sorted({node.error_message for node in late if node.stage == "waiting"} - {""})
+            if reasons and not whys:
+                waits.setdefault(reasons[0], []).append(_place(region, late, nodes))
+            elif late and not whys:
                 behind.setdefault(min(node.running for node in late), []).append(_place(region, late, nodes))
         for (stage, why), places in failed.items():
             yield Problem(
@@ -76,6 +80,8 @@ def _apps(view: StatusView) -> Iterator[Problem]:
                 f"{app.name} {stage} in {', '.join(places)}" + (f": {why}" if why else ""),
                 f"Push a corrected one, or run `edged rollback {app.name}`.",
             )
+        for reason, places in waits.items():
+            yield Problem("warning", f"{app.name} {app.sequence} waits before {', '.join(places)}: {reason}")
         for lowest, places in behind.items():
             start = f"region {places[0]} is" if len(places) == 1 else f"regions {', '.join(places)} are"
             if lowest == app.sequence:  # a node that has just started, or a worker of it

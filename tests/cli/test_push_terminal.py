@@ -96,6 +96,32 @@ def test_who_changes_an_app_otherwise_is_told_no_commands() -> None:
     assert shown(finished) == ["  ✓ live in eu after 1.0 s", "  http://hello.example/"]
 
 
+def test_waves() -> None:
+    assert shown(
+        events.Published("hello", 5, DIGEST, ("ap", "eu", "us"), (("eu",), ("ap", "us")), 10),
+        events.RegionChanged("eu", "waiting", 0, 1, 0, 0, 0, 0, wave=1),
+        events.RegionChanged("us", "waiting", 0, 2, 0, 0, 0, 0, wave=2),
+        events.RegionChanged("eu", "live", 1, 1, 0, 0, 0, 0, wave=1),
+        events.RegionChanged("us", "held", 0, 2, 0, 0, 0, 0, "b: eu/a failed: no", 2),
+    ) == [
+        "  published as sequence 5  release abababababab",
+        "  in 2 waves, 10 s apart: eu, then ap, us",
+        "  eu: waiting  0 of 1 node, wave 1 of 2",
+        "  us: waiting  0 of 2 nodes, wave 2 of 2",
+        "  eu: live  1 node",
+        "  us: held  0 of 2 nodes, wave 2 of 2",
+        "  ✗ us: b: eu/a failed: no",
+    ]
+
+
+def test_a_removal() -> None:
+    assert shown(
+        events.Published("hello", 5, "", ()),
+        region("eu", "removed", live=1),
+        events.Finished("hello", 5, "", {"eu": "removed"}, 0, 0, 0, 1.0),
+    ) == ["  published as sequence 5  removed", "  eu: removed  1 node", "  ✓ hello is in no region any more"]
+
+
 def test_nothing_live_has_no_address() -> None:
     finished = events.Finished("hello", 4, "http://hello.example/", {"eu": "failed"}, 1, 1, 1, 1.0)
     assert shown(finished) == []
