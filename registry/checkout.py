@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from registry.blob import Blob
 from registry.chunk_store import ChunkStore
 from registry.digest import Digest, hex_of
-from registry.disk import Disk, blocks_of, faults, make_folders, regular_files, temporary
+from registry.disk import UNREADABLE, Disk, blocks_of, faults, make_folders, regular_files, temporary
 from registry.errors import BlobMismatch, DiskFull
 from registry.limits import DISK_RESERVE_BYTES
 
@@ -214,7 +214,7 @@ class Checkouts:
                 yield above + name
 
     def _file_digest(self, path: Path, size: int) -> str:
-        """The digest of a regular file of that size; an empty text for anything else."""
+        """The digest of a regular file of that size; an empty text for anything else, or what the disk cannot read."""
         try:
             status = self._disk.status(path)
             if not stat.S_ISREG(status.st_mode) or status.st_size != size:
@@ -223,5 +223,9 @@ class Checkouts:
             for piece in self._disk.read_pieces(path, size):
                 digest.update(piece)
         except FileNotFoundError:
+            return ""
+        except OSError as error:
+            if error.errno not in UNREADABLE:
+                raise
             return ""
         return "sha256:" + digest.hexdigest()

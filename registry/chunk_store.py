@@ -18,7 +18,6 @@ Blocking and thread-safe; several processes may share a folder, each counting it
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
@@ -29,7 +28,7 @@ from typing import BinaryIO
 
 from registry.blob import Blob, Chunk
 from registry.digest import Digest, digest_from_hex, digest_of, hex_of
-from registry.disk import Disk, blocks_of, disk_bytes, faults, make_folders, regular_files, temporary
+from registry.disk import UNREADABLE, Disk, blocks_of, disk_bytes, faults, make_folders, regular_files, temporary
 from registry.errors import BlobCorrupt, BlobMismatch, BlobMissing, DigestInvalid, FrameInvalid
 from registry.frame import decode_frame, encode_frame
 from registry.intake import Intake, Progress
@@ -45,7 +44,6 @@ from registry.limits import (
 from registry.usage import Usage
 
 _FAN = tuple(f"{first:02x}" for first in range(256))
-_FAULTS_OF_DISK = (errno.EIO, errno.ELOOP, errno.EISDIR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +249,7 @@ class ChunkStore:
             except OSError:
                 # What was not acknowledged must not be seen either: the next `put` would take it for durable.
                 for path, _ in named:
-                    with suppress(FileNotFoundError):
+                    with suppress(OSError):
                         self._disk.unlink(path)
                 self._discard(list(written.values()))
                 raise
@@ -302,7 +300,7 @@ class ChunkStore:
             except FrameInvalid:
                 sound = False
             except OSError as error:
-                if error.errno not in _FAULTS_OF_DISK:
+                if error.errno not in UNREADABLE:
                     raise
                 sound = False
             if not sound:

@@ -21,6 +21,9 @@ from registry.folder_lock import FolderLock
 from registry.limits import WRITER_COUNT_MAX
 
 BLOCK_BYTES = 4096  # what a file takes at least, and in multiples of, on the file systems of servers
+UNREADABLE = frozenset({errno.EIO, errno.ELOOP, errno.EISDIR})
+"""Errors of a read that are the file's own: a bad sector, or something else in its place. Others may be read."""
+
 _PIECE_BYTES = 1024 * 1024  # read at once of a file that is not wanted whole
 
 

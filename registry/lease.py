@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from registry.digest import Digest, hex_of
-from registry.disk import Disk, regular_files, temporary
+from registry.disk import UNREADABLE, Disk, regular_files, temporary
 from registry.errors import LeaseRefused, Malformed
 from registry.limits import (
     LEASE_BYTES_MAX,
@@ -90,6 +90,10 @@ class Leases:
             try:
                 until, digests = _parse(self._disk.read(path, LEASE_BYTES_MAX))
             except Malformed:
+                until, digests = now, b""
+            except OSError as error:
+                if error.errno not in UNREADABLE:
+                    raise
                 until, digests = now, b""
             if now < until <= now + LEASE_S_MAX:
                 yield digests

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from registry.chunk_store import ChunkStore
 from registry.digest import Digest, digest_from_hex, digest_of, hex_of
-from registry.disk import Disk, faults, make_folders, regular_files
+from registry.disk import UNREADABLE, Disk, faults, make_folders, regular_files
 from registry.dsse import Envelope
 from registry.errors import (
     BlobsMissing,
@@ -183,6 +183,10 @@ class ReleaseStore:
                 data = self._disk.read(self._path(digest), ENVELOPE_BYTES_MAX)
             except FileNotFoundError:
                 raise ReleaseMissing(f"release {digest} is not there") from None
+            except OSError as error:
+                if error.errno not in UNREADABLE:
+                    raise
+                raise ReleaseInvalid(f"it cannot be read: {error.strerror}") from None
         try:
             stored = open_release(data)
         except RegistryError as error:

@@ -16,7 +16,6 @@ One that the disk cannot read now counts likewise, but stays where it is: the ne
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,7 +27,7 @@ from edged.fleet.record import KINDS, Key, Kind, Version
 from edged.limits import LEDGER_BYTES_MAX, RECORD_BYTES_MAX, RECORD_HISTORY_COUNT_MAX
 from registry import strict
 from registry.checked import content_of, with_digest
-from registry.disk import Disk, make_folders
+from registry.disk import UNREADABLE, Disk, make_folders
 from registry.errors import RegistryError
 from registry.whole_file import TEMPORARY, write_whole
 
@@ -36,7 +35,6 @@ _FILE_BYTES_MAX = RECORD_BYTES_MAX + 1024  # what stands around the record
 _LEDGER_FILE_BYTES_MAX = LEDGER_BYTES_MAX + 1024  # what stands around the ledger
 _SIGNER_BYTES_MAX = 32
 _DAMAGED = ".damaged"
-_FAULTS_OF_DISK = (errno.EIO, errno.ELOOP, errno.EISDIR)
 _LEDGER = "ledger"
 _file_name = re.compile(r"([0-9]{10})\.([0-9]{20})(\.damaged)?").fullmatch
 _record_name = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}").fullmatch
@@ -184,6 +182,10 @@ class RecordStore:
                 return content_of(self._disk.read(path, _LEDGER_FILE_BYTES_MAX), _LEDGER_FILE_BYTES_MAX)
             except FileNotFoundError:
                 return None
+            except OSError as error:
+                if error.errno not in UNREADABLE:
+                    raise
+                return b""
             except RegistryError:
                 return b""
 
@@ -229,7 +231,7 @@ class RecordStore:
             except FileNotFoundError:  # another thread has made room meanwhile
                 continue
             except OSError as error:
-                if error.errno not in _FAULTS_OF_DISK:
+                if error.errno not in UNREADABLE:
                     raise
                 unreadable.add(version)
                 continue

@@ -13,10 +13,11 @@ class File:
 
     Attributes:
         links: how many names it has.
+        is_bad: it lies on a bad sector: it can be given other names, but not be read.
         is_lost: a sync of it failed: the kernel took its pages for clean, and no later sync writes them.
     """
 
-    __slots__ = ("ctime_ns", "data", "is_lost", "links", "mode", "mtime", "number")
+    __slots__ = ("ctime_ns", "data", "is_bad", "is_lost", "links", "mode", "mtime", "number")
 
     def __init__(self, number: int, mode: int, data: bytes, now: float) -> None:
         self.number = number
@@ -26,6 +27,7 @@ class File:
         self.mtime = now
         self.ctime_ns = int(now * 1e9)
         self.is_lost = False
+        self.is_bad = False
 
 
 class Folder:

@@ -162,6 +162,12 @@ class MemoryDisk(Disk):
         file.data = file.data[:at] + bytes([file.data[at] ^ 1 << rng.randrange(8)]) + file.data[at + 1 :]
         return path
 
+    def spoil(self, path: Path) -> None:
+        """From now on this file, by whatever name, cannot be read: EIO."""
+        node = self._find(path)
+        assert isinstance(node, File)
+        node.is_bad = True
+
     # --- what is on it, for invariants: also while the process is gone ---
 
     @property
@@ -201,7 +207,7 @@ class MemoryDisk(Disk):
         node = self._living(path)
         if isinstance(node, Folder):
             raise _error(errno.EISDIR, path)
-        if self.failing and self._rng.random() < self.failing:
+        if node.is_bad or (self.failing and self._rng.random() < self.failing):
             raise _error(errno.EIO, path)
         return node.data if len(node.data) <= bytes_max else node.data[: bytes_max + 1]
 

@@ -32,6 +32,7 @@ from registry.keys import SigningKey
 from registry.limits import COLLECT_GRACE_S, INCOMING_GRACE_S, MiB
 from registry.release import RELEASE_TYPE, Entry, Release
 from registry.release_store import ReleaseStore
+from registry.strict import encode
 from tests.simulator.crashes import crashes, failures
 from tests.simulator.memory_disk import MemoryDisk
 
@@ -41,6 +42,7 @@ NOW = 1_800_000_000.0
 NEW = [b"one", b"two", random.Random(1).randbytes(200_000)]
 FILES = {"components/a.wasm": NEW[2], "files/a/x/empty": b"", "files/a/x/same": b"same", "files/b/same": b"same"}
 KEY = SigningKey.generate()
+LEDGER = encode({"a": "ledger"})
 Promise = Callable[[Chunk], None]
 
 
@@ -400,6 +402,31 @@ def test_a_bit_that_rots_is_noticed() -> None:
         elif "leases" not in path.parts:
             assert damaged, path
     assert seen >= {"chunk", "release", "rollout"}
+
+
+def test_a_file_on_a_bad_sector_stops_nobody() -> None:
+    """It counts as damaged, is made or fetched again, and nothing else is kept from being used or collected."""
+
+    def before(disk: MemoryDisk) -> tuple[Stores, Release, Digest]:
+        stores, release, digest = filled(disk)
+        stores.records.save_ledger(LEDGER)
+        stores.chunks.lease("push", [digest_of(b"zero")], until=NOW + COLLECT_GRACE_S)
+        return stores, release, digest
+
+    template = MemoryDisk()
+    before(template)
+    assert len(template.files(FOLDER)) > 10
+    for path in template.files(FOLDER):
+        disk = MemoryDisk()
+        stores, release, digest = before(disk)
+        disk.spoil(path)
+        given_out(disk, release, digest)
+        assert stores.records.load_ledger() == (b"" if path.name == "ledger" else LEDGER)
+        stores, release, digest = filled(disk)
+        assert set(stores.chunks.scrub()) == {None}
+        assert given_out(disk, release, digest) == []
+        stores.chunks.collect(stores.releases.reachable([digest]), NOW, grace_s=0.0)
+        assert given_out(disk, release, digest) == []
 
 
 def test_a_disk_that_lies_is_noticed() -> None:
