@@ -125,6 +125,29 @@ def test_a_fault_at_every_operation_of_a_save(number: int) -> None:
         assert store.load().records == (record(3, b"third"),)
 
 
+def test_what_is_forgotten_keeps_its_number() -> None:
+    """A crash on the way leaves that number or a higher one: nothing older is ever accepted."""
+
+    def before(disk: MemoryDisk) -> RecordStore:
+        store = saved_first(disk)
+        for sequence in (2, 3):
+            store.save(record(sequence))
+        return store
+
+    def work(store: RecordStore, promise: Callable[[Version], None]) -> None:
+        store.forget(SHOP, Version(1, 3))
+        promise(Version(1, 3))
+
+    for disk, promised in crashes(before, work):
+        store = RecordStore(FOLDER, disk=disk)
+        loaded = store.load()
+        assert loaded.versions == {SHOP: Version(1, 3)}
+        assert not promised or loaded.records == ()
+        assert not promised or loaded.damaged == ((SHOP, Version(1, 3)),)
+        store.save(record(4))
+        assert store.load().records == (record(4),)
+
+
 def with_first(disk: MemoryDisk) -> FleetState:
     fleet = state(FOLDER, disk=disk)
     fleet.accept(signed(), NOW)
