@@ -21,6 +21,7 @@ from benchmarks.chaos.stage import APPS, LIAR, Stage
 from tests.fleets import Event
 
 PUSH_EVERY_S = 6.0
+_TURN_S = 0.1
 _PUSHES_MAX = 3
 _RELEASES_AWAY = 3
 _AWAY_S_MAX = 120.0
@@ -80,7 +81,6 @@ class Striking:
         self._threads: list[threading.Thread] = []
         self._attacks: dict[Strike, subprocess.Popen[bytes]] = {}
         self._renewing = threading.Lock()
-        self._ending = threading.Event()
 
     def run(self, strikes: Sequence[Strike], seconds: float) -> None:
         """All of it, until the last is mended."""
@@ -92,12 +92,12 @@ class Striking:
         while self._due:
             at_s, _, act = heapq.heappop(self._due)
             while (left := at_s - self._now()) > 0:
-                time.sleep(min(left, 0.1))
+                time.sleep(min(left, _TURN_S))
                 self._poll()
             act()
-        self._ending.set()
-        for thread in self._threads:
-            thread.join()
+        while any(thread.is_alive() for thread in self._threads):  # kills at moments that have yet to come
+            time.sleep(_TURN_S)
+            self._poll()
 
     # --- strikes ---
 
@@ -159,10 +159,9 @@ class Striking:
     def _kill_at(self, strike: Strike, name: str) -> None:
         """In a thread: the supervisor, at a moment, if it comes."""
         node, moment = self.stage.nodes[strike.node], MOMENTS[name]
-        give_up = until(_MOMENT_S)
         if isinstance(moment, Writes):
             with Arrivals(node.state / moment.folder) as arrivals:
-                has_come = arrivals.wait(moment.happens, lambda: give_up() or self._ending.is_set()) is not None
+                has_come = arrivals.wait(moment.happens, until(_MOMENT_S)) is not None
         else:
             has_come = False
             with suppress(AssertionError):  # it was not said
@@ -208,13 +207,12 @@ class Striking:
         """Everything is mended: how long until all nodes have and run the same, in seconds; None if they never do."""
         self.stage.sign()
         while self.pushes.under_way:
-            time.sleep(0.1)
+            time.sleep(_TURN_S)
             self._poll()
-        for name, node in self.stage.nodes.items():
+        for name in self.stage.nodes:
             while not self.keeper.is_running(name):
-                time.sleep(0.1)
+                time.sleep(_TURN_S)
                 self._poll()
-            assert node.process is not None
         self.keeper.end()
         self.mended = time.monotonic()
         self.said(f"{self._now():7.1f} s  all is mended")
@@ -224,7 +222,7 @@ class Striking:
             if differences(status) == []:
                 self.converged = time.monotonic()
                 self.said(f"{self._now():7.1f} s  all nodes have and run the same")
-                return round(waited_s, 1)
+                return round(self.converged - self.mended, 1)
             if waited_s > _STUCK_S and not self.pushed_anew:
                 self._push_anew(status)
             self._poll()
