@@ -27,6 +27,7 @@ from edged.fleet.state import FleetState
 from edged.fleet.sync import Ask, Round
 from edged.fleet.view import Record
 from edged.limits import (
+    BEATS_PEER_COUNT,
     LINK_KEPT_MAX,
     REPORT_INTERVAL_S_HIGHEST,
     REPORT_INTERVAL_S_LOWEST,
@@ -113,19 +114,24 @@ class Gossip:
         Raises:
             EdgedError: as above.
         """
-        own = self._own_report()
-        self._board.put(own, trio.current_time())
-        if len(self._state.nodes()) > LINK_KEPT_MAX:
-            answer = await link.call("beats", beats=encode_beats(self._board.beats()), reports=[own.encode()])
-            beats = parse_beats(answer.get("beats") if isinstance(answer, dict) else None)
+        self._board.put(self._own_report(), trio.current_time())
+        if self._is_large:
+            news = self._board.news(trio.current_time(), REPORTS_BYTES_MAX)
+            beats = encode_beats(self._board.beats())
+            answer = await link.call("beats", beats=beats, reports=[report.encode() for report in news])
+            heard = parse_beats(answer.get("beats") if isinstance(answer, dict) else None)
         else:
-            answer = await link.call(
-                "reports", reports=[report.encode() for report in self._board.fitting(REPORTS_BYTES_MAX)]
-            )
-            beats = []
+            told = self._board.fitting(REPORTS_BYTES_MAX)
+            answer = await link.call("reports", reports=[report.encode() for report in told])
+            heard = []
         reports = parse_reports(answer.get("reports") if isinstance(answer, dict) else None)
         self._board.merge(reports, link.peer.name, trio.current_time())
-        self._board.hear(beats, trio.current_time())
+        self._board.hear(heard, trio.current_time())
+
+    @property
+    def _is_large(self) -> bool:
+        """Whether not every node is linked with each other one, and a message has no room for all reports."""
+        return len(self._state.nodes()) > LINK_KEPT_MAX
 
     def _take(self, comparison: Round, answer: object) -> Ask | None:
         return comparison.take(answer, self._clock())
@@ -165,7 +171,7 @@ class Gossip:
     async def _report_forever(self) -> None:
         while True:
             self._board.put(self._own_report(), trio.current_time())
-            for link in self._some(1):
+            for link in self._some(BEATS_PEER_COUNT if self._is_large else 1):
                 try:
                     await self.report_to(link)
                 except EdgedError as error:

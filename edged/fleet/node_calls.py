@@ -157,7 +157,7 @@ class NodeCalls:
         return {"reports": [report.encode() for report in self._board.fitting(REPORTS_BYTES_MAX)]}
 
     async def beats(self, peer: Peer, beats: Sequence[Beat], reports: Sequence[NodeReport]) -> dict[str, Any]:
-        """Of whom a peer heard, and its own report, for the same of this one and what reports it lacks."""
+        """Of whom a peer heard, its own report and others' news, for the same of this one and what reports it lacks."""
         now = self._monotonic()
         self._board.merge(reports, peer.name, now)
         self._board.hear(beats, now)

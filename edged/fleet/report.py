@@ -28,6 +28,7 @@ from edged.limits import (
     REPORT_COUNT_MAX,
     REPORT_DIRECT_S,
     REPORT_INTERVAL_S_HIGHEST,
+    REPORT_NEWS_S,
     REPORT_STALE_BEATS,
     REPORT_TEXT_CHARS_MAX,
     REPORT_UP_S,
@@ -244,6 +245,17 @@ class Board:
             heard = beat.incarnation, beat.beat
             if beat.node != self._name and entry is not None and heard > entry.heard and _is_open(entry, now):
                 entry.hear(heard, now, is_hearsay=True)
+
+    def news(self, now: float, bytes_max: int) -> list[NodeReport]:
+        """Our own report, and those that came lately and said something new, as many as go into a message, the latest
+        first: for a peer of whom we do not know what it lacks."""
+        entries = [
+            (-math.inf if name == self._name else now - entry.news_at, entry)
+            for name, entry in self._entries.items()
+            if name == self._name or now - entry.news_at <= REPORT_NEWS_S
+        ]
+        entries.sort(key=lambda item: item[0])
+        return self._as_many([entry for _, entry in entries], bytes_max)
 
     def lacking(self, beats: Iterable[Beat], bytes_max: int) -> list[NodeReport]:
         """Our own report, and those that the peer with these beats lacks, as many as go into a message: the latest news

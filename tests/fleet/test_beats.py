@@ -10,7 +10,14 @@ import pytest
 from edged.errors import RequestInvalid
 from edged.fleet.beats import Beat, encode_beats, parse_beats
 from edged.fleet.report import AppReport, Board, NodeReport
-from edged.limits import REPORT_COUNT_MAX, REPORT_DIRECT_S, REPORT_STALE_BEATS, REPORT_UP_S, REPORTS_BYTES_MAX
+from edged.limits import (
+    REPORT_COUNT_MAX,
+    REPORT_DIRECT_S,
+    REPORT_NEWS_S,
+    REPORT_STALE_BEATS,
+    REPORT_UP_S,
+    REPORTS_BYTES_MAX,
+)
 
 BEAT = Beat("one", 7, 3, 2)
 
@@ -167,6 +174,16 @@ def test_the_latest_news_go_first_then_what_is_oldest_there() -> None:
     here.merge([report("n1", 2, version="2")], "n0", 11.0)
     here.merge([report("n2", 1 + REPORT_STALE_BEATS), report("n3", 2 + REPORT_STALE_BEATS)], "n0", 12.0)
     assert names(here.lacking(theirs, REPORTS_BYTES_MAX)) == ["me", "n1", "n0", "n3", "n2"]
+
+
+@pytest.mark.parametrize(("later_s", "told"), [(REPORT_NEWS_S, ["me", "two"]), (REPORT_NEWS_S + 0.1, ["me"])])
+def test_news_are_told_unasked_for_a_while(later_s: float, told: list[str]) -> None:
+    here = board()
+    here.merge([report("one"), report("two")], "two", 0.0)
+    here.merge([report("two", 2, version="2")], "two", 100.0)
+    here.merge([report("one", 2, requests_s=1.0)], "two", 100.0)  # only counted
+    assert names(here.news(100.0 + later_s, REPORTS_BYTES_MAX)) == told
+    assert names(here.news(100.0, 2_100)) == ["me"]
 
 
 def test_as_many_as_a_message_has_room_for() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from edged.errors import EdgedError, ProtocolError, RequestInvalid
+from edged.fleet.peer import Peer
 from edged.limits import REPORT_INTERVAL_S_HIGHEST, SPREAD_PEER_COUNT, SYNC_INTERVAL_S_HIGHEST
 from tests.fleet import kit
 from tests.fleet.fakes import settle, table
@@ -88,6 +90,28 @@ async def test_reports_go_around_direct_and_as_hearsay(tmp_path: Path, mock_cloc
             await settle()
             assert one.beat > beat
             nursery.cancel_scope.cancel()
+
+
+async def test_in_a_large_fleet_reports_go_to_who_lacks_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mock_clock: MockClock
+) -> None:
+    monkeypatch.setattr("edged.fleet.gossip.LINK_KEPT_MAX", 1)
+    one, two = made(tmp_path, "n1", "n2")
+    two.board.put(two.report(), 0)
+    calls: list[tuple[str, int]] = []
+
+    async def dispatch(peer: Peer, call: str, args: dict[str, Any]) -> Any:
+        answer = await two.dispatch(peer, call, args)
+        calls.append((call, len(answer["reports"])))
+        return answer
+
+    async with link(one, two, dispatch) as to_two:
+        await one.gossip.report_to(to_two)
+        assert {report.node for report in one.board.all()} == {"n1", "n2"}
+        assert {report.node for report in two.board.all()} == {"n1", "n2"}
+        await one.gossip.report_to(to_two)
+        assert [(beat.node, beat.beat) for beat in two.board.beats()] == [("n2", 1), ("n1", 2)]
+    assert calls == [("beats", 1), ("beats", 1)]
 
 
 async def test_a_peer_that_answers_nonsense_does_no_harm(tmp_path: Path, mock_clock: MockClock) -> None:

@@ -39,6 +39,7 @@ from edged.fleet.store import RecordStore, Stored
 from edged.fleet.sync import Answers, Ask, Round
 from edged.fleet.view import Record
 from edged.limits import (
+    BEATS_PEER_COUNT,
     LINK_CHOSEN_COUNT,
     LINK_KEPT_MAX,
     LINK_NEAR_COUNT,
@@ -295,7 +296,7 @@ class Place:
 
         def tell() -> None:
             self.beat()
-            for there in self._some(1):
+            for there in self._some(BEATS_PEER_COUNT if self.is_large else 1):
                 self._tell_by_need(there) if self.is_large else self._tell(there)
             self.report_forever()
 
@@ -319,10 +320,10 @@ class Place:
         )
 
     def _tell_by_need(self, there: Place) -> None:
-        own, beats = self.report, self.board.beats()
+        news, beats = self.board.news(self._fleet.now, REPORTS_BYTES_MAX), self.board.beats()
 
         def answer() -> tuple[Any, int]:
-            there._take([own], self.name)
+            there._take(news, self.name)
             there.board.hear(beats, self._fleet.now)
             back, ours = there.board.lacking(beats, REPORTS_BYTES_MAX), there.board.beats()
             return (back, ours), _bytes({"beats": encode_beats(ours)}) + self._bytes_of(back)
@@ -331,7 +332,7 @@ class Place:
             self._take(value[0], there.name)
             self.board.hear(value[1], self._fleet.now)
 
-        size = _bytes({"beats": encode_beats(beats)}) + self._bytes_of([own])
+        size = _bytes({"beats": encode_beats(beats)}) + self._bytes_of(news)
         self._fleet.call(self, there, "beats", size, answer, takes)
 
     def _bytes_of(self, reports: Sequence[NodeReport]) -> int:

@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from pytest import TempPathFactory
 
 from edged.fleet.frame import encode_frame
 from edged.limits import REPORT_UP_S
@@ -19,7 +18,7 @@ NODES = 60
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory: TempPathFactory) -> dict[str, ReportSpread]:
+def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ReportSpread]:
     """Of one fleet, both ways."""
     folder = tmp_path_factory.mktemp("reports")
     return {each.name: report_spread(NODES, each, 1, folder / each.name, apps=5) for each in (MESH, LARGE)}
