@@ -220,7 +220,7 @@ class Watch:
             del self._placed_this_life[app]
         self.served = {**self.served, **{app: version for app, (version, _) in served.items()}}
         for app in list(self.served):
-            if app not in served and (self._is_removed(app) or self._is_refused(app, self.served[app])):
+            if app not in served and (self._is_removed(app) or self.took_back(app, self.served[app])):
                 del self.served[app]
 
     def loaded(self, site: Site, files: Mapping[str, Digest]) -> None:
@@ -322,7 +322,7 @@ class Watch:
         if before is None or version >= before:
             return
         self._demand(
-            self._is_refused(app, before),
+            self.took_back(app, before),
             "2",
             f"{app} is served as {_version(version)} after {_version(before)}, which was not refused",
         )
@@ -354,13 +354,13 @@ class Watch:
     def _check_taken_away(self, app: str) -> None:
         """By a deployment; or because the first release that it ever had ends worker processes."""
         self._demand(
-            self._is_removed(app) or self._is_refused(app, self._placed_this_life[app]),
+            self._is_removed(app) or self.took_back(app, self._placed_this_life[app]),
             "5",
             f"{app} is served no more, and its newest deployment still places it in {self._region}",
         )
 
-    def _is_refused(self, app: str, version: Version) -> bool:
-        """Whether the node has taken it, or something newer, back."""
+    def took_back(self, app: str, version: Version) -> bool:
+        """Whether the node has refused this release, or something newer, after it had served it."""
         rollout = None if self._agent is None else self._agent._rollouts.get(app)
         refused = None if rollout is None else rollout.plan.saved.refused
         return refused is not None and refused.reverted and refused.version >= version

@@ -230,8 +230,18 @@ class Scenario:
             node.machine.clock.jump(self._rng.uniform(-5, 5) * 86_400)
         await trio.sleep(_ALONE_S)
         for node in self._members():
-            if (node.watch.served, node.watch.prefixes) != before[node.name]:
-                self._oracle.fail("5", f"{node.name}, alone, serves {node.watch.served} after {before[node.name]}")
+            served, prefixes = before[node.name]
+            changed = {
+                app: version
+                for app, version in served.items()
+                if node.watch.served.get(app) != version and not node.watch.took_back(app, version)
+            }
+            if changed or node.watch.prefixes != prefixes:
+                self._oracle.fail(
+                    "5",
+                    f"{node.name}, alone, serves {node.watch.served} after {served}, "
+                    f"announces {sorted(map(str, node.watch.prefixes))} after {sorted(map(str, prefixes))}",
+                )
 
     # --- inside ---
 
