@@ -8,6 +8,7 @@ liar: in the roster┘      └── (benchmarks/chaos/internet.toml)
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -34,6 +35,7 @@ DISK = "192m"
 SLOW_MS = 1500.0
 WORKERS = 2
 _TIMEOUT_S = 30.0
+_NOISE_BYTES = 200_000
 _DAY_S = 86_400
 _HERE = Path(__file__).parents[2]
 
@@ -105,9 +107,11 @@ class Stage:
     # --- publishers, and who does harm ---
 
     def app(self, name: str) -> tuple[str, Path]:
-        """A new release of an app: what it answers, and its folder."""
+        """A new release of an app, with bytes that nobody has: what it answers, and its folder."""
         body = f"{next(self._numbers):04}"
-        return body, app_folder(self.folder / "apps" / body, name, saying(body))
+        folder = app_folder(self.folder / "apps" / body, name, saying(body), files='["noise"]')
+        (folder / "noise").write_bytes(os.urandom(_NOISE_BYTES))
+        return body, folder
 
     def publisher(self, name: str) -> Fleet:
         """Somebody else with the operator's key, on a machine of their own."""
