@@ -21,7 +21,7 @@ import os
 import random
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -29,17 +29,15 @@ from types import TracebackType
 from typing import NamedTuple
 
 from registry.disk import BLOCK_BYTES, Disk, Status, blocks_of
+from tests.simulator.disk_faults import DiskFaults, PowerCut, check, os_error
 from tests.simulator.inline_executor import InlineExecutor
 from tests.simulator.journal import File, Folder, Journal, Node
+
+__all__ = ["MemoryDisk", "MemoryStatus", "PowerCut"]
 
 _NAME_BYTES_MAX = 255  # as ext4, XFS, Btrfs and tmpfs have it
 _LINK_COUNT_MAX = 65_000  # as ext4 has it
 _UNSYNCED_COUNT_MAX = 4_096  # then the kernel writes back by itself
-_CRASH = -1  # beside the numbers of errors
-
-
-class PowerCut(BaseException):
-    """The process is gone. Not an Exception: nothing may catch it and carry on."""
 
 
 class MemoryStatus(NamedTuple):
@@ -53,21 +51,14 @@ class MemoryStatus(NamedTuple):
     st_ctime_ns: int
 
 
-class MemoryDisk(Disk):
+class MemoryDisk(DiskFaults, Disk):
     """See the module.
 
     An operation is what changes the disk or makes it durable: write, sync, touch, rename, link, unlink, make_folder,
     remove_folder. Looking and reading is none, but raises PowerCut likewise where the process is gone.
 
     Attributes:
-        operations: how many there were.
-        bytes_max: of all files together, in whole blocks; past it, or if `full`, writes fail with ENOSPC.
-        failing: the chance (0 to 1) that a write, read or sync fails with EIO. A file whose sync failed is not made
-            durable by a later one that goes well, as under Linux.
-        lost_writes: the chance that a sync says it went well and did nothing. Stores cannot survive this: they must
-            notice it.
-        lies: how many syncs did that.
-        seen: called with the name of each operation and its path, for a trace.
+        bytes_max: of all files together, in whole blocks; past it writes fail with ENOSPC.
     """
 
     def __init__(self, rng: random.Random | None = None, *, bytes_max: int = 1 << 40) -> None:
@@ -76,17 +67,8 @@ class MemoryDisk(Disk):
         Args:
             rng: chooses where writes are torn and what fails; `power_cut` and `rot` have their own.
         """
-        self.operations = 0
+        super().__init__(random.Random(0) if rng is None else rng)
         self.bytes_max = bytes_max
-        self.full = False
-        self.failing = 0.0
-        self.lost_writes = 0.0
-        self.lies = 0
-        self.seen: Callable[[str, Path], None] | None = None
-        self._rng = random.Random(0) if rng is None else rng
-        self._is_dead = False
-        self._crash_at = 0
-        self._fail_at: dict[int, int] = {}  # operation -> number of the error
         self._used_bytes = 0
         self._node_count = 1
         self._root = Folder(1, stat.S_IFDIR | 0o755, time.time())
@@ -97,37 +79,9 @@ class MemoryDisk(Disk):
 
     # --- what befalls it ---
 
-    def crash_after(self, count: int) -> None:
-        """The `count`-th operation from now (1: the next) raises PowerCut, and so does everything after it.
-
-        That operation does nothing, but for a write, which leaves a part of its file.
-        """
-        self._crash_at = self.operations + count
-
-    def fail_after(self, count: int, error_number: int) -> None:
-        """The `count`-th operation from now (1: the next) fails, that one alone."""
-        self._fail_at[self.operations + count] = error_number
-
-    def heal(self) -> None:
-        """Faults end, and none is to come."""
-        self.full = False
-        self.failing = self.lost_writes = 0.0
-        self._fail_at.clear()
-        self._crash_at = 0
-
-    def halt(self) -> None:
-        """The process is gone in this instant: everything raises PowerCut until `process_killed` or `power_cut`."""
-        self._is_dead = True
-
-    @property
-    def is_dead(self) -> bool:
-        """Whether the process is gone: by `halt`, or by the operation that `crash_after` named."""
-        return self._is_dead
-
     def process_killed(self) -> None:
         """The next process may begin after a kill -9: nothing is lost, half-written files stay, locks are free."""
-        self._is_dead = False
-        self._crash_at = 0
+        self.revive()
         self._held.clear()
 
     def power_cut(self, rng: random.Random) -> None:
@@ -152,7 +106,7 @@ class MemoryDisk(Disk):
         """
         found = [
             (path, node)
-            for path, node in self._walk(below, self._find(below))
+            for path, node in self._below(below)
             if isinstance(node, File) and node.data and node not in self._unsynced
         ]
         if not found:
@@ -176,8 +130,8 @@ class MemoryDisk(Disk):
         return self._used_bytes
 
     def files(self, below: Path = Path("/")) -> dict[Path, bytes]:
-        """Every file, as a process would see it."""
-        return {path: node.data for path, node in self._walk(below, self._find(below)) if isinstance(node, File)}
+        """Every file in a folder, as a process would see it; none where there is no such folder."""
+        return {path: node.data for path, node in self._below(below) if isinstance(node, File)}
 
     # --- files ---
 
@@ -185,30 +139,30 @@ class MemoryDisk(Disk):
         """As Disk has it."""
         folder, name = self._place(path)
         if name in folder.names:
-            raise _error(errno.EEXIST, path)
+            raise os_error(errno.EEXIST, path)
         gathered = list(pieces)  # may fail, or use this disk
         data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
-        fault = self._step("write", path)
+        fault = self.step("write", path)
         room = 0 if self.full else max(0, self.bytes_max - self._used_bytes)
         if not fault and blocks_of(len(data)) > room:
             fault = errno.ENOSPC
         if fault:
-            data = data[: self._rng.randint(0, min(len(data), room))]
+            data = data[: self.rng.randint(0, min(len(data), room))]
         file = File(self._new_number(), stat.S_IFREG | mode, bytes(data), time.time())
         self._used_bytes += blocks_of(len(file.data))
         self._unsynced[file] = None
         if len(self._unsynced) > _UNSYNCED_COUNT_MAX:
             del self._unsynced[next(iter(self._unsynced))]
         self._give(folder, name, file)
-        _raise(fault, path)
+        check(fault, path)
 
     def read(self, path: Path, bytes_max: int) -> bytes:
         """As Disk has it."""
         node = self._living(path)
         if isinstance(node, Folder):
-            raise _error(errno.EISDIR, path)
-        if node.is_bad or (self.failing and self._rng.random() < self.failing):
-            raise _error(errno.EIO, path)
+            raise os_error(errno.EISDIR, path)
+        if node.is_bad or self.fails():
+            raise os_error(errno.EIO, path)
         return node.data if len(node.data) <= bytes_max else node.data[: bytes_max + 1]
 
     def read_pieces(self, path: Path, bytes_max: int) -> Iterator[bytes]:
@@ -219,22 +173,22 @@ class MemoryDisk(Disk):
     def sync(self, path: Path) -> None:
         """As Disk has it."""
         node = self._living(path)
-        fault = self._step("sync", path)
+        fault = self.step("sync", path)
         if fault == errno.EIO and isinstance(node, File):
             node.is_lost = True
-        _raise(fault, path)
-        if self.lost_writes and self._rng.random() < self.lost_writes:
-            self.lies += 1
-        elif isinstance(node, Folder):
+        check(fault, path)
+        if self.lie() or (isinstance(node, File) and node.is_lost):
+            return
+        if isinstance(node, Folder):
             self._journal.settle(node)
-        elif not node.is_lost:
+        else:
             self._unsynced.pop(node, None)
             self._touched.pop(node, None)
 
     def touch(self, path: Path, now: float | None = None) -> None:
         """As Disk has it."""
         node = self._living(path)
-        _raise(self._step("touch", path), path)
+        check(self.step("touch", path), path)
         self._touched.setdefault(node, node.mtime)
         node.mtime = time.time() if now is None else now
         node.ctime_ns = int(time.time() * 1e9)
@@ -248,17 +202,17 @@ class MemoryDisk(Disk):
         if there is node:
             return
         if old.is_relative_to(new):
-            raise _error(errno.ENOTEMPTY, new)
+            raise os_error(errno.ENOTEMPTY, new)
         if isinstance(node, Folder):
             if new.is_relative_to(old):
-                raise _error(errno.EINVAL, new)
+                raise os_error(errno.EINVAL, new)
             if isinstance(there, File):
-                raise _error(errno.ENOTDIR, new)
+                raise os_error(errno.ENOTDIR, new)
         elif isinstance(there, Folder):
-            raise _error(errno.EISDIR, new)
+            raise os_error(errno.EISDIR, new)
         if isinstance(there, Folder) and there.names:
-            raise _error(errno.ENOTEMPTY, new)
-        _raise(self._step("rename", new), new)
+            raise os_error(errno.ENOTEMPTY, new)
+        check(self.step("rename", new), new)
         if isinstance(there, File):
             self._unname(there)
         node.ctime_ns = int(time.time() * 1e9)
@@ -269,20 +223,20 @@ class MemoryDisk(Disk):
         node = self._living(old)
         folder, name = self._place(new)
         if name in folder.names:
-            raise _error(errno.EEXIST, new)
+            raise os_error(errno.EEXIST, new)
         if isinstance(node, Folder):
-            raise _error(errno.EPERM, old)
+            raise os_error(errno.EPERM, old)
         if node.links >= _LINK_COUNT_MAX:
-            raise _error(errno.EMLINK, new)
-        _raise(self._step("link", new), new)
+            raise os_error(errno.EMLINK, new)
+        check(self.step("link", new), new)
         self._give(folder, name, node)
 
     def unlink(self, path: Path) -> None:
         """As Disk has it."""
         node = self._living(path)
         if isinstance(node, Folder):
-            raise _error(errno.EISDIR, path)
-        _raise(self._step("unlink", path), path)
+            raise os_error(errno.EISDIR, path)
+        check(self.step("unlink", path), path)
         folder, name = self._place(path)
         self._journal.add((folder, name, None))
         self._unname(node)
@@ -296,8 +250,8 @@ class MemoryDisk(Disk):
         if isinstance(there, Folder):
             return
         if there is not None:
-            raise _error(errno.EEXIST, path)
-        _raise(self._step("make_folder", path) or (errno.ENOSPC if self.full else 0), path)
+            raise os_error(errno.EEXIST, path)
+        check(self.step("make_folder", path) or (errno.ENOSPC if self.full else 0), path)
         self._journal.add((folder, name, Folder(self._new_number(), stat.S_IFDIR | mode, time.time())))
 
     def remove_tree(self, path: Path) -> None:
@@ -307,7 +261,7 @@ class MemoryDisk(Disk):
                 self.remove_tree(path / name)
             else:
                 self.unlink(path / name)
-        _raise(self._step("remove_folder", path), path)
+        check(self.step("remove_folder", path), path)
         folder, name = self._place(path)
         self._journal.add((folder, name, None))
 
@@ -344,7 +298,7 @@ class MemoryDisk(Disk):
 
     def take(self, path: Path) -> None:
         """For the lock alone."""
-        self._alive()
+        self.alive()
         assert path not in self._held, f"{path} is held: this would wait for ever"
         self._held.add(path)
 
@@ -358,52 +312,34 @@ class MemoryDisk(Disk):
 
     # --- inside ---
 
-    def _alive(self) -> None:
-        if self._is_dead:
-            raise PowerCut
-
-    def _step(self, name: str, path: Path) -> int:
-        """Counts an operation that is about to be done; what is to befall it: 0 for nothing."""
-        self.operations += 1
-        if self.seen is not None:
-            self.seen(name, path)
-        if self.operations == self._crash_at:
-            self._is_dead = True
-            return _CRASH
-        if self._fail_at and self.operations in self._fail_at:
-            return self._fail_at.pop(self.operations)
-        if self.failing and name in {"write", "sync"} and self._rng.random() < self.failing:
-            return errno.EIO
-        return 0
-
     def _find(self, path: Path) -> Node:
         node: Node = self._root
         parts = path.parts
         assert parts[:1] == ("/",), f"{path} is not absolute"
         for name in parts[1:]:
             if isinstance(node, File):
-                raise _error(errno.ENOTDIR, path)
+                raise os_error(errno.ENOTDIR, path)
             found = node.names.get(name)
             if found is None:
-                raise _error(errno.ENOENT, path)
+                raise os_error(errno.ENOENT, path)
             node = found
         return node
 
     def _living(self, path: Path) -> Node:
-        self._alive()
+        self.alive()
         return self._find(path)
 
     def _folder(self, path: Path) -> Folder:
         node = self._living(path)
         if isinstance(node, File):
-            raise _error(errno.ENOTDIR, path)
+            raise os_error(errno.ENOTDIR, path)
         return node
 
     def _place(self, path: Path) -> tuple[Folder, str]:
         """Where a name is or would be."""
         folder, name = self._folder(path.parent), path.name
         if len(os.fsencode(name)) > _NAME_BYTES_MAX:
-            raise _error(errno.ENAMETOOLONG, path)
+            raise os_error(errno.ENAMETOOLONG, path)
         return folder, name
 
     def _new_number(self) -> int:
@@ -428,6 +364,13 @@ class MemoryDisk(Disk):
         for file in files:
             self._used_bytes += 0 if file.links else blocks_of(len(file.data))
             file.links += 1
+
+    def _below(self, path: Path) -> Iterator[tuple[Path, Node]]:
+        try:
+            node = self._find(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        yield from self._walk(path, node)
 
     def _walk(self, path: Path, node: Node) -> Iterator[tuple[Path, Node]]:
         yield path, node
@@ -466,14 +409,3 @@ def _torn(data: bytes, rng: random.Random) -> bytes:
         case _:  # it has its size, but not all of its blocks were written
             blocks = [data[at : at + BLOCK_BYTES] for at in range(0, len(data), BLOCK_BYTES)]
             return b"".join(block if rng.random() < 0.5 else bytes(len(block)) for block in blocks)
-
-
-def _raise(fault: int, path: Path) -> None:
-    if fault == _CRASH:
-        raise PowerCut
-    if fault:
-        raise _error(fault, path)
-
-
-def _error(number: int, path: Path) -> OSError:
-    return OSError(number, os.strerror(number), str(path))  # of the class that goes with the number

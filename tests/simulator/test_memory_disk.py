@@ -379,12 +379,24 @@ def test_faults_of_a_rate() -> None:
 def test_rot_turns_one_bit_of_a_durable_file() -> None:
     disk = MemoryDisk()
     assert disk.rot(random.Random(1)) is None
+    assert disk.rot(random.Random(1), Path("/nowhere")) is None
     disk.write(A, [b"123"])
     assert disk.rot(random.Random(1)) is None
     disk.sync(A)
     assert disk.rot(random.Random(1), Path("/")) == A
     changed = int.from_bytes(disk.read(A, 3)) ^ int.from_bytes(b"123")
     assert changed.bit_count() == 1
+
+
+def test_a_file_on_a_bad_sector_may_have_other_names_but_not_be_read() -> None:
+    disk = MemoryDisk()
+    disk.write(A, [b"1"])
+    disk.spoil(A)
+    disk.rename(A, B)
+    with pytest.raises(OSError, match="put/output"):
+        disk.read(B, 1)
+    disk.write(A, [b"1"])
+    assert disk.read(A, 1) == b"1"
 
 
 def test_a_lock_that_would_wait_for_ever() -> None:
