@@ -41,8 +41,9 @@ from registry.keys import PublicKey, SigningKey
 
 PAYLOAD_TYPE = "application/vnd.edged.roster.v1+msgpack"
 
-ROLES = ("deploy", "read", "admit")
-"""What a key may do: sign releases and deployments; see status and logs; make vouchers and steer nodes."""
+ROLES = ("deploy", "read", "admit", "checkpoint")
+"""What a key may do: sign releases and deployments; see status and logs; make vouchers and steer nodes; sign
+checkpoints."""
 
 _KEY_BYTES = 32  # Ed25519, RFC 8032
 _TEXT_BYTES_MAX = 512

@@ -43,6 +43,7 @@ from edged.limits import CATCH_UP_LOOK_S, REPORT_REFRESH_S
 from edged.node.agent import Agent
 from edged.node.answers import Answers
 from edged.node.app_rollout import Moved
+from edged.node.checkpoint_watch import CheckpointWatch
 from edged.node.housekeeping import Housekeeping, needed
 from edged.node.joining import own_node
 from edged.node.log_tail import LogTail
@@ -91,7 +92,8 @@ class Accepted:
         if self._part is None or self._token is None:
             return  # before the node runs; it looks at all records when it begins
         self._part.gossip.notice(record)
-        refresh = self._part.fleet_changed if record.head.key.kind != "deployment" else self._part.agent.refresh
+        is_of_fleet = record.head.key.kind in ("roster", "admission")
+        refresh = self._part.fleet_changed if is_of_fleet else self._part.agent.refresh
         self._token.run_sync_soon(refresh, idempotent=True)
 
 
@@ -180,6 +182,7 @@ class FleetPart:
             triggers=dict if self.scopes is None else self.scopes.report,
         )
         self.gossip = Gossip(state, self.board, self.peers, self._report.make, rng=rng)
+        self._checkpoints = CheckpointWatch(state)
         self.membership = Membership(identity, state, self.peers, rng=rng, dial=connect)
         self.answers = Answers(
             node=identity.name,
@@ -232,6 +235,7 @@ class FleetPart:
             nursery.start_soon(self.peers.run)
             nursery.start_soon(self.gossip.run)
             nursery.start_soon(self.membership.run)
+            nursery.start_soon(self._checkpoints.run)
             nursery.start_soon(self._catch_up)
             nursery.start_soon(self.answers.run)
             nursery.start_soon(self.housekeeping.run)

@@ -72,7 +72,7 @@ async def take(call: Call, author: Signer, now: float) -> Taken:
         ProtocolError, EdgedError: as `call`.
     """
     chain = rosters(await call("roster"))
-    heads = await _heads(call)
+    heads = await read_heads(call)
     wanted = sorted((key for key in heads if key.kind != "roster"), key=lambda key: (KINDS.index(key.kind), key.name))
     records = await _records(call, [key for key in wanted if key.kind != "deployment" or author.may_deploy(key.name)])
     backup = await trio.to_thread.run_sync(verified, chain, list(records.values()), int(now))
@@ -117,7 +117,12 @@ async def give(call: Call, backup: FleetBackup) -> Restored:
     return Restored(accepted, known, tuple(refused))
 
 
-async def _heads(call: Call) -> dict[Key, Head]:
+async def read_heads(call: Call) -> dict[Key, Head]:
+    """Of all records that the node which answers has.
+
+    Raises:
+        ProtocolError, EdgedError: as `call`.
+    """
     found: dict[Key, Head] = {}
     left = list(range(SYNC_BUCKET_COUNT))
     while left:
