@@ -7,10 +7,10 @@
 All nodes that say in their reports that they have a trigger stand in an order for it: by a hash of trigger and node
 (rendezvous hashing), so that each node can tell the order by itself, and one that comes or goes moves nothing else.
 
-- **A tick** is called by the first of them. The next one calls a tick that nobody says is done, nor is at, once it is
-  `SCOPE_TAKEOVER_S` old, and so on; one that is silent no longer stands in the order. What a node knows to be done is
-  an interval of time in which no tick was left out, and everyone passes it on. So a tick is forgotten only with the
-  last node that knows of it, or when it is `SCOPE_LATE_S_MAX` old.
+- **A tick** is called by the first of them. The next one calls a tick that is `SCOPE_TAKEOVER_S` old, if nobody got on
+  with them for as long, and so on; one that is silent no longer stands in the order. What a node knows to be done is an
+  interval of time in which no tick was left out, and the first `SCOPE_RANK_MAX` pass it on. So a tick that is not done
+  is forgotten only with the last node that had the trigger when it came, or when it is `SCOPE_LATE_S_MAX` old.
 - **A channel** is listened to by the first. Another one listens until an earlier one says that it does, since a message
   that comes twice is better than one that nobody hears.
 
@@ -20,10 +20,11 @@ twice, or that a node which lies is believed for `SCOPE_SKEW_S_MAX` beyond its l
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from edged.limits import (
@@ -39,6 +40,9 @@ from edged.limits import (
 
 NextTick = Callable[[int], int | None]
 """The first tick later than a moment; None if there is none. Unix time, s."""
+
+_WEIGHTS_KEPT = 65_536
+"""Of triggers and nodes: each is needed every second, and takes 1 us to compute. 10 MiB."""
 
 TriggerId = tuple[str, str]
 """Name of the app, id of the trigger."""
@@ -115,13 +119,14 @@ def order(key: str, names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: (_weight(key, name), name))
 
 
+@functools.lru_cache(_WEIGHTS_KEPT)
 def _weight(key: str, name: str) -> bytes:
     return hashlib.sha256(f"{key}\n{name}".encode()).digest()
 
 
 @dataclass(slots=True)
 class _Share:
-    """One trigger on this node. `here_at`, `gone_at`, `ordered_at` and `unheard_at` are of the monotonic clock."""
+    """One trigger on this node. Names that end in `_at` are times of the monotonic clock."""
 
     trigger: ScopedTrigger
     key: str
@@ -129,9 +134,13 @@ class _Share:
     here_at: float
     since: int
     done: int
+    said: TriggerReport
+    """What others were told last of what is done."""
     gone_at: float | None = None
     duty: Duty = field(default_factory=Duty)
     ordered_at: float = -math.inf
+    moved_at: float = -math.inf
+    """When another node was last at a tick that is to be done, or had done one."""
     under_way: int = 0
     listening: bool = False
     unheard_at: float | None = None
@@ -170,8 +179,8 @@ class Shares:
         for id_, trigger in here.items():
             known = self._shares.get(id_)
             if known is None or known.trigger != trigger:
-                key = trigger.key
-                self._shares[id_] = _Share(trigger, key, _weight(key, self._name), now, int(wall), int(wall))
+                key, at = trigger.key, int(wall)
+                self._shares[id_] = _Share(trigger, key, _weight(key, self._name), now, at, at, TriggerReport(at, at))
             elif known.gone_at is not None:
                 if now - known.gone_at > SCOPE_SETTLE_S:
                     known.here_at = now
@@ -189,6 +198,7 @@ class Shares:
         if share is not None and share.under_way == tick:
             share.under_way = 0
             share.done = max(share.done, tick)
+            share.said = TriggerReport(share.since, share.done)
             share.duty = Duty()
 
     def set_listening(self, ids: Iterable[TriggerId]) -> None:
@@ -239,17 +249,22 @@ class Shares:
     def _look_at_ticks(
         self, share: _Share, next_tick: NextTick, others: Sequence[Heard], now: float, wall: float
     ) -> GivenUp | None:
-        given_up = _learn(share, next_tick, others, wall)
+        given_up = _learn(share, next_tick, others, now, wall)
+        rank = min(_rank(share, others), SCOPE_RANK_MAX)
+        if rank < SCOPE_RANK_MAX:
+            # The first few pass on what they know. If all nodes did, each tick would be news of the whole fleet.
+            share.said = TriggerReport(share.since, share.done)
         if share.under_way:
             return given_up
         tick = next_tick(share.done)
         if tick is None or now - share.here_at < SCOPE_SETTLE_S:
             share.duty = Duty()
             return given_up
-        rank = min(_rank(share, others), SCOPE_RANK_MAX)
-        reports = [each.triggers[share.key] for each in others if each.is_up]
-        is_due = wall >= tick + rank * SCOPE_TAKEOVER_S and all(each.active != tick for each in reports)
-        if not is_due:
+        if any(tick <= each.triggers[share.key].active <= wall + SCOPE_SKEW_S_MAX for each in others if each.is_up):
+            share.moved_at = now
+        wait_s = rank * SCOPE_TAKEOVER_S
+        # Others that get on, however late, are left to it: calls that take long must not be made by ever more nodes.
+        if wall < tick + wait_s or now < share.moved_at + wait_s:
             share.duty = Duty()
         elif share.duty.tick != tick or now - share.ordered_at >= SCOPE_ORDER_S:
             # Told anew if nobody began: the worker that was told may have ended before it could.
@@ -271,7 +286,7 @@ class Shares:
             share.duty = Duty(listen=True)
 
 
-def _learn(share: _Share, next_tick: NextTick, others: Sequence[Heard], wall: float) -> GivenUp | None:
+def _learn(share: _Share, next_tick: NextTick, others: Sequence[Heard], now: float, wall: float) -> GivenUp | None:
     """Bring what is known to be done up to what others know, and past what is too old to be done."""
     oldest, latest = int(wall - SCOPE_LATE_S_MAX), wall + SCOPE_SKEW_S_MAX
     if share.done > latest:
@@ -284,8 +299,11 @@ def _learn(share: _Share, next_tick: NextTick, others: Sequence[Heard], wall: fl
     for each in known:
         if each.done <= share.done:
             continue
-        if each.since > share.done and (tick := next_tick(share.done)) is not None and tick <= each.since:
+        tick = next_tick(share.done)
+        if tick is not None and share.done < each.since and tick <= each.since:
             break  # nobody says that this tick is done
+        if tick is not None and tick <= each.done:
+            share.moved_at = now
         share.done = each.done
     if before >= oldest or share.under_way or any(each.since <= oldest <= each.done for each in known):
         return None
@@ -303,7 +321,7 @@ def _comes_before(other: Heard, share: _Share) -> bool:
 
 def _reported(share: _Share) -> TriggerReport:
     active = share.under_way if share.trigger.next_tick is not None else int(share.listening)
-    return TriggerReport(share.since, share.done, active)
+    return replace(share.said, active=active)
 
 
 def _next_due(share: _Share) -> float:
