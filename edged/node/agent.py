@@ -29,7 +29,7 @@ from edged.errors import (
 )
 from edged.fleet.deployment import Deployment
 from edged.fleet.record import Version
-from edged.fleet.report import AppReport
+from edged.fleet.report import AppReport, Stage
 from edged.fleet.rollout_event import Crashed, Event, Prepared, PrepareFailed, Preparing, Requests
 from edged.fleet.wave import Nodes
 from edged.limits import POOL_LOOK_INTERVAL_S, ROLLOUT_RETRY_S_MAX, ROLLOUT_TASK_COUNT_MAX, START_CHECK_OUT_S_MAX
@@ -49,6 +49,10 @@ _PASSING = frozenset(
     error.code for error in (CacheError, LogFolderError, SourceUnavailable, StateFolderError, VariablesUnavailable)
 )
 """Why a release may fail to load today and not tomorrow: this machine, or somebody else's server."""
+
+
+_DECIDED: tuple[Stage, ...] = ("live", "waiting", "held")
+"""Nothing is under way but what workers do with what is live."""
 
 
 class Pool(Protocol):
@@ -212,7 +216,7 @@ class Agent:
             report = rollout.report(requests=seen.served + seen.failed, failures=seen.failed)
             if app in self._kept:
                 report = replace(report, error_code=RemovalHeld.code, error_message=self._kept[app])
-            if report.stage == "live" and key and key not in self._served:
+            if report.stage in _DECIDED and key and key not in self._served:
                 report = replace(report, stage="compile")  # it is decided, and workers are still to do it
             found[app] = report
         return found

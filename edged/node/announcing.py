@@ -15,7 +15,7 @@ from edged.fleet.roster_prefixes import read_allowed
 from edged.node.config import NodeConfig
 from edged.node.workers import WorkerPool
 
-_SETTLED: tuple[Stage, ...] = ("live", "failed", "reverted", "idle")
+_SETTLED: tuple[Stage, ...] = ("live", "failed", "reverted", "held", "idle")
 
 
 def open_anycast(
@@ -51,5 +51,8 @@ def open_anycast(
 
 
 def is_settled(reports: Mapping[str, AppReport]) -> bool:
-    """Whether every app that the fleet places here runs, or was found not to."""
-    return all(report.stage in _SETTLED for report in reports.values())
+    """Whether every app that the fleet places here runs, or was found not to. One that waits for other regions runs as
+    it was."""
+    return all(
+        report.stage in _SETTLED or (report.stage == "waiting" and report.running > 0) for report in reports.values()
+    )
