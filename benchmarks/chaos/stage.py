@@ -8,6 +8,7 @@ liar: in the roster┘      └── (benchmarks/chaos/internet.toml)
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.chaos import clock
 from benchmarks.chaos.clock import Clocks
-from edged.fleet.certificate import certificate_pem, make_identity, save_identity
+from edged.fleet.certificate import Identity, certificate_pem, make_identity, save_identity
 from tests.fleets import HTTP_PORT, Event, Fleet, FleetNode, InLab, app_folder, made, saying
 from tests.lab import client, lab
 from tests.lab.client import Answer
@@ -89,7 +90,7 @@ class Stage:
 
         As an operator does whose node lost its key, in this order: nobody knows the node between two of the steps.
         """
-        identity = make_identity(node, now=time.time() + seconds - _DAY_S, days=1)
+        identity = lasting(node, seconds, time.time())
         paths = [self.nodes[node].state / "identity" / name for name in ("node.key", "node.crt")]
         self.nodes[node].kill()
         for path in paths:
@@ -193,6 +194,12 @@ def staged(folder: Path, *, nodes: Mapping[str, str] = NODES, workers: int = WOR
 def are_up(status: Event) -> bool:
     """Whether the nodes are, by a status; nobody is at the liar's address."""
     return all(node["state"] == "up" for node in status["nodes"] if node["name"] != LIAR)
+
+
+def lasting(name: str, seconds: int, now: float) -> Identity:
+    """A new key with a certificate that is good now and for so many seconds more, however few."""
+    days = math.ceil(seconds / _DAY_S)
+    return make_identity(name, now=now + seconds - days * _DAY_S, days=days)
 
 
 def _unmount(folder: Path) -> None:
