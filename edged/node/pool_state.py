@@ -196,11 +196,7 @@ class PoolState:
         leader = self._leader()
         for number, worker in self._workers.items():
             sites = tuple(
-                replace(
-                    site,
-                    held=number != leader and site.key not in self._shared,
-                    triggers=self._calls.runner(site.app) == number,
-                )
+                replace(site, held=number != leader and site.key not in self._shared)
                 for site in self._sites
                 if not self._ends_workers(site.key) and site.key not in self._left_out
             )

@@ -62,7 +62,7 @@ class TriggerCalls:
 
     def orders(self, worker: int) -> Orders:
         """All that a worker is told."""
-        return Orders({app: orders for app, orders in self._orders.items() if self._runners.get(app) == worker})
+        return Orders({app: self._orders.get(app, {}) for app, runner in self._runners.items() if runner == worker})
 
     # --- inside ---
 

@@ -134,6 +134,7 @@ class Sites:
     def order(self, orders: Orders) -> None:
         """These are the orders from now on. One to call a tick is passed on once, to the release that is served then:
         if none is, it is given again."""
+        are_others = orders.apps.keys() != self._orders.apps.keys()
         self._orders = orders
         fresh = [
             (order.number, app, trigger, order.tick)
@@ -147,6 +148,8 @@ class Sites:
             if entry is not None and entry.app is not None:
                 entry.app.background.order(trigger, tick)
         self._listen()
+        if are_others:
+            self._changed()
 
     async def run(self) -> None:
         """Load what is to be loaded, until cancelled."""
@@ -180,7 +183,7 @@ class Sites:
         counted = None if entry.app is None else self._worker.counted(entry.app)
         traffic = Traffic() if counted is None else Traffic(counted.served, counted.failed, counted.latency)
         serving = self._serving.get(site.app) == site.key
-        return SiteState(entry.stage, serving, entry.failure, traffic, _triggers(entry) if serving else {})
+        return SiteState(entry.stage, serving, entry.failure, traffic, self._triggers(entry) if serving else {})
 
     def _next(self) -> _Entry | None:
         now = trio.current_time()
@@ -272,7 +275,7 @@ class Sites:
             assert entry.app is not None, "it is ready"
             entry.served = True
             # A host that a publisher wrote twice is one host.
-            served.append(Served(entry.app, tuple(dict.fromkeys(map(same_host, site.hosts))), site.triggers))
+            served.append(Served(entry.app, tuple(dict.fromkeys(map(same_host, site.hosts))), self._calls(site)))
         self._worker.set(served)
         self._listen()
         for key in set(before.values()) - set(self._serving.values()):
@@ -286,12 +289,25 @@ class Sites:
         return self._entries.get(self._serving.get(app, ""))
 
     def _listen(self) -> None:
-        """Have channels listened to as the orders say; a release that has just come is told here."""
+        """Switch triggers on and off as the orders say; a release that has just come is told here."""
         for app, key in self._serving.items():
             entry = self._entries[key]
             assert entry.app is not None, "it is served"
-            orders = self._orders.apps.get(app, {}) if entry.site.triggers else {}
+            orders = self._orders.apps.get(app, {})
+            entry.app.background.set(self._calls(entry.site))
             entry.app.background.listen([id_ for id_, order in orders.items() if order.listen])
+
+    def _calls(self, site: Site) -> bool:
+        """Whether this worker calls the triggers of a site that it serves."""
+        return site.app in self._orders.apps
+
+    def _triggers(self, entry: _Entry) -> dict[str, TriggerState]:
+        if entry.app is None or not self._calls(entry.site):
+            return {}
+        return {
+            id_: TriggerState("region" if each.scope == "region" else "fleet", each.expression, each.listening)
+            for id_, each in entry.app.background.shared().items()
+        }
 
     def _close(self, entry: _Entry) -> None:
         app, entry.app = entry.app, None
@@ -309,16 +325,7 @@ def _differs(old: Site, new: Site) -> bool:
 
 
 def _kept(site: Site) -> Site:
-    return replace(site, hosts=(), serve=False, held=False, probe="", networks_closed=(), triggers=False)
-
-
-def _triggers(entry: _Entry) -> dict[str, TriggerState]:
-    if entry.app is None or not entry.site.triggers:
-        return {}
-    return {
-        id_: TriggerState("region" if each.scope == "region" else "fleet", each.expression, each.listening)
-        for id_, each in entry.app.background.shared().items()
-    }
+    return replace(site, hosts=(), serve=False, held=False, probe="", networks_closed=())
 
 
 def _name_of(site: Site) -> str:

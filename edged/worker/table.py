@@ -2,8 +2,8 @@
 
     Settings, once ── Table, Table, Orders, Table, ... ──> worker
 
-A `Table` names every site. The worker finds out by itself what is new, what stays and what goes. `Orders` say what to
-do for triggers with a scope (`edged.fleet.scope`).
+A `Table` names every site. The worker finds out by itself what is new, what stays and what goes. `Orders` say whose
+triggers it calls, and what to do for those with a scope (`edged.fleet.scope`).
 """
 
 from __future__ import annotations
@@ -57,7 +57,6 @@ class Site:
         held: another worker loads it first; not yet to be loaded.
         probe: a path that a candidate must answer with a status below 500; "" for none.
         networks_closed: that its guests never reach: the fleet's prefixes and nodes. Holds from its next load on.
-        triggers: of the node's workers it is this one that calls the app's triggers which no request starts.
     """
 
     key: str
@@ -71,7 +70,6 @@ class Site:
     held: bool = False
     probe: str = ""
     networks_closed: tuple[str, ...] = ()
-    triggers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +116,8 @@ class TriggerOrder:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """All of them, by app and id of the trigger. What is not among them is not to be done."""
+    """All of them, by app and id of the trigger. The apps are those whose triggers that no request starts this worker
+    calls, and no other one of its node. What is not among them is not to be done."""
 
     apps: Mapping[str, Mapping[str, TriggerOrder]] = field(default_factory=dict)
 

@@ -87,5 +87,8 @@ def test_only_the_worker_that_calls_is_given_orders() -> None:
     orders = {"a": {"t": TriggerOrder(60, 1)}, "b": {"u": TriggerOrder(listen=True)}}
     calls.set(orders)
     assert (calls.orders(0), calls.orders(1)) == (Orders(orders), Orders({}))
+    calls.set({"a": orders["a"]})
+    assert calls.orders(0) == Orders({"a": orders["a"], "b": {}}), "it calls triggers without a scope"
+    calls.set(orders)
     calls.ended(0)
     assert (calls.orders(0), calls.orders(1)) == (Orders({}), Orders(orders))
