@@ -63,6 +63,6 @@ def test_reports_by_need_are_fewer_bytes_and_no_slower(reports: dict[str, Report
 
 
 def test_nobody_seems_silent_who_lives(reports: dict[str, ReportSpread]) -> None:
-    """Where nodes hear of each other directly once in minutes. Told by reports alone, one of thousands does at times."""
+    """Where nodes hear of each other directly once in minutes. By reports alone, one of thousands does at times."""
     assert reports[LARGE.name].silent == 0
     assert reports[MESH.name].silent < 0.001
