@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 import trio
 
-from edged.errors import StateFolderError
+from edged.errors import RestoreUnfinished, StateFolderError
+from edged.fleet.archive import read_archive, write_archive
 from edged.fleet.certificate import (
     certificate_pem,
     days_left,
@@ -20,10 +21,13 @@ from edged.fleet.certificate import (
     save_identity,
 )
 from edged.logging import configure
+from edged.node.backup import NodeBackup, make_node_backup, restore_node
 from edged.node.check import has_joined
+from edged.node.config import NodeConfig
 from edged.node.config_file import load
 from edged.node.node import run_node
 from edged.node.reseed import Way, reseed
+from edged.worker.deadman import run_deadman
 
 _CONFIG = click.option(
     "--config", type=click.Path(path_type=Path), metavar="FILE", help="What it is told.  [default: node.toml]"
@@ -45,7 +49,12 @@ def node(context: click.Context, config: Path | None) -> None:
         return
     settings = load(config or _HERE)
     configure(level=settings.log_level)
-    trio.run(run_node, settings, dict(os.environ))
+    trio.run(_run, settings)
+
+
+async def _run(settings: NodeConfig) -> None:
+    trio.lowlevel.spawn_system_task(run_deadman)  # around all of it, and no nursery that would wrap errors
+    await run_node(settings, dict(os.environ))
 
 
 @node.command()
@@ -139,3 +148,33 @@ def reseed_(
         click.echo(
             "The fleet does not know it yet: give its certificate to whoever keeps the roster, or get a voucher."
         )
+
+
+@node.command("backup")
+@click.argument("file", type=_PATH)
+@_CONFIG
+@click.option("--with-key", is_flag=True, help="Also the node's private key: whoever has the file is the node then.")
+@click.pass_context
+def backup_(context: click.Context, file: Path, *, config: Path | None, with_key: bool) -> None:
+    """Write the node's records, their numbers and its certificate to FILE, which only its user may read.
+
+    The node may run meanwhile. Releases are not in it: peers have them.
+    """
+    made = make_node_backup(load(config or context.obj or _HERE), with_key=with_key, now=time.time())
+    write_archive(file, made.content(), mode=0o600)
+    click.echo(f"{made.node}: {len(made.numbers)} records, in {file}{', with its private key' if with_key else ''}.")
+
+
+@node.command("restore")
+@click.argument("file", type=_PATH)
+@_CONFIG
+@click.pass_context
+def restore_(context: click.Context, file: Path, *, config: Path | None) -> None:
+    """Give the records of FILE to a node that is stopped. What it has newer stays, and so does a key that it has."""
+    found = NodeBackup.parse(read_archive(file))
+    done = restore_node(load(config or context.obj or _HERE), found, now=time.time())
+    click.echo(f"{found.node} took {done.accepted} records.")
+    if not done.has_identity:
+        click.echo("It has no key: make one with `edged node init`, and give the certificate to the fleet.")
+    if done.refused:
+        raise RestoreUnfinished("\n".join([f"{len(done.refused)} records were not taken", *done.refused]))
