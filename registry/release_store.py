@@ -13,6 +13,7 @@ Blocking and thread-safe.
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import threading
 import time
@@ -22,7 +23,7 @@ from pathlib import Path
 
 from registry.chunk_store import ChunkStore
 from registry.digest import Digest, digest_from_hex, digest_of, hex_of
-from registry.disk import UNREADABLE, Disk, faults, make_folders, regular_files
+from registry.disk import Disk, faults, make_folders, regular_files
 from registry.dsse import Envelope
 from registry.errors import (
     BlobsMissing,
@@ -184,7 +185,7 @@ class ReleaseStore:
             except FileNotFoundError:
                 raise ReleaseMissing(f"release {digest} is not there") from None
             except OSError as error:
-                if error.errno not in UNREADABLE:
+                if error.errno != errno.EIO:  # a bad sector; a link in its place is somebody else's doing
                     raise
                 raise ReleaseInvalid(f"it cannot be read: {error.strerror}") from None
         try:
