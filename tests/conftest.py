@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,6 +26,10 @@ GuestPath = Callable[[str], Path]
 # No test asserts on time, and a machine may be busy.
 settings.register_profile("edged", deadline=None)
 settings.load_profile("edged")
+
+# Whatever a shell starts in the background ignores Ctrl-C, and so would all commands that tests send one to.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
