@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import sysconfig
 
 import pytest
 
@@ -43,6 +44,7 @@ def test_a_loop_that_stands_still_ends_its_process_and_says_where(hang: str) -> 
     done = run(hang)
     assert (done.returncode, done.stdout) == (1, "")
     assert f"in {hang}" in done.stderr
+    assert done.stderr.startswith("Timeout (0:00:00.500000)!")
 
 
 def test_a_loop_that_turns_puts_it_off() -> None:
@@ -54,3 +56,8 @@ def test_nothing_is_left_when_it_is_cancelled() -> None:
     program = _PROGRAM.format(hang="(lambda: None)", hold_s=0.1) + "\ntime.sleep(1.0)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_clock_that_is_set_is_no_standstill() -> None:
+    """Without it CPython's locks, which the thread of C waits at, go by the clock on the wall."""
+    assert sysconfig.get_config_var("HAVE_SEM_CLOCKWAIT") == 1
