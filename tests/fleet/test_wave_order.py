@@ -10,7 +10,7 @@ from edged.errors import RecordInvalid
 from edged.fleet.deployment import Deployment
 from edged.fleet.roster import Region, Roster
 from edged.fleet.wave_order import waves_for
-from edged.limits import REMOVAL_COUNT_MAX, WAVE_SOAK_S_MAX
+from edged.limits import REGION_COUNT_MAX, REMOVAL_COUNT_MAX, WAVE_SOAK_S_MAX
 from registry import strict
 from tests.fleet.kit import RELEASE, deployment, roster
 
@@ -105,7 +105,10 @@ def test_rosters_that_are_none(changes: dict[str, Any], why: str) -> None:
 
 
 def test_many_waves() -> None:
-    names = [f"r{number}" for number in range(256)]
-    one = deployment(regions=dict.fromkeys(names, RELEASE), waves=tuple((name,) for name in names))
-    assert Deployment.parse(one.encode()).waves == one.waves
-    assert Roster.parse(roster(regions=tuple(map(Region, ["eu", "us", *names[2:]]))).encode())
+    """As many as there can be regions."""
+    names = [f"r{number}" for number in range(REGION_COUNT_MAX)]
+    waves = tuple((name,) for name in names)
+    one = deployment(regions=dict.fromkeys(names, RELEASE), waves=waves)
+    assert Deployment.parse(one.encode()).waves == waves
+    other = roster(regions=tuple(map(Region, names)), nodes=(), keys=(), waves=waves)
+    assert Roster.parse(other.encode()).waves == waves
