@@ -122,7 +122,7 @@ def _draw(diagram: _Diagram, rows: Rows) -> Iterator[str]:
     yield _label("dim", (diagram.left + diagram.right) / 2, _FOOT + 42, "nodes", "middle")
     feet = _apart([y(points[-1][1]) if points else _FOOT for _, points in drawn])
     for index, ((line, points), foot) in enumerate(zip(drawn, feet, strict=True)):
-        if points:
+        if len(points) > 1:
             path = "M" + "L".join(f"{x(nodes)} {y(value)}" for nodes, value in points)
             dash = ' stroke-dasharray="5 4"' if line.is_before else ""
             yield f'<path class="s{index}" d="{path}" fill="none" stroke-width="2"{dash}/>'
