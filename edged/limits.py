@@ -121,7 +121,7 @@ REPORT_DIRECT_S = (
 )
 REPORT_STALE_BEATS = 60  # a report that says nothing new is sent on when the one over there is so much older: a minute
 REPORT_NEWS_S = 10.0  # for which news are told to everybody who is asked, as well as to everybody who asks
-BEATS_PEER_COUNT = 2  # peers that beats are exchanged with at once: of a thousand nodes none seems silent by chance
+BEATS_PEER_COUNT = 2  # peers that beats are exchanged with at once: of 500 nodes hardly one ever seems silent by chance
 REPORT_COUNT_MAX = 1_000  # nodes in one message, or on the board
 REPORTS_BYTES_MAX = 1 * MiB  # all reports of one message: 25 nodes with 200 apps each; others say the rest
 REPORT_APP_COUNT_MAX = 1_000  # apps in one report
