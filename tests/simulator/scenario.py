@@ -202,6 +202,7 @@ class Scenario:
             found = unsettled(self._members(), self._oracle, may_wait=self._liar is not None)
             found += [f"{app} is to be published again, and was not" for app in disputed(self._members())]
             found += still_announcing(set(self._nodes.values()) - set(self._members()))
+            self._world.trace.note("unsettled", *found)
             if found and trio.current_time() >= again_at:
                 again_at = trio.current_time() + _OPERATOR_S
                 await self._settle_disputes()
