@@ -9,7 +9,7 @@ import pytest
 from benchmarks.chaos.kills import killed
 from benchmarks.chaos.minutes import judged
 from benchmarks.chaos.plan import Strike
-from benchmarks.chaos.stage import may_run, staged
+from benchmarks.chaos.stage import APPS, may_run, staged
 from benchmarks.chaos.striking import Striking
 
 NODE, OTHER = "eu-1", "us-1"
@@ -32,6 +32,7 @@ def nobody(_text: str) -> None:
 def test_nothing_is_lost_and_all_come_together(tmp_path: Path) -> None:
     """What fails is what was with a node that was killed; afterwards all have and run the same."""
     with staged(tmp_path, nodes={NODE: "eu", OTHER: "us"}, workers=1) as stage:
+        stage.fleet.push(stage.app(APPS[0])[1])  # so that there is an old record
         striking = Striking(stage, nobody)
         found = judged(striking, STRIKES, 12, rate=10)
         said = striking.said_by_attackers()
