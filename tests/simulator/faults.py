@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import trio
 
 from edged.fleet.record import Version
+from edged.fleet.roster import Node as RosterNode
 from tests.simulator import parties
 from tests.simulator.invariants import Oracle
 from tests.simulator.node import STATE, Node
@@ -255,7 +256,7 @@ class Chaos:
         self._begin(sealed)
         await self._renew(sealed)
 
-    def _enlist(self) -> parties.Node:
+    def _enlist(self) -> RosterNode:
         """A node that was not there before."""
         self._added = len(self._world.machines)
         return parties.node(self._added)

@@ -119,7 +119,7 @@ def _forget_what_failed(rollout: Rollout, _code: str, _message: str) -> None:
     rollout._end_watch()
 
 
-def _rules_without_a_fall() -> Mapping[str, Any]:
+def _rules_without_a_fall() -> Any:
     """A prefix stays announced whatever the workers answer."""
     stays = dict(gate._RULES)
     stays["suspect"] = ((gate.Gate._cleared, None),)
