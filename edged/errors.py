@@ -688,7 +688,7 @@ class RolloutHeld(EdgedError):
 
     code = "rollout.held"
     exit_status = 75
-    default_remedy = "Correct the app and push again, or push it with --all-at-once; `edged rollback` goes back everywhere."
+    default_remedy = "Correct it and push again, or push with --all-at-once; `edged rollback` goes back everywhere."
 
 
 class RemovalHeld(EdgedError):
