@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections import Counter
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -159,7 +158,7 @@ class Scenario:
             converged_s=self._converged_s,
             virtual_s=trio.current_time(),
             bytes_sent=sum(self._world.network.bytes_sent().values()),
-            counts=Counter(self._world.log_counts),
+            counts=dict(self._world.log_counts),
         )
 
     # --- its parts ---
