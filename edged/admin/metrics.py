@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from edged.admin.bgp_metrics import bgp_metrics
+from edged.admin.loop_metrics import Loop, loop_metrics
 from edged.status.view import AppView, StatusView
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -31,16 +32,21 @@ _NODE_GAUGES = {
 _STAGES_OK = frozenset({"live"})
 
 
-def metrics_text(status: StatusView) -> bytes:
-    """The whole answer of /metrics."""
+def metrics_text(status: StatusView, loop: Loop) -> bytes:
+    """The whole answer of /metrics.
+
+    Args:
+        loop: of the node that answers.
+    """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Status(status))
+    registry.register(_Status(status, loop))
     return generate_latest(registry)
 
 
 class _Status(Collector):
-    def __init__(self, status: StatusView) -> None:
+    def __init__(self, status: StatusView, loop: Loop) -> None:
         self._status = status
+        self._loop = loop
 
     def collect(self) -> Iterator[Metric]:
         nodes, apps = self._status.nodes, self._status.apps
@@ -57,6 +63,7 @@ class _Status(Collector):
             yield gauge
         yield from _apps(apps)
         yield from bgp_metrics(nodes, self._status.time)
+        yield from loop_metrics(self._loop)
         yield GaugeMetricFamily("edged_alarms", "Alarms of this node.", value=len(self._status.alarms))
 
 

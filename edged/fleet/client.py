@@ -14,8 +14,9 @@ import trio
 
 from edged.errors import EdgedError, LinkError, PeerUntrusted
 from edged.fleet.certificate import Identity
+from edged.fleet.depth import Depth
 from edged.fleet.handshake import Open, open_tls
-from edged.fleet.link import Dispatch, Link, refuse_all
+from edged.fleet.link import Dispatch, Link, Outboxes, refuse_all
 from edged.fleet.neighbours import Neighbours
 from edged.fleet.peer import Anchors, Peer
 from edged.fleet.session import Hello
@@ -153,6 +154,7 @@ class Peers:
         self._connect = connect
         self._kept: dict[Peer, _Kept] = {}
         self._given_up: dict[str, float] = {}
+        self._outboxes = Outboxes()
         self._nursery: trio.Nursery | None = None
 
     async def run(self) -> None:
@@ -205,6 +207,10 @@ class Peers:
         """All that are kept, by name."""
         return sorted((kept.state() for kept in self._kept.values()), key=lambda state: state.name)
 
+    def outbox(self) -> Depth:
+        """What waits to be sent over the links."""
+        return self._outboxes.depth(kept.link for kept in self._kept.values() if kept.link is not None)
+
     def lost(self) -> dict[str, float]:
         """Nodes whose link broke, and that could not be reached again since -> when it broke, on trio's clock."""
         return self._given_up | {
@@ -246,6 +252,8 @@ class Peers:
                     kept.reason = error.message
                     kept.attempts += 1
                 finally:
+                    if kept.link is not None:
+                        self._outboxes.ended(kept.link)
                     kept.link = None
                 # Half of it is chance: nodes that lost the same link do not all come back at the same moment.
                 await trio.sleep(pause_s * self._rng.uniform(0.5, 1))

@@ -20,6 +20,7 @@ import trio
 
 from edged.errors import EdgedError
 from edged.fleet.beats import encode_beats, parse_beats
+from edged.fleet.depth import Depth, HighWater
 from edged.fleet.link import Link
 from edged.fleet.record import Key
 from edged.fleet.report import Board, NodeReport, parse_reports
@@ -78,11 +79,16 @@ class Gossip:
         self._clock = clock
         self._token: trio.lowlevel.TrioToken | None = None
         self._news_in, self._news = trio.open_memory_channel[Key](SPREAD_QUEUE_MAX)
+        self._news_high = HighWater()
 
     def notice(self, record: Record) -> None:
         """A record was accepted: spread it. For `FleetState(accepted=...)`, so from any thread; never blocks."""
         if self._token is not None:
             self._token.run_sync_soon(self._enqueue, record.head.key)
+
+    def depth(self) -> Depth:
+        """Accepted records that wait to be spread."""
+        return Depth("news", self._waiting(), self._news_high.highest, SPREAD_QUEUE_MAX)
 
     async def run(self) -> None:
         """Spread, compare and report until cancelled."""
@@ -141,6 +147,10 @@ class Gossip:
             self._news_in.send_nowait(key)
         except trio.WouldBlock:
             log.debug("gossip.queue-full", kind=key.kind, name=key.name)
+        self._news_high.reached(self._waiting())
+
+    def _waiting(self) -> int:
+        return self._news.statistics().current_buffer_used
 
     async def _spread_forever(self) -> None:
         async for key in self._news:

@@ -19,8 +19,9 @@ import trio
 
 from edged.errors import LinkError
 from edged.fleet.certificate import Identity
+from edged.fleet.depth import Depth, HighWater
 from edged.fleet.handshake import Handshake, accept_tls
-from edged.fleet.link import Dispatch, Link
+from edged.fleet.link import Dispatch, Link, Outboxes
 from edged.fleet.peer import ANYONE, Anchors, Peer
 from edged.fleet.session import Hello
 from edged.fleet.tls import handshake_failed, server_context
@@ -75,6 +76,8 @@ class Server:
         self._dispatch = dispatch
         self._admission = Admission(LINK_COUNT_MAX, LINK_PER_ADDRESS_MAX)
         self._links: set[Link] = set()
+        self._outboxes = Outboxes()
+        self._open_high = HighWater()
         self._refused = 0
         self._context: tuple[Anchors, ssl.SSLContext] | None = None
 
@@ -109,6 +112,11 @@ class Server:
     def statistics(self) -> ServerStatistics:
         peers = Counter(link.peer.name or link.peer.kind for link in self._links)
         return ServerStatistics(self._admission.open, self._admission.refused + self._refused, dict(peers))
+
+    def depths(self) -> tuple[Depth, Depth]:
+        """Connections, handshakes included, and what waits to be sent over the links."""
+        open_ = Depth("links", self._admission.open, self._open_high.highest, LINK_COUNT_MAX)
+        return open_, self._outboxes.depth(self._links)
 
     def _tls(self) -> tuple[Anchors, ssl.SSLContext]:
         """The context for whom we trust now; made anew only when that changed."""
@@ -153,6 +161,7 @@ class Server:
         """
         if not self._admission.enter(address):
             return
+        self._open_high.reached(self._admission.open)
         try:
             await self._serve_connection(address, handshake)
         finally:
@@ -185,6 +194,7 @@ class Server:
         finally:
             if link is not None:
                 self._links.discard(link)
+                self._outboxes.ended(link)
 
     def _check_room(self, peer: Peer) -> None:
         """

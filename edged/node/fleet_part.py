@@ -26,6 +26,7 @@ from edged.fleet.calls import Dispatcher, Handler
 from edged.fleet.certificate import Identity
 from edged.fleet.client import Connect, Peers, connect
 from edged.fleet.deployment import Deployment
+from edged.fleet.depth import Depth, fullest
 from edged.fleet.fetch import Fetcher, Progress
 from edged.fleet.gossip import Gossip
 from edged.fleet.node_calls import NodeCalls
@@ -143,6 +144,7 @@ class FleetPart:
         self._state = state
         self._configured_region = region
         self._fleet_changed = fleet_changed
+        self._tail = tail
         self._named: tuple[View, frozenset[Digest]] | None = None
         self._held: tuple[View, Mapping[str, str]] | None = None
         self.board = Board(identity.name, self._is_known, trio.current_time())
@@ -258,6 +260,12 @@ class FleetPart:
         """Of this node, as the fleet has it now."""
         node = own_node(self._state, self._identity)
         return self._configured_region if node is None else node.region
+
+    def depths(self) -> list[Depth]:
+        """How full the queues are; docs/metrics.md lists them."""
+        links, outbox = self.server.depths()
+        outboxes = fullest((outbox, self.peers.outbox()))
+        return [links, outboxes, self.gossip.depth(), *self._tail.depths(), self.answers.depth()]
 
     def emit(self, event: PoolEvent) -> None:
         """What happened in the pool of workers. Quick; on the loop."""

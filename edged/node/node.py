@@ -27,6 +27,7 @@ import structlog
 import trio
 
 from edged.admin.api import Source
+from edged.admin.loop_metrics import Loop
 from edged.admin.serve import open_admin
 from edged.child import one_file
 from edged.errors import EdgedError, NodeConfigInvalid, NodeUnknown
@@ -174,7 +175,7 @@ class Node:
         """Until a signal ends it, or a second one cuts it short."""
         fleet = await trio.to_thread.run_sync(bind, self.config.fleet.listen.host, self.config.fleet.listen.port)
         listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(sock)) for sock in fleet]
-        admin = Source(self.fleet.answers.status_now, self.not_ready)
+        admin = Source(self.fleet.answers.status_now, self.not_ready, self._loop)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             async with open_admin(admin, self.config.admin), trio.open_nursery() as nursery:
                 nursery.start_soon(self._obey, signals, notifier, nursery)
@@ -255,6 +256,9 @@ class Node:
             self._is_leaving = False
         notifier.stopping("ending what was begun")
         self.stop()
+
+    def _loop(self) -> Loop:
+        return Loop(self._health.lag_s, tuple(self.fleet.depths()))
 
     async def _reload(self, notifier: Notifier) -> None:
         notifier.reloading()

@@ -10,8 +10,10 @@ import trio
 from trio.testing import MockClock
 
 from edged.errors import EdgedError, ProtocolError, RequestInvalid
+from edged.fleet.depth import Depth
 from edged.fleet.peer import Peer
-from edged.limits import REPORT_INTERVAL_S_HIGHEST, SPREAD_PEER_COUNT, SYNC_INTERVAL_S_HIGHEST
+from edged.fleet.record import Key
+from edged.limits import REPORT_INTERVAL_S_HIGHEST, SPREAD_PEER_COUNT, SPREAD_QUEUE_MAX, SYNC_INTERVAL_S_HIGHEST
 from tests.fleet import kit
 from tests.fleet.fakes import settle, table
 from tests.fleet.nodes import TestNode, all_linked, link
@@ -146,3 +148,12 @@ async def test_news_before_it_runs_and_after_do_not_matter(tmp_path: Path) -> No
         nursery.cancel_scope.cancel()
     one.state.accept(kit.signed(sequence=2), kit.NOW)
     assert one.state.deployments()["shop"].sequence == 2
+
+
+async def test_as_many_news_as_may_wait_and_one_more(tmp_path: Path) -> None:
+    [one] = made(tmp_path, "n1")
+    for number in range(SPREAD_QUEUE_MAX):
+        assert one.gossip.depth() == Depth("news", number, number, SPREAD_QUEUE_MAX)
+        one.gossip._enqueue(Key("deployment", f"a{number}"))
+    one.gossip._enqueue(Key("deployment", "one-more"))
+    assert one.gossip.depth() == Depth("news", SPREAD_QUEUE_MAX, SPREAD_QUEUE_MAX, SPREAD_QUEUE_MAX)
