@@ -35,6 +35,9 @@ class Author(Protocol):
     def epoch_of(self, app: str) -> int:
         """What deployments of an app carry."""
 
+    def floor_of(self, app: str) -> int:
+        """The lowest sequence that the roster lets an app have in that epoch; 0 where it says none."""
+
     def pace(self, regions: Collection[str]) -> tuple[Waves, int]:
         """The waves in which a release goes to these regions, empty for all at once, and how long each takes, s."""
 

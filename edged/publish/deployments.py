@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from edged.errors import AppUnknown, PushConflict, RecordConflict, RecordForbidden, RecordStale, RemoteError
 from edged.fleet.deployment import Deployment
+from edged.limits import SEQUENCE_JUMP_MAX
 from edged.publish.author import Author, Signed
 from edged.publish.pace import ALL_AT_ONCE, IN_WAVES, Pace
 from edged.publish.upload import Call
@@ -204,7 +205,7 @@ def _after(
         fleet=author.fleet,
         app=head.app,
         epoch=author.epoch_of(head.app),
-        sequence=head.sequence + 1,
+        sequence=_sequence_after(author, head),
         regions=regions,
         hosts=hosts,
         limits=limits,
@@ -216,3 +217,12 @@ def _after(
         waves=waves,
         soak_s=soak_s,
     )
+
+
+def _sequence_after(author: Author, head: Head) -> int:
+    """The next number, also across epochs, as nodes and people compare sequences of one app alone. But not below the
+    roster's floor; and where a stolen key ran far ahead before root began a new epoch, it begins anew, too."""
+    floor = author.floor_of(head.app)
+    sequence = max(head.sequence + 1, floor)
+    is_new_epoch = head.signed is not None and head.signed.deployment.epoch != author.epoch_of(head.app)
+    return max(floor, 1) if is_new_epoch and sequence - floor > SEQUENCE_JUMP_MAX else sequence

@@ -48,6 +48,10 @@ class Signer:
     def epoch_of(self, app: str) -> int:
         return self.roster.epoch_of(app)
 
+    def floor_of(self, app: str) -> int:
+        floor = self.roster.floors.get(app)
+        return 0 if floor is None or floor.epoch != self.epoch_of(app) else floor.sequence
+
     def pace(self, regions: Collection[str]) -> tuple[Waves, int]:
         known = [region.name for region in self.roster.regions]
         soak_s = self.roster.soak_s
