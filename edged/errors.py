@@ -885,6 +885,14 @@ class RecordDamaged(EdgedError):
     default_remedy = "Nothing: a peer has it, and sends it again. Look at the disk if it happens twice."
 
 
+class CertificateExpiring(EdgedError):
+    """A certificate of this node that is about to expire, or has: links, or clients, end with it."""
+
+    code = "fleet.certificate-expiring"
+    exit_status = 75
+    default_remedy = "Make a new one and sign the roster; one for TLS: renew it, and send the node SIGHUP."
+
+
 class CheckpointExpired(EdgedError):
     """The newest checkpoint has expired: nobody says any more that this node hears of what is new. It serves on."""
 

@@ -44,11 +44,13 @@ class Source:
         status: of the fleet, as this node knows it.
         not_ready: why this node does not serve; empty if it does.
         loop: of this node.
+        tls_days: that its clients' certificates are good for, by host.
     """
 
     status: Callable[[], StatusView]
     not_ready: Callable[[], str]
     loop: Callable[[], Loop] = Loop
+    tls_days: Callable[[], Mapping[str, float]] = dict
 
 
 def _json(value: object, status: int = 200) -> Answer:
@@ -85,7 +87,7 @@ _PATHS: Mapping[str, _Path] = {
     "/v1/apps": _Path(lambda source: _json(source.status().as_plain()["apps"]), "The apps of the fleet", _JSON),
     "/v1/nodes": _Path(lambda source: _json(source.status().as_plain()["nodes"]), "The nodes of the fleet", _JSON),
     "/metrics": _Path(
-        lambda source: Answer(200, METRICS_TYPE, metrics_text(source.status(), source.loop())),
+        lambda source: Answer(200, METRICS_TYPE, metrics_text(source.status(), source.loop(), source.tls_days())),
         "For Prometheus",
         METRICS_TYPE,
     ),

@@ -37,6 +37,7 @@ from edged.http.bind import bind
 from edged.limits import DRAIN_EXTEND_S
 from edged.node.announcing import open_anycast
 from edged.node.anycast_calls import AnycastCalls
+from edged.node.certificate_watch import CertificateWatch
 from edged.node.check import check
 from edged.node.closed_networks import ClosedNetworks
 from edged.node.config import Listen, NodeConfig
@@ -168,6 +169,7 @@ class Node:
         self._steering = AnycastCalls(self.anycast, lambda: self.pool.statistics().connections_open)
         self.fleet.answer(self._steering.handlers())
         self._sites: Sequence[Site] | None = None
+        self._expiry = CertificateWatch(identity, state, lambda: self.config.certificates)
 
     # --- at work ---
 
@@ -175,12 +177,13 @@ class Node:
         """Until a signal ends it, or a second one cuts it short."""
         fleet = await trio.to_thread.run_sync(bind, self.config.fleet.listen.host, self.config.fleet.listen.port)
         listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(sock)) for sock in fleet]
-        admin = Source(self.fleet.answers.status_now, self.not_ready, self._loop)
+        admin = Source(self.fleet.answers.status_now, self.not_ready, self._loop, lambda: self._expiry.tls_days)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             async with open_admin(admin, self.config.admin), trio.open_nursery() as nursery:
                 nursery.start_soon(self._obey, signals, notifier, nursery)
                 nursery.start_soon(self._keep_workers, nursery.cancel_scope)
                 nursery.start_soon(self._health.run)
+                nursery.start_soon(self._expiry.run)
                 nursery.start_soon(notifier.watch, self._health)
                 await nursery.start(self._closed.run)
                 await nursery.start(self.fleet.run, listeners)

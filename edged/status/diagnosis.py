@@ -103,8 +103,17 @@ def is_behind(app: AppView, node: AppNodeView) -> bool:
     return node.running != app.sequence or node.stage != "live"
 
 
+_EXPIRING = "[fleet.certificate-expiring]"
+
+
 def _certificates(view: StatusView) -> Iterator[Problem]:
-    parties = [(f"the certificate of node {node.name}", node.certificate_days) for node in view.nodes]
+    parties = [
+        (f"the certificate of node {node.name}", node.certificate_days)
+        for node in view.nodes
+        if not any(
+            _EXPIRING in alarm for alarm in node.alarms if alarm.startswith(f"certificate of node {node.name}: ")
+        )
+    ]  # those that say it themselves have done so
     parties += [(f"the certificate of key {key.name}", key.certificate_days) for key in view.fleet.keys]
     for what, days in parties:
         if days is None or days >= CERTIFICATE_DAYS_WARNED:

@@ -129,6 +129,15 @@ def test_certificates(shape: dict[str, Any], days: float | None, found: list[Any
     assert said(shape) == found
 
 
+def test_a_certificate_that_its_node_speaks_of_is_said_once(shape: dict[str, Any]) -> None:
+    alarm = "certificate of node a: it expires in less than 7 days [fleet.certificate-expiring]"
+    shape["nodes"][0].update(certificate_days=6.5, alarms=[alarm])
+    [(severity, text)] = said(shape)
+    assert (severity, text.endswith(alarm)) == ("error", True)
+    shape["nodes"][0].update(alarms=[alarm.replace("node a:", "node abc:")])
+    assert ("warning", "the certificate of node a expires in 6 days") in said(shape)
+
+
 def test_a_publisher_s_certificate(shape: dict[str, Any]) -> None:
     shape["fleet"]["keys"][0]["certificate_days"] = 3.0
     assert said(shape) == [("warning", "the certificate of key ada expires in 3 days")]
