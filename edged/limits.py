@@ -103,6 +103,7 @@ LINK_CHOSEN_COUNT = 32  # links that a node keeps in a larger one: a thousand no
 LINK_NEAR_COUNT = 8  # of them, to the nearest: releases are fetched from three at once
 LINK_TURN_S = 60.0  # until one of the others is given up for another, with jitter: each lasts some 20 minutes
 RECONNECT_S_LOWEST = 0.5  # first pause after a link broke, doubled each time, with jitter
+RECONNECT_RESET_S = 10.0  # a link that lasted as long was no refusal, nor was it a peer that plays: pauses begin anew
 RECONNECT_S_HIGHEST = 60.0  # and the longest: an hour's outage ends a minute after its cause does
 REMOTE_TEXT_CHARS_MAX = 2_000  # message or remedy of an error from the other end
 

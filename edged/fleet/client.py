@@ -20,7 +20,14 @@ from edged.fleet.link import Dispatch, Link, Outboxes, refuse_all
 from edged.fleet.neighbours import Neighbours
 from edged.fleet.peer import Anchors, Peer
 from edged.fleet.session import Hello
-from edged.limits import LINK_HANDSHAKE_TIMEOUT_S, LINK_TURN_S, RECONNECT_S_HIGHEST, RECONNECT_S_LOWEST
+from edged.http.backoff import Backoff
+from edged.limits import (
+    LINK_HANDSHAKE_TIMEOUT_S,
+    LINK_TURN_S,
+    RECONNECT_RESET_S,
+    RECONNECT_S_HIGHEST,
+    RECONNECT_S_LOWEST,
+)
 from edged.nursery import plain_errors
 
 log = structlog.get_logger()
@@ -183,7 +190,7 @@ class Peers:
     def _keep_chosen(self, pause_s: float = RECONNECT_S_LOWEST) -> None:
         """
         Args:
-            pause_s: after a first attempt that failed, of those that are new.
+            pause_s: after a first attempt that failed, at most, of those that are new.
         """
         assert self._nursery is not None
         chosen = self._neighbours.chosen
@@ -192,7 +199,10 @@ class Peers:
         for peer in chosen:
             if peer not in self._kept:
                 self._kept[peer] = kept = _Kept(peer)
-                self._nursery.start_soon(self._keep, kept, pause_s)
+                backoff = Backoff(
+                    RECONNECT_S_LOWEST, RECONNECT_S_HIGHEST, RECONNECT_RESET_S, self._rng.random, limit_s=pause_s
+                )
+                self._nursery.start_soon(self._keep, kept, backoff)
 
     def open(self) -> list[Client]:
         """Links over which calls can be made now, nearest first."""
@@ -228,9 +238,10 @@ class Peers:
                 self._given_up[kept.peer.name] = kept.broke_at
             self._keep_chosen(pause_s)
 
-    async def _keep(self, kept: _Kept, pause_s: float) -> None:
+    async def _keep(self, kept: _Kept, backoff: Backoff) -> None:
         with kept.scope:
             while True:
+                lasted_s = 0.0
                 try:
                     async with self._connect(
                         kept.peer.address,
@@ -240,11 +251,12 @@ class Peers:
                         fingerprint=kept.peer.fingerprint,
                         dispatch=self._dispatch,
                     ) as link:
-                        kept.link, kept.attempts, pause_s = link, 0, RECONNECT_S_LOWEST
+                        kept.link, kept.attempts, opened_at = link, 0, trio.current_time()
                         self._given_up.pop(kept.peer.name, None)
                         log.info("peer.connected", peer=kept.peer.name, address=kept.peer.address)
                         closed = await link.wait_closed()
                         kept.broke_at = trio.current_time()
+                        lasted_s = kept.broke_at - opened_at
                         raise closed
                 except EdgedError as error:
                     if kept.attempts == 0:  # told once, not for hours
@@ -255,11 +267,9 @@ class Peers:
                     if kept.link is not None:
                         self._outboxes.ended(kept.link)
                     kept.link = None
-                # Half of it is chance: nodes that lost the same link do not all come back at the same moment.
-                await trio.sleep(pause_s * self._rng.uniform(0.5, 1))
-                pause_s = min(2 * pause_s, RECONNECT_S_HIGHEST)
+                await trio.sleep(backoff.ended(lasted_s))
                 if kept.attempts >= _LOST_ATTEMPTS:
-                    self._give_up(kept, pause_s)
+                    self._give_up(kept, backoff.limit_s)
 
 
 class _Kept:

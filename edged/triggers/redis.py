@@ -27,6 +27,7 @@ from edged.host.network.dialer import Dialer
 from edged.host.redis.address import RedisAddress, parse_address
 from edged.host.redis.connection import Connection, RedisFailed, connect
 from edged.host.redis.resp import ErrorReply
+from edged.http.backoff import Backoff
 from edged.limits import (
     REDIS_TRIGGER_BACKOFF_S_MAX,
     REDIS_TRIGGER_BACKOFF_S_MIN,
@@ -84,28 +85,10 @@ class SubscriberStatistics:
     active: int
 
 
-class Backoff:
-    """How long to wait until the next attempt: twice as long each time, with jitter, so that nodes do not come at once.
-
-    Args:
-        random: a number from 0 to 1.
-    """
-
-    def __init__(self, random: Callable[[], float] = random.random) -> None:
-        self._random = random
-        self._limit_s = REDIS_TRIGGER_BACKOFF_S_MIN
-
-    def next(self, lasted_s: float) -> float:
-        """Half of the limit to all of it.
-
-        Args:
-            lasted_s: how long the connection stood; 0 where there was none.
-        """
-        if lasted_s >= REDIS_TRIGGER_BACKOFF_S_MAX:
-            self._limit_s = REDIS_TRIGGER_BACKOFF_S_MIN
-        wait_s = self._limit_s * (1 + self._random()) / 2
-        self._limit_s = min(2 * self._limit_s, REDIS_TRIGGER_BACKOFF_S_MAX)
-        return wait_s
+def backoff_of(random: Callable[[], float]) -> Backoff:
+    """Between two attempts to connect to one server."""
+    highest_s = REDIS_TRIGGER_BACKOFF_S_MAX
+    return Backoff(REDIS_TRIGGER_BACKOFF_S_MIN, highest_s, highest_s, random)
 
 
 class Subscriber:
@@ -158,7 +141,7 @@ class Subscriber:
                 reason = await self._listen(nursery)
             except RedisFailed as failed:
                 reason = str(failed)
-            retry_s = self._backoff.next(self._lasted_s())
+            retry_s = self._backoff.ended(self._lasted_s())
             self._state = "waiting"
             self._disconnections += 1
             log.warning(
@@ -261,7 +244,7 @@ class RedisTrigger:
             servers.setdefault(subscription.address, []).append(subscription)
         connecting: Connect = functools.partial(connect, dial=dialer.dial, tls=tls)
         self._subscribers = [
-            Subscriber(app, at_server, self.counts, connecting, Backoff(random)) for at_server in servers.values()
+            Subscriber(app, at_server, self.counts, connecting, backoff_of(random)) for at_server in servers.values()
         ]
 
     @property

@@ -18,11 +18,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from edged.errors import PeerUntrusted
+from edged.errors import LinkError, PeerUntrusted
 from edged.fleet.client import Peers
 from edged.fleet.depth import HighWater
 from edged.fleet.peer import Anchors, Peer
-from edged.limits import LINK_CHOSEN_COUNT, LINK_KEPT_MAX, RECONNECT_S_HIGHEST, RECONNECT_S_LOWEST
+from edged.limits import LINK_CHOSEN_COUNT, LINK_KEPT_MAX, RECONNECT_RESET_S, RECONNECT_S_HIGHEST, RECONNECT_S_LOWEST
 from tests.fleet.fakes import HELLO
 
 GROWN_S = 4 * RECONNECT_S_HIGHEST
@@ -31,18 +31,19 @@ LOOK_S = 10 * RECONNECT_S_HIGHEST
 
 
 class _Link:
-    """One that was let in, and stays."""
+    """One that was let in."""
 
     is_open = True
     round_trip_s = 0.01
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Peer, lasts_s: float) -> None:
         self.peer = peer
+        self.lasts_s = lasts_s
         self.outbox_high = HighWater()
 
-    async def wait_closed(self) -> Exception:
-        await trio.sleep_forever()
-        raise AssertionError
+    async def wait_closed(self) -> LinkError:
+        await trio.sleep(self.lasts_s)
+        return LinkError("closed the link")
 
 
 @dataclass
@@ -51,6 +52,7 @@ class Fleet:
 
     count: int
     has_expired: bool = True
+    lasts_s: float = math.inf
     dials: Counter[int] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -68,7 +70,7 @@ class Fleet:
         self.dials[int(trio.current_time())] += 1
         if self.has_expired:
             raise PeerUntrusted(f"{address}: certificate has expired")
-        yield _Link(next(peer for peer in self.everybody if peer.fingerprint == fingerprint))
+        yield _Link(next(peer for peer in self.everybody if peer.fingerprint == fingerprint), self.lasts_s)
 
     def node(self, number: int) -> Peers:
         identity = _Named(f"n{number}", f"sha256:{number}")
@@ -130,3 +132,21 @@ async def test_what_one_node_dials_does_not_grow_with_the_fleet(
         <= fleet.dials.total()
         <= 2 * link_count * LOOK_S / RECONNECT_S_HIGHEST
     )
+
+
+@pytest.mark.parametrize(
+    ("lasts_s", "longest_s"),
+    [(RECONNECT_RESET_S - 0.1, RECONNECT_S_HIGHEST), (RECONNECT_RESET_S, RECONNECT_S_LOWEST)],
+)
+async def test_who_lets_us_in_and_hangs_up_is_tried_no_faster(
+    lasts_s: float, longest_s: float, autojump_clock: MockClock
+) -> None:
+    """As a peer does that plays, or that breaks on what we say. A link that lasted was well, and is wanted back."""
+    fleet = Fleet(2, has_expired=False, lasts_s=lasts_s)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(fleet.node(0).run)
+        await trio.sleep(2 * GROWN_S)
+        fleet.dials.clear()
+        await trio.sleep(LOOK_S)
+        nursery.cancel_scope.cancel()
+    assert LOOK_S / (lasts_s + longest_s) - 1 <= fleet.dials.total() <= LOOK_S / (lasts_s + longest_s / 2) + 1
