@@ -116,6 +116,8 @@ class Agent:
         self._set_sites = set_sites
         self._apps_folder = apps_folder
         self._turns = trio.Semaphore(ROLLOUT_TASK_COUNT_MAX)
+        self.checking_out = trio.Lock()
+        """Held while a release is laid out; see `edged.node.housekeeping`."""
         self._rollouts: dict[str, AppRollout] = {}
         self._sites: dict[str, tuple[Site, ...]] = {}
         self._keys: dict[str, tuple[str, Version]] = {}
@@ -251,7 +253,8 @@ class Agent:
 
     async def check_out(self, release: str) -> None:
         digest = parse_digest(release)
-        self._paths[release] = await trio.to_thread.run_sync(self._check_out, digest)
+        async with self.checking_out:
+            self._paths[release] = await trio.to_thread.run_sync(self._check_out, digest)
 
     # --- inside ---
 

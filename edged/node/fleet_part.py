@@ -206,6 +206,7 @@ class FleetPart:
             needed=self._needed,
             running=self.agent.releases,
             repair=self._fetcher.repair,
+            turn=self.agent.checking_out,
         )
 
     # --- at work ---

@@ -26,6 +26,7 @@ _CLOCK_DAYS_MAX = 5.0
 _OPERATIONS = (1, 400)
 _AWAITS = (1, 20_000)
 _FAILING = (0.01, 0.3)
+_NEVER = 1 << 60  # operations
 _NODES_MIN = 3  # that are left of a fleet from which one is removed
 
 Renew = Callable[[bytes], Awaitable[bool]]
@@ -106,6 +107,8 @@ class Chaos:
         for node in self._nodes.values():
             disk = node.machine.disk
             disk.full, disk.failing, disk.lost_writes = False, 0.0, 0.0
+            node.machine.crash_at()  # a crash that has not come yet does not come
+            disk.crash_after(_NEVER)
             node.machine.clock.set()
             node.set_answering(True)
             node.up()
