@@ -184,8 +184,11 @@ class AppRollout:
         return self._plan.saved.live is not None or bool(self._plan.desired)
 
     def releases(self) -> set[str]:
-        """Digests of the releases that it has a use for."""
-        return {target.release for target in self._targets() if target.release}
+        """Digests of the releases that it has a use for: one that waits for others, or for its next try, among them."""
+        targets = self._targets()
+        if self._wanted is not None and self._plan.stage not in ("failed", "reverted"):
+            targets.append(self._wanted[0])
+        return {target.release for target in targets if target.release}
 
     def report(self, *, requests: int, failures: int) -> AppReport:
         """How it does.

@@ -48,6 +48,7 @@ class Node:
         self.held: dict[str, str] = {}
         self.heard: list[tuple[str, Seen]] = []
         self.pool = FakePool()
+        self.checkouts = Checkouts(folder / "checkouts", self.chunks)
         self.agent = Agent(
             deployments=lambda: self.deployed,
             removals_held=lambda: self.held,
@@ -57,7 +58,7 @@ class Node:
             networks_closed=lambda: self.closed,
             fetch=self.fetch,
             releases=self.releases,
-            checkouts=Checkouts(folder / "checkouts", self.chunks),
+            checkouts=self.checkouts,
             store=RolloutStore(folder / "rollouts"),
             pool=self.pool,
             set_sites=self.set_sites,
@@ -374,6 +375,26 @@ async def test_a_release_waits_for_the_wave_before(tmp_path: Path, mock_clock: t
         assert node.sites_of("shop") == [("shop@1.1", True)]
         await pass_time(mock_clock, 3.0)
         assert node.sites_of("shop") == [("shop@1.1", True), ("shop@1.2", False)]
+
+
+async def test_a_release_that_waits_is_kept(tmp_path: Path, mock_clock: trio.testing.MockClock) -> None:
+    """It may wait for days, and what nothing has a use for is collected every hour."""
+    async with running(tmp_path) as node:
+        await bring(node, "shop", 1)
+        node.heard = [heard("compile", 1)]
+        node.deployed["shop"] = waiting = in_waves(node)
+        node.agent.refresh()
+        await settle()
+        assert waiting.regions["eu"] in node.agent.releases()
+        node.checkouts.keep(node.agent.releases())
+        node.heard = [heard("live", 2)]
+        await pass_time(mock_clock, 10.0)
+        [folder] = [site.folder for site in node.sites if site.key == "shop@1.2"]
+        assert (Path(folder) / "spin.toml").read_bytes() == b"two"
+        node.agent.emit(SiteFailed("shop@1.2", 0, Failure("x", "cannot be loaded", "")))
+        await settle()
+        assert node.agent.reports()["shop"].stage == "failed"
+        assert waiting.regions["eu"] not in node.agent.releases()
 
 
 async def test_a_release_that_fails_elsewhere_is_not_loaded_here(
