@@ -144,6 +144,16 @@ class _Share:
     under_way: int = 0
     listening: bool = False
     unheard_at: float | None = None
+    found: tuple[int, int | None] | None = None
+    """A moment, and the first tick later than it: a leap day that is a Monday takes milliseconds to find."""
+
+    def next_tick(self, after: int) -> int | None:
+        """The first tick later than a moment; None if there is none."""
+        known = self.found
+        if known is None or after < known[0] or (known[1] is not None and after >= known[1]):
+            assert self.trigger.next_tick is not None
+            self.found = known = after, self.trigger.next_tick(after)
+        return known[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,18 +225,20 @@ class Shares:
             region: of this node.
         """
         given_up: list[GivenUp] = []
+        having: dict[str, list[Heard]] = {}
+        for each in heard:
+            for key in each.triggers:
+                having.setdefault(key, []).append(each)
         for share in self._shares.values():
             if share.gone_at is not None:
                 continue
-            others = [
-                each
-                for each in heard
-                if share.key in each.triggers and (share.trigger.scope == "fleet" or each.region == region)
-            ]
+            others = having.get(share.key, [])
+            if share.trigger.scope == "region":
+                others = [each for each in others if each.region == region]
             if share.trigger.next_tick is None:
                 self._look_at_channel(share, others, now)
             else:
-                found = self._look_at_ticks(share, share.trigger.next_tick, others, now, wall)
+                found = self._look_at_ticks(share, others, now, wall)
                 given_up += [found] if found is not None else []
         return given_up
 
@@ -246,17 +258,15 @@ class Shares:
 
     # --- ticks ---
 
-    def _look_at_ticks(
-        self, share: _Share, next_tick: NextTick, others: Sequence[Heard], now: float, wall: float
-    ) -> GivenUp | None:
-        given_up = _learn(share, next_tick, others, now, wall)
+    def _look_at_ticks(self, share: _Share, others: Sequence[Heard], now: float, wall: float) -> GivenUp | None:
+        given_up = _learn(share, others, now, wall)
         rank = min(_rank(share, others), SCOPE_RANK_MAX)
         if rank < SCOPE_RANK_MAX:
             # The first few pass on what they know. If all nodes did, each tick would be news of the whole fleet.
             share.said = TriggerReport(share.since, share.done)
         if share.under_way:
             return given_up
-        tick = next_tick(share.done)
+        tick = share.next_tick(share.done)
         if tick is None or now - share.here_at < SCOPE_SETTLE_S:
             share.duty = Duty()
             return given_up
@@ -286,7 +296,7 @@ class Shares:
             share.duty = Duty(listen=True)
 
 
-def _learn(share: _Share, next_tick: NextTick, others: Sequence[Heard], now: float, wall: float) -> GivenUp | None:
+def _learn(share: _Share, others: Sequence[Heard], now: float, wall: float) -> GivenUp | None:
     """Bring what is known to be done up to what others know, and past what is too old to be done."""
     oldest, latest = int(wall - SCOPE_LATE_S_MAX), wall + SCOPE_SKEW_S_MAX
     if share.done > latest:
@@ -299,7 +309,7 @@ def _learn(share: _Share, next_tick: NextTick, others: Sequence[Heard], now: flo
     for each in known:
         if each.done <= share.done:
             continue
-        tick = next_tick(share.done)
+        tick = share.next_tick(share.done)
         if tick is not None and share.done < each.since and tick <= each.since:
             break  # nobody says that this tick is done
         if tick is not None and tick <= each.done:
@@ -307,7 +317,7 @@ def _learn(share: _Share, next_tick: NextTick, others: Sequence[Heard], now: flo
         share.done = each.done
     if before >= oldest or share.under_way or any(each.since <= oldest <= each.done for each in known):
         return None
-    tick = next_tick(before)
+    tick = share.next_tick(before)
     return None if tick is None or tick > oldest else GivenUp(share.trigger, before, oldest)
 
 
@@ -325,5 +335,5 @@ def _reported(share: _Share) -> TriggerReport:
 
 
 def _next_due(share: _Share) -> float:
-    tick = None if share.trigger.next_tick is None else share.trigger.next_tick(share.done)
+    tick = None if share.trigger.next_tick is None else share.next_tick(share.done)
     return math.inf if tick is None else float(tick)

@@ -10,14 +10,13 @@ import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Protocol
 
 import structlog
 import trio
 
-from edged.fleet.scope import Duty, GivenUp, Heard, ScopedTrigger, Shares, TriggerId, TriggerReport
-from edged.limits import SCOPE_APP_COUNT_MAX, SCOPE_LOOK_S, SCOPE_TRIGGER_COUNT_MAX
+from edged.fleet.scope import Duty, GivenUp, Heard, NextTick, ScopedTrigger, Shares, TriggerId, TriggerReport
+from edged.limits import SCOPE_APP_COUNT_MAX, SCOPE_LOOK_S
 from edged.manifest.schedule import Schedule, ScheduleError, parse_schedule
 from edged.node.pool_event import PoolEvent, TickBegun, TickEnded
 from edged.worker.report import TriggerState
@@ -52,6 +51,8 @@ class Scopes:
         self._region = region
         self._shares = Shares(name)
         self._ordered: dict[TriggerId, Duty] = {}
+        self._schedules: dict[str, NextTick | None] = {}
+        """Of the expressions that there are: each takes milliseconds to read."""
         self._news = trio.Event()
 
     def emit(self, event: PoolEvent) -> None:
@@ -82,7 +83,7 @@ class Scopes:
         """Find out what there is to be done, and have it done."""
         now, wall = trio.current_time(), time.time()
         triggers = self._pool.triggers()
-        self._shares.set(_scoped(triggers), now, wall)
+        self._shares.set(self._scoped(triggers), now, wall)
         self._shares.set_listening(
             (app, id_) for app, states in triggers.items() for id_, each in states.items() if each.listening
         )
@@ -93,20 +94,23 @@ class Scopes:
             self._ordered = duties
             self._pool.set_orders(_orders(duties))
 
+    def _scoped(self, triggers: Mapping[str, Mapping[str, TriggerState]]) -> list[ScopedTrigger]:
+        """Those that a worker has told of, which is not believed to tell only what it should."""
+        found: list[ScopedTrigger] = []
+        schedules: dict[str, NextTick | None] = {}
+        for app, states in triggers.items():
+            for id_, state in itertools.islice(states.items(), SCOPE_APP_COUNT_MAX):
+                text = state.expression
+                if text and text not in schedules:
+                    schedules[text] = self._schedules[text] if text in self._schedules else _next_tick(text)
+                next_tick = schedules[text] if text else None
+                if not text or next_tick is not None:
+                    found.append(ScopedTrigger(app, id_, state.scope, text, next_tick))
+        self._schedules = schedules
+        return found
 
-def _scoped(triggers: Mapping[str, Mapping[str, TriggerState]]) -> list[ScopedTrigger]:
-    """Those that a worker has told of, which is not believed to tell only what it should."""
-    found: list[ScopedTrigger] = []
-    for app, states in triggers.items():
-        for id_, state in itertools.islice(states.items(), SCOPE_APP_COUNT_MAX):
-            next_tick = _next_tick(state.expression) if state.expression else None
-            if not state.expression or next_tick is not None:
-                found.append(ScopedTrigger(app, id_, state.scope, state.expression, next_tick))
-    return found
 
-
-@lru_cache(SCOPE_TRIGGER_COUNT_MAX)
-def _next_tick(expression: str) -> Callable[[int], int | None] | None:
+def _next_tick(expression: str) -> NextTick | None:
     try:
         schedule = parse_schedule(expression)
     except ScheduleError:

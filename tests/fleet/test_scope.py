@@ -433,3 +433,29 @@ def test_a_trigger_without_ticks_left() -> None:
     others: Mapping[str, TriggerReport] = {view.trigger.key: done(60, since=30)}
     assert view.tick(60, Heard("n2", "eu", others)) == 0
     assert view.look(10_000) == []
+
+
+def test_the_next_tick_is_looked_for_once_until_it_has_come() -> None:
+    """A schedule that hardly ever fits takes milliseconds to search, and there are thousands of looks in between."""
+    asked: list[int] = []
+
+    def in_an_hour(after: int) -> int | None:
+        asked.append(after)
+        return START + 3600 if after < START + 3600 else None
+
+    rare = ScopedTrigger("app", "rare", "fleet", "0 0 0 29 2 1", in_an_hour)
+    other = node("n2", TriggerReport(START, START, 0), key=rare.key)
+    view = View("n1", rare)
+    for second in range(3600):
+        assert not view.duty(float(second), other).tick
+        assert view.shares.wake_at(START + second) == START + 3600
+    assert len(asked) == 1
+    tick = START + 3600
+    assert view.duty(3600.0 + SCOPE_TAKEOVER_S).tick == tick
+    view.shares.ended(("app", "rare"), tick)
+    assert not view.duty(7200.0).tick
+    assert view.shares.wake_at(START + 7200) == math.inf
+    assert len(asked) == 2
+    view.set_by = -7200.0  # a clock that is set back makes it due again
+    view.look(7201.0)
+    assert len(asked) == 3

@@ -11,7 +11,8 @@ import trio
 from trio.testing import MockClock
 
 from edged.fleet.scope import Heard, TriggerReport
-from edged.limits import SCOPE_APP_COUNT_MAX, SCOPE_SETTLE_S
+from edged.limits import SCOPE_APP_COUNT_MAX, SCOPE_SETTLE_S, SCOPE_TRIGGER_COUNT_MAX
+from edged.manifest.schedule import Schedule, parse_schedule
 from edged.node.pool_event import TickBegun, TickEnded
 from edged.node.scopes import Scopes
 from edged.worker.report import TriggerState
@@ -144,3 +145,30 @@ async def test_it_looks_again_when_a_call_has_ended(mock_clock: MockClock, wall:
     found.emit(TickEnded("app", "nightly", 7))
     await trio.testing.wait_all_tasks_blocked()
     assert pool.told[1:] == [{}]
+
+
+async def test_an_expression_is_read_once_while_there_is_a_trigger_with_it(
+    mock_clock: MockClock, wall: Wall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are: publishers write them, and each takes milliseconds of the node's loop."""
+    read: list[str] = []
+
+    def parse(expression: str) -> Schedule:
+        read.append(expression)
+        return parse_schedule(expression)
+
+    monkeypatch.setattr("edged.node.scopes.parse_schedule", parse)
+    apps = {
+        f"app{n}": {"t": TriggerState("fleet", f"{n % 60} {n // 60} 0 29 2 1")}
+        for n in range(SCOPE_TRIGGER_COUNT_MAX + 1)
+    }
+    pool = Pool(apps)
+    found = scopes(pool)
+    for _ in range(3):
+        found.look()
+    assert len(read) == len(apps)
+    pool.states = {}
+    found.look()
+    pool.states = {"app0": apps["app0"]}
+    found.look()
+    assert len(read) == len(apps) + 1  # what nobody has is not kept
