@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from edged.errors import ReleaseUnavailable
 from edged.fleet.deployment import Deployment
 from edged.fleet.record import Key, Version
 from edged.fleet.report import AppReport
@@ -49,13 +50,16 @@ def lost(nodes: Sequence[Node], oracle: Oracle) -> list[str]:
 
 def disputed(nodes: Sequence[Node]) -> list[str]:
     """Apps of which somebody has to publish anew, as the alarms of some node say: two records had one number, or a key
-    that signed one may not any more."""
+    that signed one may not any more. And apps whose release nobody can give any more."""
     apps = set()
     for node in nodes:
         for alarm in () if node.state is None else node.state.alarms():
             kind, _, name = alarm.subject.partition(" ")
             if kind == "deployment":
                 apps.add(name)
+    for node in nodes:  # a bit of the only copy may have turned around before there was a second one
+        reports = {} if node.part is None else node.part.agent.reports()
+        apps |= {app for app, report in reports.items() if report.error_code == ReleaseUnavailable.code}
     heads: dict[str, set[object]] = {}
     for node in nodes:
         for app in () if node.state is None else node.state.deployments():
