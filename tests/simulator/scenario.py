@@ -14,6 +14,7 @@ from typing import Any
 
 import trio
 
+from edged.fleet.rollout_event import NONE
 from edged.publish.pace import ALL_AT_ONCE, IN_WAVES
 from tests.simulator import parties
 from tests.simulator.faults import KINDS, Chaos, schedule
@@ -234,7 +235,7 @@ class Scenario:
             changed = {
                 app: version
                 for app, version in served.items()
-                if node.watch.served.get(app) != version and not node.watch.took_back(app, version)
+                if node.watch.served.get(app, NONE) < version and not node.watch.took_back(app, version)
             }
             if changed or node.watch.prefixes != prefixes:
                 self._oracle.fail(
