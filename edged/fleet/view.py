@@ -57,7 +57,7 @@ class View:
         thousand nodes take 10 ms."""
         assert isinstance(record.value, Deployment)
         view = View({**self.records, record.head.key: record}, self.roster)
-        for name in ("nodes", "keyring", "anchors"):
+        for name in ("nodes", "node_names", "keyring", "anchors"):
             if name in self.__dict__:
                 view.__dict__[name] = self.__dict__[name]
         return view
@@ -89,6 +89,11 @@ class View:
             if isinstance(record.value, Admission)
         ]
         return tuple(sorted((*(self.roster.nodes if self.roster else ()), *admitted), key=lambda node: node.name))
+
+    @cached_property
+    def node_names(self) -> frozenset[str]:
+        """Theirs: asked for each node in each exchange of reports."""
+        return frozenset(node.name for node in self.nodes)
 
     @cached_property
     def keyring(self) -> Keyring:

@@ -80,29 +80,29 @@ class Wave:
 
     def verdict(self, nodes: Nodes, now: float) -> Verdict:
         """Whether the region's nodes may load it, by what is known now. Never raises."""
-        self._note_who_serves(nodes, now)
-        # Who was ahead of us, and is heard of, had seen what is hidden from us.
-        others_go = any(region not in self._earlier and self._serves(seen) for region, seen in nodes)
-        found = [
-            self._look(name, [seen for region, seen in nodes if region == name], now, others_go=others_go)
-            for name in self._earlier
-        ]
+        earlier: dict[str, list[Seen]] = {name: [] for name in self._earlier}
+        others: list[Seen] = []
+        for region, seen in nodes:
+            earlier.get(region, others).append(seen)
+        serving = {seen.name for group in earlier.values() for seen in group if self._serves(seen)}
+        self._live_since = {name: self._live_since.get(name, now) for name in serving}
+        found = [self._look(name, group, now, others) for name, group in earlier.items()]
         for kind in (Held, Wait):
             for verdict in found:
                 if isinstance(verdict, kind):
                     return verdict
         return Go(tuple(name for name, verdict in zip(self._earlier, found, strict=True) if verdict != Go()))
 
-    def _look(self, region: str, nodes: Sequence[Seen], now: float, *, others_go: bool) -> Verdict:
-        """One region of an earlier wave."""
+    def _look(self, region: str, nodes: Sequence[Seen], now: float, others: Sequence[Seen]) -> Verdict:
+        """One region of an earlier wave; `others` are nodes of none."""
         for seen in nodes:
             app = self._report(seen)
             if app.desired == self._deployment.sequence and app.stage in _FAILED:
                 return Held(f"{region}/{seen.name} {app.stage}: {app.error_message or app.error_code or 'unknown why'}")
         heard = [seen for seen in nodes if seen.state == "up"]
         if not heard:
-            return self._look_at_silence(region, nodes, now, others_go=others_go)
-        late = [seen for seen in heard if not self._serves(seen)]
+            return self._look_at_silence(region, nodes, now, others)
+        late = [seen for seen in heard if seen.name not in self._live_since]
         if late:
             return Wait(f"{region} does not serve it yet: {_listed(self._place(seen) for seen in late)}")
         if not any(self._served_s(seen, now) >= self._deployment.soak_s for seen in heard):
@@ -110,19 +110,17 @@ class Wave:
         self._proven.add(region)
         return Go()
 
-    def _look_at_silence(self, region: str, nodes: Sequence[Seen], now: float, *, others_go: bool) -> Verdict:
+    def _look_at_silence(self, region: str, nodes: Sequence[Seen], now: float, others: Sequence[Seen]) -> Verdict:
         if not nodes or region in self._proven:
             return Go()
+        # Who was ahead of us, and is heard of, had seen what is hidden from us.
+        others_go = any(map(self._serves, others))
         took = [seen for seen in nodes if self._report(seen).desired == self._deployment.sequence]
         if now - max(seen.since for seen in nodes) <= WAVE_SILENCE_S and (took or not others_go):
             return Wait(f"nobody in {region} is heard of")
         if took:
             return Held(f"nobody in {region} is heard of since {_listed(seen.name for seen in took)} took it")
         return Go((region,))
-
-    def _note_who_serves(self, nodes: Nodes, now: float) -> None:
-        serving = {seen.name for _, seen in nodes if seen.state == "up" and self._serves(seen)}
-        self._live_since = {name: self._live_since.get(name, now) for name in serving}
 
     def _serves(self, seen: Seen) -> bool:
         app, deployment = self._report(seen), self._deployment

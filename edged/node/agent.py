@@ -306,16 +306,18 @@ class Agent:
         while True:
             for key, summary in self._pool.sites().items():
                 self._look(key, summary)
-            self._judge()
+            await self._judge()
             await trio.sleep(POOL_LOOK_INTERVAL_S)
 
-    def _judge(self) -> None:
-        """Whether releases that wait for other regions may go on."""
+    async def _judge(self) -> None:
+        """Whether releases that wait for other regions may go on. One after another: a publisher may have a thousand
+        of them held, and the loop has other things to do."""
         waiting = [rollout for rollout in self._rollouts.values() if rollout.waits]
         if waiting:
             nodes, now = self._heard(), trio.current_time()
             for rollout in waiting:
                 rollout.judge(nodes, now)
+                await trio.lowlevel.checkpoint()
 
     def _look(self, key: str, summary: SiteSummary) -> None:
         ended, failed = summary.traffic.served + summary.traffic.failed, summary.traffic.failed

@@ -315,7 +315,7 @@ class FleetPart:
         return Hello(roster.fleet, roster.epoch, roster.version, self._identity.name, VERSION)
 
     def _is_known(self, name: str) -> bool:
-        return name == self._identity.name or any(node.name == name for node in self._state.nodes())
+        return name == self._identity.name or name in self._state.view.node_names
 
     def _named_releases(self) -> frozenset[Digest]:
         """What the deployments of this moment name, in all regions."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -414,6 +415,46 @@ async def test_a_release_that_fails_elsewhere_is_not_loaded_here(
         assert node.sites_of("shop") == [("shop@1.1", True)]
         await bring(node, "shop", 3)
         assert node.sites_of("shop")[0] == ("shop@1.3", True)
+
+
+class Watched(list[tuple[str, Seen]]):
+    """What was heard of others, which tells when it is looked through."""
+
+    def __init__(self, nodes: list[tuple[str, Seen]], seen: list[str]) -> None:
+        super().__init__(nodes)
+        self._seen = seen
+
+    def __iter__(self) -> Iterator[tuple[str, Seen]]:
+        self._seen.append("judged")
+        return super().__iter__()
+
+
+async def test_however_many_releases_wait_others_have_their_turn_in_between(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    trace: list[str] = []
+
+    async def take_turns() -> None:
+        while True:
+            trace.append("turn")
+            await trio.lowlevel.checkpoint()
+
+    count = 20
+    async with running(tmp_path) as node, trio.open_nursery() as nursery:
+        for number in range(count):
+            each = in_waves(node)
+            node.deployed[f"app{number}"] = replace(each, app=f"app{number}")
+        node.heard = Watched([heard("failed", 1)], trace)
+        node.agent.refresh()
+        await settle()
+        trace.clear()
+        mock_clock.jump(POOL_LOOK_INTERVAL_S)
+        nursery.start_soon(take_turns)
+        with trio.fail_after(5):
+            while trace.count("judged") < count:
+                await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert "judged,judged,judged" not in ",".join(trace)
 
 
 async def test_a_removal_that_is_held_changes_nothing_but_an_alarm(
