@@ -121,6 +121,7 @@ REPORT_DIRECT_S = (
     5.0  # for which a node's own word keeps others' out: a third of REPORT_UP_S, so that nobody seems silent
 )
 REPORT_STALE_BEATS = 60  # a report that says nothing new is sent on when the one over there is so much older: a minute
+REPORT_INCARNATION_STEP_MAX = 2**32  # s, 136 years: from any clock to any other. Hearsay that is more is a lie
 REPORT_NEWS_S = 10.0  # for which news are told to everybody who is asked, as well as to everybody who asks
 BEATS_PEER_COUNT = 2  # peers that beats are exchanged with at once: of 500 nodes hardly one ever seems silent by chance
 REPORT_COUNT_MAX = 1_000  # nodes in one message, or on the board

@@ -4,8 +4,9 @@
     a peer's answer ──> merge ─┴─> one entry per node ─┴─> seen() ──> status
 
 A report counts as newer by (incarnation, beat), which only its node raises; clocks do not matter. What a node says over
-its own link is direct, all else hearsay. Reports are advice: they fill `edged status` and choose peers, and nothing is
-withdrawn, deleted or rolled back for what they say.
+its own link is direct, all else hearsay. A node that hears of a higher number of its own takes one above that: its
+clock was ahead when it ran before, or somebody lies, and either would outlive whoever said it. Reports are advice: they
+fill `edged status` and choose peers, and nothing is withdrawn, deleted or rolled back for what they say.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from edged.limits import (
     REPORT_APP_COUNT_MAX,
     REPORT_COUNT_MAX,
     REPORT_DIRECT_S,
+    REPORT_INCARNATION_STEP_MAX,
     REPORT_INTERVAL_S_HIGHEST,
     REPORT_NEWS_S,
     REPORT_STALE_BEATS,
@@ -76,7 +78,7 @@ class NodeReport:
     """One node, as it sees itself.
 
     Attributes:
-        incarnation: unix time (s) of its start; raised at each.
+        incarnation: unix time (s) of its start; raised at each, and above any that others heard of.
         beat: counts its reports from there.
         time: its clock, unix s.
         version: of edged.
@@ -188,6 +190,9 @@ class Board:
         name: of this node: nobody else may report for it.
         is_known: whether a node of that name belongs to the fleet; others' reports are dropped.
         now: when this node started.
+
+    Attributes:
+        outdone: the highest incarnation that others take for this node's, where it is not; 0 if that never was.
     """
 
     def __init__(self, name: str, is_known: Callable[[str], bool], now: float) -> None:
@@ -195,6 +200,7 @@ class Board:
         self._is_known = is_known
         self._started = now
         self._entries: dict[str, _Entry] = {}
+        self.outdone = 0
 
     def put(self, own: NodeReport, now: float) -> None:
         """This node's own report."""
@@ -207,6 +213,9 @@ class Board:
         Args:
             sender: the peer's name: its own report is direct.
         """
+        reports = list(reports)
+        for report in reports:
+            self._hear_of_ourselves(report.node, _age(report))
         return [
             report.node
             for report in reports
@@ -243,8 +252,16 @@ class Board:
         for beat in beats:
             entry = self._entries.get(beat.node)
             heard = beat.incarnation, beat.beat
-            if beat.node != self._name and entry is not None and heard > entry.heard and _is_open(entry, now):
+            self._hear_of_ourselves(beat.node, heard)
+            if beat.node == self._name or entry is None or not _is_open(entry, now):
+                continue
+            if heard > entry.heard and _is_credible(heard, entry):
                 entry.hear(heard, now, is_hearsay=True)
+
+    def _hear_of_ourselves(self, name: str, heard: tuple[int, int]) -> None:
+        own = self._entries.get(self._name)
+        if name == self._name and own is not None and heard > own.heard and _is_credible(heard, own):
+            self.outdone = max(self.outdone, heard[0])
 
     def news(self, now: float, bytes_max: int) -> list[NodeReport]:
         """Our own report, and those that came lately and said something new, as many as go into a message, the latest
@@ -356,7 +373,7 @@ def _bytes_at_most(report: NodeReport) -> int:
 
 def _is_news(report: NodeReport, is_hearsay: bool, entry: _Entry, now: float) -> bool:
     """A node's own word goes before hearsay: else a peer that lies could silence another one with a high number."""
-    if is_hearsay and not _is_open(entry, now):
+    if is_hearsay and not (_is_open(entry, now) and _is_credible(_age(report), entry)):
         return False
     if entry.is_hearsay and not is_hearsay:
         return True
@@ -366,6 +383,11 @@ def _is_news(report: NodeReport, is_hearsay: bool, entry: _Entry, now: float) ->
 def _is_open(entry: _Entry, now: float) -> bool:
     """Whether hearsay is listened to: its own word was long ago, but not so long that the node already seems silent."""
     return entry.is_hearsay or now - entry.heard_at > REPORT_DIRECT_S
+
+
+def _is_credible(heard: tuple[int, int], entry: _Entry) -> bool:
+    """Whether a node may be said to be so much newer: else a lie could be higher than any word of its own."""
+    return heard[0] <= entry.heard[0] + REPORT_INCARNATION_STEP_MAX
 
 
 def _is_same_news(one: NodeReport, other: NodeReport) -> bool:

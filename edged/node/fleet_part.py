@@ -182,6 +182,7 @@ class FleetPart:
             anycast=anycast,
             install_alarm=install_alarm,
             triggers=dict if self.scopes is None else self.scopes.report,
+            outdone=lambda: self.board.outdone,
         )
         self.gossip = Gossip(state, self.board, self.peers, self._report.make, rng=rng)
         self._checkpoints = CheckpointWatch(state)

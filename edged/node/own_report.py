@@ -70,6 +70,7 @@ class OwnReport:
         anycast: how announcing does; None where nothing is announced.
         install_alarm: why new machines are not given the one file; "" where nothing is wrong.
         triggers: what is to be known of those that nodes share.
+        outdone: incarnation that others take for this node's, see `edged.fleet.report.Board`.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class OwnReport:
         anycast: Callable[[], AnycastStatus | None] = lambda: None,
         install_alarm: Callable[[], str] = lambda: "",
         triggers: Callable[[], Mapping[str, TriggerReport]] = dict,
+        outdone: Callable[[], int] = lambda: 0,
     ) -> None:
         self._identity = identity
         self._state = state
@@ -102,6 +104,7 @@ class OwnReport:
         self._anycast = anycast
         self._install_alarm = install_alarm
         self._triggers = triggers
+        self._outdone = outdone
         self._storage: StoreStatistics | None = None
         self._storage_failure = ""
         self._rates = Rates()
@@ -140,7 +143,7 @@ class OwnReport:
             NodeReport(
                 node=self._identity.name,
                 region=self._region(),
-                incarnation=self._incarnation,
+                incarnation=max(self._incarnation, self._outdone() + 1),
                 beat=self._beat,
                 time=now,
                 version=self._version,

@@ -97,7 +97,7 @@ def test_its_own_word_keeps_others_out_for_a_while(later_s: float, counts: bool)
     """But not until the node seems silent, where it is heard of directly once in minutes."""
     here = board()
     here.merge([report("one")], "one", 0.0)
-    here.hear([Beat("one", 2**40, 1, 0)], later_s)
+    here.hear([Beat("one", 2**32, 1, 0)], later_s)
     assert (state_of(here, "one", REPORT_UP_S + 1) == "up") is counts
     # Whatever others said of it, its own word is taken.
     assert here.merge([report("one", beat=2)], "one", 20.0) == ["one"]
