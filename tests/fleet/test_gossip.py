@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,21 @@ async def test_a_new_record_is_everywhere_at_once(tmp_path: Path, mock_clock: Mo
             await trio.lowlevel.checkpoint()  # the clock stands still: no comparison has any part in it
         nursery.cancel_scope.cancel()
     assert all(node.state.head("shop") is not None for node in nodes)
+
+
+async def test_a_new_epoch_comes_over_links_of_the_old_one(tmp_path: Path) -> None:
+    """What the old epoch left is accepted by nobody any more, but the roster has to get there first."""
+    one, two = made(tmp_path, "n1", "n2")
+    held = one.state.roster
+    assert held is not None
+    async with link(one, two) as to_two:
+        newer = replace(held, version=2, epoch=2, previous=held.digest).seal([kit.root()])
+        assert one.state.accept(newer, kit.NOW).kind == "accepted"
+        await one.gossip.compare_with(to_two)
+        assert two.state.roster is not None
+        assert two.state.roster.epoch == 2
+        for epoch, outcome in ((1, "stale"), (2, "accepted")):
+            assert await to_two.call("offer", records=[kit.signed(epoch=epoch)]) == {"outcomes": [outcome]}
 
 
 async def test_who_was_away_catches_up(tmp_path: Path, mock_clock: MockClock) -> None:
