@@ -145,17 +145,23 @@ class RecordStore:
             found = {key: self._versions(key) for key in self._keys()}
         return {key: max(versions) for key, versions in found.items() if versions}
 
-    def forget(self, key: Key, version: Version) -> None:
-        """Forget all versions of a record but the number of this one: nothing older will be accepted.
-
-        The number is durable before anything goes: a crash leaves it, or a higher one.
-        """
+    def keep_number(self, key: Key, version: Version) -> None:
+        """Accept nothing older than this version of a record, whatever of it is here. Durable when this returns."""
         folder = self._folder_of(key)
         with _unusable(folder):
             make_folders(self._disk, folder, ())
             marker = folder / (_name_of(version) + _DAMAGED)
             if not self._disk.exists(marker):
                 self._replace(marker, b"")
+
+    def forget(self, key: Key, version: Version) -> None:
+        """Forget all versions of a record but the number of this one: nothing older will be accepted.
+
+        The number is durable before anything goes: a crash leaves it, or a higher one.
+        """
+        self.keep_number(key, version)
+        folder = self._folder_of(key)
+        with _unusable(folder):
             for other, is_whole in sorted(self._versions(key).items()):
                 if is_whole or other != version:
                     self._remove(folder / (_name_of(other) + ("" if is_whole else _DAMAGED)))

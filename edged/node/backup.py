@@ -171,7 +171,7 @@ def restore_node(config: NodeConfig, backup: NodeBackup, *, now: float) -> NodeR
         held = store.versions()
         for key, version in backup.numbers.items():
             if key.kind != "admission" and (key not in held or held[key] < version):
-                store.forget(key, version)
+                store.keep_number(key, version)  # what is older is all there is, and goes on counting
     refused = [each for each in outcomes if each.error is not None and each.kind != "stale"]
     return NodeRestored(
         sum(each.kind == "accepted" for each in outcomes),

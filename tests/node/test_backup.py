@@ -87,6 +87,27 @@ def test_numbers_come_back_although_what_they_stand_for_is_lost(scene: Scene, tm
     assert other.state().accept(kit.signed("shop", 6), NOW).kind == "stale"
 
 
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_what_is_older_than_a_number_goes_on_counting(scene: Scene, tmp_path: Path, *, is_empty: bool) -> None:
+    """A node whose newest roster rotted lives with the one before. A backup must not leave it with none: that would
+    take away what it may announce."""
+    roster = Key("roster", "demo")
+    records = RecordStore(scene.state_dir / "records")
+    other = fresh(scene, tmp_path / "two")
+    if not is_empty:
+        restore_node(other.config, there_and_back(backup(scene)), now=NOW)
+    records.keep_number(roster, Version(1, 6))
+    records.keep_number(SHOP, Version(1, 8))
+    assert scene.state().deployments()["shop"].sequence == 7
+    restore_node(other.config, there_and_back(backup(scene)), now=NOW)
+    state = other.state()
+    assert state.roster is not None
+    assert (state.roster.version, state.deployments()["shop"].sequence) == (5, 7)
+    assert (other.versions()[roster], other.versions()[SHOP]) == (Version(1, 6), Version(1, 8))
+    assert state.accept(kit.signed("shop", 7, message="another"), NOW).kind != "accepted"
+    assert state.accept(kit.signed("shop", 8), NOW).kind == "accepted"
+
+
 def test_whom_it_is_not_for(scene: Scene, tmp_path: Path) -> None:
     made = backup(scene)
     with pytest.raises(BackupInvalid, match="of the node"):
