@@ -10,68 +10,19 @@ import json
 import subprocess
 import sys
 import time
-import traceback
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from collections.abc import Sequence
+from dataclasses import asdict
 
 import click
 
-from tests.simulator.mutants import MUTANTS, mutated
-from tests.simulator.scenario import PROFILES, Result, run
+from tests.simulator.mutants import MUTANTS
+from tests.simulator.runs import Ran, run_many, run_one
+from tests.simulator.scenario import PROFILES
 from tests.simulator.trace import Trace
 from tests.simulator.world import fixed_hashing
 
 _TAIL = 40
 _PROGRESS_S = 10.0
-
-
-@dataclass(frozen=True)
-class Ran:
-    """One seed.
-
-    Attributes:
-        result: None where the run itself ended by an exception.
-        failure: why it is no good; "" if it is.
-        cpu_s: that it took.
-    """
-
-    seed: int
-    profile: str
-    result: Result | None
-    failure: str
-    cpu_s: float
-
-
-def run_one(
-    seed: int, profile: str, nodes: int | None = None, mutant: str | None = None, trace: Trace | None = None
-) -> Ran:
-    """In this process, whose hashes must be fixed.
-
-    Args:
-        mutant: a mistake that production code is to have meanwhile; None for none.
-    """
-    began = time.process_time()
-    result, failure = None, ""
-    try:
-        with nullcontext() if mutant is None else mutated(mutant):
-            result = run(seed, PROFILES[profile], nodes=nodes, trace=trace)
-        failure = "" if result.broken is None else str(result.broken)
-    except Exception:
-        failure = traceback.format_exc()
-    return Ran(seed, profile, result, failure, time.process_time() - began)
-
-
-def run_many(seeds: Sequence[int], profile: str, nodes: int | None, mutant: str | None, jobs: int) -> Iterator[Ran]:
-    """In processes of their own, in the order in which they end."""
-    if jobs == 1 or len(seeds) == 1:
-        yield from (run_one(seed, profile, nodes, mutant) for seed in seeds)
-        return
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(run_one, seed, profile, nodes, mutant) for seed in seeds]):
-            yield future.result()
 
 
 def told(ran: Ran, nodes: int | None = None) -> str:
