@@ -550,16 +550,24 @@ async def test_a_release_that_ends_workers_while_they_load_it_is_given_up(
 
 
 def _owner(stream: trio.SocketStream, pids: list[int]) -> int:
-    """Which of the processes has the other end of a connection: by its inode, as /proc tells both."""
-    host, port = stream.socket.getsockname()[:2]
-    wanted = f"{int.from_bytes(socket.inet_aton(host), 'little'):08X}:{port:04X}"
+    """Which of the processes has the other end of a connection: by its inode, as /proc tells both.
+
+    By both of its addresses: a port of ours may be in use a second time, towards another server.
+    """
+    wanted = [_as_in_proc(stream.socket.getpeername()), _as_in_proc(stream.socket.getsockname())]
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    inode = next(line[9] for line in lines if line[2] == wanted)
+    (inode,) = [line[9] for line in lines if line[1:3] == wanted]
     for pid in pids:
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-            if os.readlink(descriptor) == f"socket:[{inode}]":
-                return pid
+            with suppress(FileNotFoundError):  # it has just been closed
+                if os.readlink(descriptor) == f"socket:[{inode}]":
+                    return pid
     raise AssertionError("nobody has it")
+
+
+def _as_in_proc(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"{int.from_bytes(socket.inet_aton(host), 'little'):08X}:{port:04X}"
 
 
 async def test_an_app_that_floods_the_log_is_cut_and_the_others_are_read(
