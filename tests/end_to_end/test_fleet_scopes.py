@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.fleets import Event, Fleet, FleetNode, fleet_on_loopback
+from edged.fleet.scope import ScopedTrigger, order
+from tests.fleets import WAIT_S, Event, Fleet, FleetNode, fleet_on_loopback
 from tests.guests import wat
 from tests.services import Service
 
@@ -25,7 +30,8 @@ component = "guest"
 source = "guest.wat"
 """
 
-CRON = '[[trigger.cron]]\nid = "shared"\ncron_expression = "1/2 * * * * *"'
+ODD_SECONDS = "1/2 * * * * *"
+CRON = f'[[trigger.cron]]\nid = "shared"\ncron_expression = "{ODD_SECONDS}"'
 """Odd seconds, at which the guest fails: so the log has each call."""
 
 READER = """
@@ -53,63 +59,95 @@ def app(folder: Path, name: str, guest: str, trigger: str) -> Path:
     return folder
 
 
-def of(app: str, event: str) -> Callable[[Event], bool]:
-    return lambda each: each.get("event") == event and each.get("app") == app
+Calls = Mapping[str, list[Event]]
+"""By node, what it said of calls."""
 
 
-def ticks(node: FleetNode, app: str) -> list[str]:
-    return [each["tick"] for each in node.events if of(app, "tick.failed")(each)]
+def calls(fleet: Fleet, app: str, event: str, marks: Mapping[str, int]) -> Calls:
+    """What each node said since then; nodes that said nothing are left out."""
+    said = {
+        name: [each for each in node.events[marks[name] :] if (each.get("event"), each.get("app")) == (event, app)]
+        for name, node in fleet.nodes.items()
+    }
+    return {name: events for name, events in said.items() if events}
 
 
-def first_of(fleet: Fleet, app: str, event: str, marks: dict[str, int]) -> FleetNode:
-    """The node that says it, of those that run; all that do say it within some seconds, or never."""
-    while True:
-        for node in fleet.nodes.values():
-            if node.process is not None and any(of(app, event)(each) for each in node.events[marks[node.name] :]):
-                return node
+@contextmanager
+def without(node: FleetNode) -> Iterator[None]:
+    """It is killed, and back after the block."""
+    node.kill()
+    try:
+        yield
+    finally:
+        node.start()
+
+
+def in_turn(fleet: Fleet, app: str, expression: str = "") -> list[str]:
+    """The nodes, in the order in which they take their turn for the app's trigger."""
+    return order(ScopedTrigger(app, "shared", "fleet", expression).key, fleet.nodes)
+
+
+def ticks_of(events: list[Event]) -> list[int]:
+    """Unix s."""
+    return [int(datetime.fromisoformat(each["tick"]).timestamp()) for each in events]
+
+
+def wait_ticks(fleet: Fleet, node: str, marks: Mapping[str, int], count: int, *, later_than: int = 0) -> Calls:
+    """Until a node has called as many ticks since then, which are later than one. Who calls which."""
+    ticks = partial(calls, fleet, "clock", "tick.failed", marks)
+
+    def enough() -> bool:
+        return sum(tick > later_than for tick in ticks_of(ticks().get(node, []))) >= count
+
+    assert fleet.wait_until(enough), ticks()
+    return ticks()
 
 
 def test_one_node_calls_a_tick_and_the_next_when_it_is_gone(fleet: Fleet, tmp_path: Path) -> None:
+    first, second, _ = in_turn(fleet, "clock", ODD_SECONDS)
     fleet.push(app(tmp_path / "app", "clock", wat.text("cron"), CRON))
-    marks = {name: node.mark() for name, node in fleet.nodes.items()}
-    first = first_of(fleet, "clock", "tick.failed", marks)
-    for _ in range(4):
-        first.wait_for(of("clock", "tick.failed"), since=first.mark())
-    settled = {name: node.mark() for name, node in fleet.nodes.items()}
-    for _ in range(4):
-        first.wait_for(of("clock", "tick.failed"), since=first.mark())
-    called = [each["tick"] for each in first.events[settled[first.name] :] if of("clock", "tick.failed")(each)]
-    assert len(set(called)) == len(called)
-    for node in fleet.nodes.values():
-        if node is not first:
-            assert not any(of("clock", "tick.failed")(each) for each in node.events[settled[node.name] :])
+    wait_ticks(fleet, first, fleet.marks(), 4)  # until each has heard that the others have it, more than one may call
+    marks = fleet.marks()
+    seen = wait_ticks(fleet, first, marks, 4)
+    assert seen.keys() == {first}
+    assert len(set(ticks_of(seen[first]))) == len(seen[first])
 
-    marks = {name: node.mark() for name, node in fleet.nodes.items()}
-    before = ticks(first, "clock")[-1]
-    first.kill()
-    second = first_of(fleet, "clock", "tick.failed", marks)
-    second.wait_for(lambda each: of("clock", "tick.failed")(each) and each["tick"] > before, since=marks[second.name])
-    first.start()
+    with without(fleet[first]):
+        last = ticks_of(calls(fleet, "clock", "tick.failed", marks)[first])[-1]
+        seen = wait_ticks(fleet, second, marks, 1, later_than=last)
+    # The second may call some that the first did not come to tell of, and leaves none out.
+    called = {tick for name in (first, second) for tick in ticks_of(seen[name])}
+    assert called == set(range(min(called), max(called) + 1, 2))
 
 
-def publish(redis: Service, message: bytes) -> int:
-    """To the channel `news`; how many got it."""
+def publish(redis: Service) -> int:
+    """To the channel `news`; to how many it went."""
     with socket.create_connection(("127.0.0.1", redis.port), timeout=60) as connection:
-        connection.sendall(b"PUBLISH news %b\r\n" % message)
+        connection.sendall(b"PUBLISH news hello\r\n")
         return int(connection.makefile("rb").readline()[1:])
 
 
+def who_handles(fleet: Fleet, redis: Service) -> list[str]:
+    """The nodes that handle a message which is published now. It is lost where nobody listens, and with a node that
+    goes before it has read it.
+    """
+    handled = partial(calls, fleet, "news", "message.failed", fleet.marks())
+    count = publish(redis)
+    fleet.wait_until(lambda: len(handled()) >= count > 0, timeout_s=1)
+    return list(handled())
+
+
+def wait_handled_by(fleet: Fleet, redis: Service, node: str) -> None:
+    """Until it is the only one that handles what is published."""
+    deadline = time.monotonic() + WAIT_S
+    while (handled_by := who_handles(fleet, redis)) != [node]:
+        assert time.monotonic() < deadline, f"{node} is to handle it, in place of {handled_by}"
+
+
 def test_one_node_listens_and_the_next_when_it_is_gone(fleet: Fleet, redis: Service, tmp_path: Path) -> None:
+    first, second, _ = in_turn(fleet, "news")
     trigger = f'[[trigger.redis]]\nid = "shared"\nchannel = "news"\naddress = "redis://127.0.0.1:{redis.port}"'
     fleet.push(app(tmp_path / "app", "news", READER, trigger))
-    while publish(redis, b"hello") != 1:  # each listens, until it hears of one before it that does
-        pass
-    marks = {name: node.mark() for name, node in fleet.nodes.items()}
-    publish(redis, b"hello")
-    first = first_of(fleet, "news", "message.failed", marks)
-    first.kill()
-    while not publish(redis, b"hello"):  # nobody has noticed yet, and these are lost
-        pass
-    marks[first.name] = first.mark()
-    assert first_of(fleet, "news", "message.failed", marks) is not first
-    first.start()
+    wait_handled_by(fleet, redis, first)  # each listens, until it hears of one before it that does
+    with without(fleet[first]):
+        wait_handled_by(fleet, redis, second)  # until it is noticed, messages are lost
