@@ -34,7 +34,10 @@ async def run_sync(
         return sync_fn(*args)
     limiter = process.limiter if limiter is None else limiter
     work = Work(process, sync_fn, args, limiter, abandon_on_cancel)
-    await limiter.acquire_on_behalf_of(work)
+    try:
+        limiter.acquire_on_behalf_of_nowait(work)
+    except trio.WouldBlock:
+        await limiter.acquire_on_behalf_of(work)
     return await work.result()
 
 

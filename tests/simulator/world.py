@@ -1,9 +1,9 @@
 """A world in one process: machines, their network, and time that passes when nothing else is to be done.
 
-    run_world(seed, main):  trio.run with MockClock, the scheduler seeded
+    run_world(seed, main):  trio.run with the agenda for a clock, the scheduler seeded
         World ── machines ── disk, clock, process
               ├─ network ── ways, faults
-              ├─ agenda ... what will happen by itself
+              ├─ agenda ... time; what will happen by itself
               └─ trace .... of all that happened: same seed, same trace
 
 Same seed and same `main`: same world, byte for byte, in every process that was started with the same PYTHONHASHSEED
@@ -23,7 +23,6 @@ from typing import Any, TypeVar
 import outcome
 import structlog
 import trio
-from trio.testing import MockClock
 
 from tests.simulator.agenda import Agenda
 from tests.simulator.machine import Machine, current_process
@@ -100,7 +99,7 @@ def run_world(seed: int, main: Callable[[World], Awaitable[T]], *, trace: Trace 
         return result
 
     with simulated(world):
-        return trio.run(outside, clock=MockClock(autojump_threshold=0)).unwrap()
+        return trio.run(outside, clock=world.agenda).unwrap()
 
 
 def fixed_hashing(module: str) -> None:
