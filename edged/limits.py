@@ -181,6 +181,7 @@ RECORDS_PER_SIGNER_MAX = 2_000  # apps of one key, or admissions of one node: th
 RECORD_BYTES_PER_SIGNER_MAX = 64 * MiB  # and their newest versions together, which are in memory
 VOUCHER_SEED_COUNT_MAX = 8  # nodes that a new one may ask
 CERTIFICATE_BYTES_MAX = 4 * KiB  # of one party; ours have 400
+CERTIFICATE_CACHE_COUNT = 2_048  # whose signature was looked at and found good; 8 MiB at most, 1 MiB of our own
 CERTIFICATE_DAYS = 365  # of a new certificate, where nothing else is said
 FLEET_TOML_BYTES_MAX = 1 * MiB  # written by people
 PASSPHRASE_BYTES_MAX = 1 * KiB

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography import x509
@@ -19,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from edged.errors import IdentityInvalid
 from edged.fleet.files import read_file, write_file
 from edged.fleet.peer import fingerprint_of
-from edged.limits import CERTIFICATE_BYTES_MAX, CERTIFICATE_DAYS
+from edged.limits import CERTIFICATE_BYTES_MAX, CERTIFICATE_CACHE_COUNT, CERTIFICATE_DAYS
 from registry.errors import RegistryError
 from registry.keys import PublicKey, SigningKey
 
@@ -140,6 +141,7 @@ def read_certificate(path: Path) -> bytes:
     return data
 
 
+@lru_cache(CERTIFICATE_CACHE_COUNT)  # a roster has those of all nodes, and is read again and again
 def check_certificate(der: bytes) -> None:
     """Refuse what is no self-signed Ed25519 certificate: nothing else may stand in a roster.
 
@@ -177,6 +179,7 @@ def days_left(der: bytes, now: float) -> float:
     return (_parse(der).not_valid_after_utc.timestamp() - now) / _DAY_S
 
 
+@lru_cache(CERTIFICATE_CACHE_COUNT)
 def public_key(der: bytes) -> PublicKey:
     """The Ed25519 key that the certificate is for.
 

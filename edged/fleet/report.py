@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any, Literal, get_args
 
@@ -112,8 +112,11 @@ class NodeReport:
     def encode(self) -> dict[str, Any]:
         """As it stands in a message. A version that knows no `anycast`, or no `triggers`, understands nodes that have
         none."""
-        shape = asdict(replace(self, anycast=None, triggers={})) | {"alarms": list(self.alarms)}
-        del shape["anycast"], shape["triggers"]
+        shape: dict[str, Any] = dict(zip(_NAMES, _values_of(self), strict=True))
+        shape["apps"] = {
+            name: dict(zip(_APP_NAMES, _values_of_app(app), strict=True)) for name, app in self.apps.items()
+        }
+        shape["alarms"] = list(self.alarms)
         if self.triggers:
             shape["triggers"] = {key: [each.since, each.done, each.active] for key, each in self.triggers.items()}
         if self.anycast is not None:
@@ -473,6 +476,10 @@ def _parse_trigger(value: object) -> TriggerReport:
 
 _TRIGGER_KEY = re.compile(r"[0-9a-f]{32}").fullmatch
 _TRIGGER_BYTES = 64  # the key and three numbers
+
+_NAMES = tuple(each.name for each in fields(NodeReport) if each.name not in ("anycast", "triggers"))
+_APP_NAMES = tuple(each.name for each in fields(AppReport))
+_values_of, _values_of_app = attrgetter(*_NAMES), attrgetter(*_APP_NAMES)  # far quicker than dataclasses.asdict
 
 _MEASURED = frozenset({"requests_s", "p50_ms", "p99_ms", "certificate_days", "disk_free_bytes", "disk_used_bytes"})
 _COUNTED = frozenset({"bytes_done", "bytes_total", "bytes_saved", "requests", "failures"})
