@@ -696,7 +696,7 @@ class RemovalHeld(EdgedError):
 
     code = "app.removal-held"
     exit_status = 75
-    default_remedy = "Remove them all in one command, `edged remove APP... --count N`; `edged rollback APP` keeps one."
+    default_remedy = "Remove it again in a minute, or all of them in one command; `edged rollback APP` keeps it."
 
 
 class HostFailed(EdgedError):

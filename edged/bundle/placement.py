@@ -4,7 +4,7 @@
     hosts = ["shop.example.com"]                   # default: <app>.<domain of the fleet>
     regions = ["eu", "us"]                         # default: all of the fleet
     limits = { memory_bytes_max = "64MiB" }        # of each of its guests; names and units as in --limit
-    probe = "/healthz"                             # must answer below 400 before a release is served
+    probe = "/healthz"                             # must answer below 500 before a release is served
     scopes = { nightly = "fleet" }                 # of triggers; `edged.manifest.scopes` reads it
 
 What a command line says has precedence over it, and what the fleet allows over both.

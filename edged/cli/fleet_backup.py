@@ -11,7 +11,7 @@ import trio
 from edged.bundle.cache import open_cache
 from edged.cli.cache_folder import default_cache_folder
 from edged.cli.with_fleet import fleet_options, print_json, run
-from edged.cli.words import moment
+from edged.cli.words import listed, moment, plural
 from edged.errors import EdgedError, FleetFileError, RestoreUnfinished
 from edged.fleet.archive import read_archive, write_archive
 from edged.fleet.backup import FleetBackup
@@ -23,14 +23,15 @@ from edged.readable import readable
 from registry.errors import RegistryError
 
 _PATH = click.Path(path_type=Path)
+_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _MODE = 0o600  # deployments hold values of variables
 
 
 def _counts(backup: FleetBackup) -> str:
     counts = backup.counts
-    return (
-        f"{counts['deployment']} apps, {counts['admission']} admissions, version {backup.roster.version} of the roster"
-    )
+    told = [plural(counts["deployment"], "app")]  # also those that were removed: they can come back
+    told += [plural(counts["admission"], "admission")] if counts["admission"] else []
+    return f"records of {', '.join(told)} and version {backup.roster.version} of the roster"
 
 
 @click.command()
@@ -54,6 +55,7 @@ def backup(file: Path, *, folder: Path | None, fleet: str | None, as_json: bool)
             cache = await trio.to_thread.run_sync(open_cache, default_cache_folder())
             for digest in sorted(taken.backup.releases):
                 files.append(await take_release(found.link.call, digest, cache, folder))
+                _said(f"{taken.backup.releases[digest]}: {files[-1]}", as_json=as_json)
         await trio.to_thread.run_sync(lambda: write_archive(file, taken.backup.content(), mode=_MODE))
         return taken, files
 
@@ -70,18 +72,16 @@ def backup(file: Path, *, folder: Path | None, fleet: str | None, as_json: bool)
             }
         )
         return
-    click.echo(f"{taken.backup.fleet}: {_counts(taken.backup)}, in {file}.")
-    if files:
-        click.echo(f"{len(files)} releases, in {folder}.")
+    click.echo(f"{taken.backup.fleet}: {_counts(taken.backup)}, in {file}")
     if taken.left_out:
-        names = ", ".join(key.name for key in taken.left_out[:5])
-        click.secho(f"Left out, as your key may not deploy them: {len(taken.left_out)} apps ({names})", fg="yellow")
+        names = listed([key.name for key in taken.left_out])
+        click.secho(f"Left out, as your key may not deploy them: {names}", fg="yellow")
 
 
 @click.command()
 @click.argument("file", type=_PATH)
 @click.option(
-    "--releases", "folder", metavar="FOLDER", type=_PATH, help="Bring also the bundles of this folder to the fleet."
+    "--releases", "folder", metavar="FOLDER", type=_FOLDER, help="Bring also the bundles of this folder to the fleet."
 )
 @fleet_options
 def restore(file: Path, *, folder: Path | None, fleet: str | None, as_json: bool) -> None:
@@ -100,6 +100,7 @@ def restore(file: Path, *, folder: Path | None, fleet: str | None, as_json: bool
                 try:
                     await give_release(fleet_.link.call, path, cache, lambda _event: None)
                     brought += 1
+                    _said(f"{path} is there", as_json=as_json)
                 except (EdgedError, RegistryError) as error:  # the others are still wanted
                     failed.append((path, f"{error.message} [{error.code}]"))
         return await give(fleet_.link.call, found), brought, failed
@@ -120,12 +121,16 @@ def restore(file: Path, *, folder: Path | None, fleet: str | None, as_json: bool
     else:
         click.echo(f"The backup of {found.fleet} of {moment(found.made_at)} has {_counts(found)}.")
         click.echo(
-            f"The fleet took {sum(restored.accepted.values())} records, and has {restored.known} as they are or newer."
+            f"It gave the fleet {plural(sum(restored.accepted.values()), 'record')}; {restored.known} more are there as they are, or newer."
         )
-        if folder is not None:
-            click.echo(f"{brought} releases are there.")
     if reasons:
         raise RestoreUnfinished("\n".join([f"{len(reasons)} things were not taken", *map(readable, reasons)]))
+
+
+def _said(text: str, *, as_json: bool) -> None:
+    """A release after the other may take minutes."""
+    if not as_json:
+        click.echo(text)
 
 
 def _reason(one: Refused) -> str:

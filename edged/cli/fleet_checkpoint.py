@@ -9,8 +9,8 @@ import trio
 
 from edged.cli.span import parse_span
 from edged.cli.with_fleet import fleet_options, print_json, run
-from edged.cli.words import moment
-from edged.errors import FleetUnreachable, UsageError
+from edged.cli.words import moment, plural
+from edged.errors import EdgedError, FleetUnreachable, UsageError
 from edged.fleet.checkpoint import Checkpoint
 from edged.limits import CHECKPOINT_S_MAX
 from edged.publish.checkpoint import make_checkpoint
@@ -39,11 +39,14 @@ def checkpoint(*, good_for: str, every: str | None, fleet: str | None, as_json: 
     async def work(found: Fleet, _interrupts: Interrupts) -> Checkpoint:
         return await make_checkpoint(found.link.call, found.author, time.time(), good_for_s)
 
+    made_one = False
     while True:
         try:
             _show(run(work, fleet=fleet), as_json=as_json)
-        except FleetUnreachable as error:
-            if every_s is None:
+            made_one = True
+        except EdgedError as error:
+            # What does not work from the beginning will not later, but for a network. What did, may again.
+            if every_s is None or not (made_one or isinstance(error, FleetUnreachable)):
                 raise
             click.echo(f"No checkpoint this time: {error.message}", err=True)
         if every_s is None:
@@ -57,6 +60,6 @@ def _show(made: Checkpoint, *, as_json: bool) -> None:
         print_json(shape | {"apps": len(made.apps), "roster_version": made.roster_version, "expires": made.expires})
         return
     click.echo(
-        f"Checkpoint {made.sequence} of {made.fleet}: {len(made.apps)} apps, version {made.roster_version} of the"
+        f"Checkpoint {made.sequence} of {made.fleet}: {plural(len(made.apps), 'app')}, version {made.roster_version} of the"
         f" roster; good until {moment(made.expires)}."
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import trio
 
+from edged.cli.words import plural
 from edged.errors import RestoreUnfinished, StateFolderError
 from edged.fleet.archive import read_archive, write_archive
 from edged.fleet.certificate import (
@@ -32,6 +33,7 @@ from edged.worker.deadman import run_deadman
 _CONFIG = click.option(
     "--config", type=click.Path(path_type=Path), metavar="FILE", help="What it is told.  [default: node.toml]"
 )
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 _HERE = Path("node.toml")
 _PATH = click.Path(path_type=Path)
 
@@ -59,7 +61,7 @@ async def _run(settings: NodeConfig) -> None:
 
 @node.command()
 @_CONFIG
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@_JSON
 @click.pass_context
 def init(context: click.Context, config: Path | None, as_json: bool) -> None:
     """Make the node's key and certificate, where node.toml says, and print what the fleet has to know of it.
@@ -107,7 +109,7 @@ def init(context: click.Context, config: Path | None, as_json: bool) -> None:
 @click.option("--voucher", metavar="FILE", type=_PATH, help="Come back by this voucher.  [default: that of node.toml]")
 @click.option("--new-key", is_flag=True, help="Make another key and certificate; the old ones are kept beside them.")
 @click.option("--keep-releases", is_flag=True, help="Do not fetch them again; for a disk that is sound.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@_JSON
 @click.pass_context
 def reseed_(
     context: click.Context,
@@ -139,7 +141,7 @@ def reseed_(
         }
         click.echo(json.dumps(shape))
         return
-    click.echo(f"{settings.node.name} has forgotten {done.forgotten} records, and kept their numbers.")
+    click.echo(f"{settings.node.name} has forgotten {plural(done.forgotten, 'record')}, and keeps the numbers.")
     if done.is_new_key:
         click.echo(f"Its new certificate is {settings.node.certificate}: {done.fingerprint}")
     if done.is_known:
@@ -154,27 +156,39 @@ def reseed_(
 @click.argument("file", type=_PATH)
 @_CONFIG
 @click.option("--with-key", is_flag=True, help="Also the node's private key: whoever has the file is the node then.")
+@_JSON
 @click.pass_context
-def backup_(context: click.Context, file: Path, *, config: Path | None, with_key: bool) -> None:
+def backup_(context: click.Context, file: Path, *, config: Path | None, with_key: bool, as_json: bool) -> None:
     """Write the node's records, their numbers and its certificate to FILE, which only its user may read.
 
     The node may run meanwhile. Releases are not in it: peers have them.
     """
     made = make_node_backup(load(config or context.obj or _HERE), with_key=with_key, now=time.time())
     write_archive(file, made.content(), mode=0o600)
-    click.echo(f"{made.node}: {len(made.numbers)} records, in {file}{', with its private key' if with_key else ''}.")
+    if as_json:
+        shape = {"event": "backup", "node": made.node, "file": str(file), "records": len(made.numbers)}
+        click.echo(json.dumps(shape | {"with_key": with_key}))
+        return
+    with_what = ", with its private key" if with_key else ""
+    click.echo(f"{made.node}: {plural(len(made.numbers), 'record')}{with_what}, in {file}")
 
 
 @node.command("restore")
 @click.argument("file", type=_PATH)
 @_CONFIG
+@_JSON
 @click.pass_context
-def restore_(context: click.Context, file: Path, *, config: Path | None) -> None:
+def restore_(context: click.Context, file: Path, *, config: Path | None, as_json: bool) -> None:
     """Give the records of FILE to a node that is stopped. What it has newer stays, and so does a key that it has."""
     found = NodeBackup.parse(read_archive(file))
     done = restore_node(load(config or context.obj or _HERE), found, now=time.time())
-    click.echo(f"{found.node} took {done.accepted} records.")
-    if not done.has_identity:
-        click.echo("It has no key: make one with `edged node init`, and give the certificate to the fleet.")
+    if as_json:
+        shape = {"event": "restored", "node": found.node, "accepted": done.accepted, "refused": list(done.refused)}
+        click.echo(json.dumps(shape | {"has_identity": done.has_identity}))
+    else:
+        click.echo(f"{found.node} took {plural(done.accepted, 'record')}; what it had as new or newer stays.")
+        if not done.has_identity:
+            click.echo("It has no key: make one with `edged node init`, and give the certificate to the fleet.")
     if done.refused:
-        raise RestoreUnfinished("\n".join([f"{len(done.refused)} records were not taken", *done.refused]))
+        told = plural(len(done.refused), "record")
+        raise RestoreUnfinished("\n".join([f"not taken: {told}", *done.refused]))

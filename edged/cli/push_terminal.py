@@ -13,7 +13,7 @@ from rich.text import Text
 
 from edged.cli.words import listed, plural, short, size
 from edged.publish import event as events
-from edged.publish.regions import REMOVED, STAGES
+from edged.publish.regions import HELD, REMOVED, STAGES
 from edged.readable import readable
 from edged.status.view import FAILED
 from edged.up import event as up_events
@@ -33,6 +33,7 @@ class PushView:
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._said: dict[str, str] = {}
+        self._errors: dict[str, str] = {}
         self._wave_count = 0
         self._shows: dict[type[object], Callable[[Any], None]] = {
             up_events.Building: self._building,
@@ -91,7 +92,7 @@ class PushView:
     # --- from the record on ---
 
     def _published(self, event: events.Published) -> None:
-        what = f"release {short(event.digest)}" if event.digest else "removed"
+        what = f"release {short(event.digest)}" if event.digest else f"{event.app} is removed"
         self._print(Text.assemble("  published as sequence ", (str(event.sequence), "bold"), (f"  {what}", "dim")))
         self._wave_count = len(event.waves)
         if event.waves:
@@ -109,8 +110,9 @@ class PushView:
         elif self._said.get(event.region) != event.stage:
             self._said[event.region] = event.stage
             self._print(Text(f"  {event.region}: {event.stage}  {note}".rstrip()))
-        if event.error and f"{event.region} error" not in self._said:  # the first; the command ends with all
-            self._said[f"{event.region} error"] = event.error
+        # The first of a region, as the command ends with all; one that is held only says again why another failed.
+        if event.error and event.region not in self._errors and not (event.stage == HELD and self._errors):
+            self._errors[event.region] = event.error
             self._print(Text.assemble(("  ✗ ", "red"), f"{event.region}: ", (readable(event.error), "red")))
 
     def _putting_back(self, event: events.PuttingBack) -> None:
@@ -119,6 +121,8 @@ class PushView:
 
     def _finished(self, event: events.Finished) -> None:
         self.close()
+        for kept in (self._tasks, self._said, self._errors):  # another app may follow, in the same regions
+            kept.clear()
         live = [region for region, stage in event.regions.items() if stage == "live"]
         if live:
             where = listed(live)

@@ -17,7 +17,7 @@ from typing import Final
 
 import zstandard
 
-from edged.errors import BackupInvalid
+from edged.errors import BackupInvalid, FleetFileMissing
 from edged.fleet.files import read_file, write_file
 from edged.limits import BACKUP_BYTES_MAX, BACKUP_WINDOW_BYTES_MAX
 from registry import strict
@@ -74,7 +74,11 @@ def read_archive(path: Path) -> strict.Reader:
         FleetFileMissing, FleetFileError, FleetFileInvalid: the file cannot be read.
         BackupInvalid
     """
-    return decode_archive(read_file(path, FILE_BYTES_MAX))
+    try:
+        return decode_archive(read_file(path, FILE_BYTES_MAX))
+    except FleetFileMissing as error:
+        error.remedy = "Name a file that `edged fleet backup` or `edged node backup` has written."
+        raise
 
 
 def write_archive(path: Path, content: Mapping[str, object], *, mode: int) -> int:

@@ -87,7 +87,7 @@ async def _wait(
     finished = Finished(deployment.app, deployment.sequence, "", stages, 0, 0, 0, trio.current_time() - started)
     show(finished)
     if regions.held():
-        raise RemovalHeld("\n".join([f"{deployment.app} is removed, and served as before", *regions.reasons()]))
+        raise RemovalHeld("\n".join([f"{deployment.app} was not let go", *regions.reasons()]))
     left = [name for name, stage in stages.items() if stage != REMOVED]
     if left:
         silent = all(stages[name] == SILENT for name in left)

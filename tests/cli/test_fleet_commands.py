@@ -491,7 +491,10 @@ def test_a_backup_and_its_restore(user: Commands) -> None:
 
     (again,) = user.json("fleet", "restore", str(file), "--releases", str(folder))
     assert (sum(again["accepted"].values()), again["known"], again["releases"]) == (0, 2, 1)
-    assert "has 2 as they are or newer" in user.run("fleet", "restore", str(file)).stdout
+    said = user.run("fleet", "restore", str(file), "--releases", str(folder)).stdout.splitlines()
+    assert said[0] == f"{bundle} is there"
+    assert said[1].endswith("has records of 1 app and version 1 of the roster.")
+    assert said[2] == "It gave the fleet 0 records; 2 more are there as they are, or newer."
     bundle.write_bytes(b"no bundle")
     with pytest.raises(RestoreUnfinished, match="bundle"):
         user.run("fleet", "restore", str(file), "--releases", str(folder))

@@ -169,10 +169,16 @@ def test_an_alarm_of_the_node_that_answers_is_said_once_and_each_with_the_remedy
     found = [(problem.text, problem.remedy) for problem in diagnose(parse_status(shape))]
     remedy = RecordOrphaned.default_remedy
     assert found == [
-        (f"node a in eu: {alarm}", remedy),
-        (f"node b in us: {alarm}", remedy),
+        (f"nodes a, b: {alarm}", remedy),
         ("roster: of no code [no.such-code]", ""),
     ]
+
+
+@pytest.mark.parametrize(("count", "named"), [(5, "a, n1, n2, n3, n4"), (6, "a, n1, n2, n3, n4 and 1 more")])
+def test_an_alarm_of_many_nodes_is_one_problem(shape: dict[str, Any], count: int, named: str) -> None:
+    first = shape["nodes"][0] | {"alarms": ["two records"]}
+    shape["nodes"] = [first, *(first | {"name": f"n{number}"} for number in range(1, count))]
+    assert said(shape) == [("error", f"nodes {named}: two records")]
 
 
 @pytest.mark.parametrize(
