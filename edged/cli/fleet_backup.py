@@ -120,9 +120,8 @@ def restore(file: Path, *, folder: Path | None, fleet: str | None, as_json: bool
         )
     else:
         click.echo(f"The backup of {found.fleet} of {moment(found.made_at)} has {_counts(found)}.")
-        click.echo(
-            f"It gave the fleet {plural(sum(restored.accepted.values()), 'record')}; {restored.known} more are there as they are, or newer."
-        )
+        given = plural(sum(restored.accepted.values()), "record")
+        click.echo(f"It gave the fleet {given}; {restored.known} more are there as they are, or newer.")
     if reasons:
         raise RestoreUnfinished("\n".join([f"{len(reasons)} things were not taken", *map(readable, reasons)]))
 

@@ -59,7 +59,5 @@ def _show(made: Checkpoint, *, as_json: bool) -> None:
         shape = {"event": "checkpoint", "fleet": made.fleet, "sequence": made.sequence}
         print_json(shape | {"apps": len(made.apps), "roster_version": made.roster_version, "expires": made.expires})
         return
-    click.echo(
-        f"Checkpoint {made.sequence} of {made.fleet}: {plural(len(made.apps), 'app')}, version {made.roster_version} of the"
-        f" roster; good until {moment(made.expires)}."
-    )
+    names = f"{plural(len(made.apps), 'app')}, version {made.roster_version} of the roster"
+    click.echo(f"Checkpoint {made.sequence} of {made.fleet}: {names}; good until {moment(made.expires)}.")
