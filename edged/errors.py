@@ -172,7 +172,7 @@ class NodeUnknown(EdgedError):
 
 
 class NodeRemoved(EdgedError):
-    """A node that the newest roster does not have. It serves what it has; if its key is revoked it announces nothing."""
+    """A node that the newest roster does not have. It serves on; if its key is revoked it announces nothing."""
 
     code = "node.removed"
     exit_status = 78
