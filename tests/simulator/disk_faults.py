@@ -27,6 +27,7 @@ class DiskFaults:
         lost_writes: the chance that a sync says it went well and did nothing. Stores cannot survive this: they must
             notice it.
         lies: how many syncs did that.
+        unread: what this process could not read, for EIO.
         seen: called with the name of each operation and its path, for a trace.
     """
 
@@ -37,6 +38,7 @@ class DiskFaults:
         self.failing = 0.0
         self.lost_writes = 0.0
         self.lies = 0
+        self.unread: set[Path] = set()
         self.seen: Callable[[str, Path], None] | None = None
         self._is_dead = False
         self._crash_at = 0
@@ -70,6 +72,7 @@ class DiskFaults:
 
     def revive(self) -> None:
         """The next process may begin."""
+        self.unread.clear()
         self._is_dead = False
         self._crash_at = 0
 

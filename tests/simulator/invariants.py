@@ -20,7 +20,7 @@ What is broken is noted, not raised: nodes survive exceptions. The scenario stop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -145,6 +145,7 @@ class Watch:
         self.prefixes: frozenset[Network] = frozenset()
         self.is_disk_true = True
         self._floors: dict[str, Version] = {}
+        self._unread: set[Key] = set()
         self._placed_this_life: dict[str, Version] = {}
         self._well_at = self._ill_at = -1e9
         self._roster_at = self._began_at = -1e9
@@ -152,29 +153,31 @@ class Watch:
 
     # --- a life ---
 
-    def starts(self, state: FleetState, kept: Mapping[str, Kept]) -> None:
+    def starts(self, state: FleetState, kept: Mapping[str, Kept], unread: Collection[Path]) -> None:
         """The node has read its disk.
 
         Args:
             kept: rollouts as they are on the disk.
+            unread: files that the disk did not give: of what was in them the number is still known, and no more.
         """
         self._state, self._agent = state, None
         self._placed_this_life = {}
         self._began_at = trio.current_time()
+        self._unread = {key for key in self.highest if any(path.parts[-3:-1] == key for path in unread)}
         if self.is_disk_true:
             for key, version in self.highest.items():
-                record = state.record(key)
-                found = None if record is None else record.head.version
-                self._demand(
-                    found is not None and found >= version,
-                    "2",
-                    f"{_key(key)} was at {_version(version)}, and the disk has {_version(found)}",
-                )
+                self._check_record(state, key, version)
+            for app in [path.name for path in unread if path.parent.name == "rollouts"]:
+                self._floors.pop(app, None)
             for app, floor in self._floors.items():
                 self._check_kept(app, floor, kept.get(app))
+        else:
+            self.highest.clear()
+            self._floors.clear()
         for record in state.view.records.values():
             self._check_genuine(record)
-            self.highest[record.head.key] = record.head.version
+            former = self.highest.get(record.head.key, record.head.version)
+            self.highest[record.head.key] = max(former, record.head.version)
 
     def runs(self, agent: Agent) -> None:
         """Its parts are made."""
@@ -196,11 +199,13 @@ class Watch:
         self._check_genuine(record)
         if head.key.kind == "admission":
             return
+        is_again = head.version == former and head.key in self._unread
         self._demand(
-            former is None or head.version > former,
+            former is None or head.version > former or is_again,
             "2",
             f"{_key(head.key)} was at {_version(former)} when {_version(head.version)} was accepted",
         )
+        self._unread.discard(head.key)
         self.highest[head.key] = head.version
         if head.key.kind == "roster":
             self._roster_at = trio.current_time()
@@ -325,6 +330,18 @@ class Watch:
             self.took_back(app, before),
             "2",
             f"{app} is served as {_version(version)} after {_version(before)}, which was not refused",
+        )
+
+    def _check_record(self, state: FleetState, key: Key, version: Version) -> None:
+        """What the disk has of a record after a crash."""
+        record = state.record(key)
+        found = None if record is None else record.head.version
+        if key in self._unread:
+            found = state._highest.get(key)
+        self._demand(
+            found is not None and found >= version,
+            "2",
+            f"{_key(key)} was at {_version(version)}, and the disk has {_version(found)}",
         )
 
     def _check_kept(self, app: str, floor: Version, kept: Kept | None) -> None:

@@ -162,6 +162,7 @@ class MemoryDisk(DiskFaults, Disk):
         if isinstance(node, Folder):
             raise os_error(errno.EISDIR, path)
         if node.is_bad or self.fails():
+            self.unread.add(path)
             raise os_error(errno.EIO, path)
         return node.data if len(node.data) <= bytes_max else node.data[: bytes_max + 1]
 

@@ -142,7 +142,7 @@ class Node:
         open_state = partial(FleetState, stores.records, now=time.time(), accepted=notice)
         self.state = state = await trio.to_thread.run_sync(open_state)
         kept = await trio.to_thread.run_sync(stores.rollouts.load)
-        self.watch.starts(state, kept)
+        self.watch.starts(state, kept, disk.unread)
         outcome = await trio.to_thread.run_sync(state.begin, self._roster, time.time())
         if outcome.error is not None and outcome.kind != "stale":
             raise outcome.error
