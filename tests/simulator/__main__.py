@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ import click
 from tests.simulator.mutants import MUTANTS
 from tests.simulator.runs import Ran, run_many, run_one
 from tests.simulator.scenario import PROFILES
+from tests.simulator.summary import table
 from tests.simulator.trace import Trace
 from tests.simulator.world import fixed_hashing
 
@@ -55,7 +57,9 @@ def main(arguments: Sequence[str]) -> int:
         if time.monotonic() - shown >= _PROGRESS_S and not options.json:
             shown = time.monotonic()
             failed = sum(bool(each.failure) for each in found)
-            click.echo(f"{len(found)} of {len(seeds)} seeds, {failed} failed, {shown - began:.0f} s")
+            passed_s = shown - began
+            left_s = passed_s / len(found) * (len(seeds) - len(found))
+            click.echo(f"{len(found)} of {len(seeds)} seeds, {failed} failed, {passed_s:.0f} s, {left_s:.0f} s to go")
         if ran.failure and options.first:
             break
     return _summarize(found, options)
@@ -69,18 +73,7 @@ def _summarize(found: Sequence[Ran], options: argparse.Namespace) -> int:
     if options.trace:
         for ran in failed:
             click.echo(told(ran, options.nodes))
-    results = [ran.result for ran in found if ran.result is not None]
-    converged = sorted(result.converged_s for result in results if result.broken is None)
-    click.echo(
-        f"{len(found)} seeds of {options.profile}: {len(failed)} failed; "
-        f"{sum(result.published for result in results)} changes acknowledged; "
-        f"{sum(result.virtual_s for result in results):.0f} virtual s in {sum(ran.cpu_s for ran in found):.1f} s; "
-        + (
-            f"well again {converged[len(converged) // 2]:.0f} s after the last fault, {converged[-1]:.0f} s at most"
-            if converged
-            else "never well"
-        )
-    )
+    click.echo(table(found))
     return int(bool(failed))
 
 
@@ -91,7 +84,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--profile", choices=sorted(PROFILES), default="small")
     parser.add_argument("--nodes", type=int, help="in place of what the seed says")
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="a mistake that is to be found (mutants.py)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes at once")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        help="processes at once; as many as there are processors",
+    )
     parser.add_argument("--first", action="store_true", help="end with the first that fails")
     parser.add_argument("--trace", action="store_true", help="print all that happens; of one seed")
     parser.add_argument("--json", action="store_true", help="print results for machines")

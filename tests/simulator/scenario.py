@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -84,6 +85,7 @@ class Result:
         published: changes that were acknowledged.
         converged_s: from the last fault on; 0 if it was not reached.
         virtual_s: that the run lasted.
+        faults: how many of each kind began; a liar counts as one.
         counts: of logged events.
     """
 
@@ -95,6 +97,7 @@ class Result:
     converged_s: float
     virtual_s: float
     bytes_sent: int
+    faults: Mapping[str, int]
     counts: Mapping[str, int]
 
 
@@ -134,6 +137,7 @@ class Scenario:
         self._operator = self._publisher("operator")
         world.log_seen = self._log_seen
         self._converged_s = 0.0
+        self._faults: Counter[str] = Counter()
 
     async def run(self) -> Result:
         """All of it."""
@@ -159,6 +163,7 @@ class Scenario:
             converged_s=self._converged_s,
             virtual_s=trio.current_time(),
             bytes_sent=sum(self._world.network.bytes_sent().values()),
+            faults=dict(self._faults),
             counts=dict(self._world.log_counts),
         )
 
@@ -167,6 +172,9 @@ class Scenario:
     async def _be_busy(self) -> None:
         rng, profile = self._rng, self._profile
         faults = schedule(rng, list(self._nodes), rng.randint(*profile.faults), profile.busy_s, profile.kinds)
+        self._faults.update(fault.kind for fault in faults)
+        if self._liar is not None:
+            self._faults[f"liar: {self._liar.way}"] += 1
         chaos = Chaos(self._world, self._nodes, self._oracle, self._operator.renew, self._begin, rng)
         with trio.move_on_at(profile.busy_s):
             async with trio.open_nursery() as nursery:

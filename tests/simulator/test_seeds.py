@@ -17,7 +17,19 @@ _TIMEOUT_S = 900.0  # never reached but by a run that hangs; a machine that does
 def runs(profile: str, seeds: str, *options: str) -> list[dict[str, Any]]:
     """What became of seeds: "FIRST:END"."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.simulator", "--profile", profile, "--seeds", seeds, "--json", *options],
+        [
+            sys.executable,
+            "-m",
+            "tests.simulator",
+            "--profile",
+            profile,
+            "--seeds",
+            seeds,
+            "--jobs",
+            "1",
+            "--json",
+            *options,
+        ],
         capture_output=True,
         text=True,
         timeout=_TIMEOUT_S,
