@@ -1,4 +1,4 @@
-"""`edged node` is ended when its loop stands still. In processes of their own; `tests/node/test_node.py` has the rest."""
+"""`edged node` ends when its loop stands still. In processes of their own; `tests/node/test_node.py` has the rest."""
 
 from __future__ import annotations
 
