@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from functools import cache
 
 import pytest
 
-from tests.docs.tables import DOCS, names, rows
+from tests.docs.tables import DOCS, known_tests, names, rows
 
 _ROOT = DOCS.parent
 _TEXT = (DOCS / "promises.md").read_text()
 _ROWS = rows("promises.md", "promise")
-
-
-@cache
-def known_tests(module: str) -> frozenset[str]:
-    """The functions of a file that pytest takes for tests."""
-    path = _ROOT / module
-    found = ast.parse(path.read_text()).body if path.name.startswith("test_") and path.is_file() else []
-    return frozenset(
-        each.name
-        for each in found
-        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and each.name.startswith("test_")
-    )
 
 
 def test_each_promise_is_a_sentence_with_code_and_tests() -> None:
