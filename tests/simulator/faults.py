@@ -17,7 +17,7 @@ import trio
 from edged.fleet.record import Version
 from edged.fleet.roster import Node as RosterNode
 from tests.simulator import parties
-from tests.simulator.invariants import Oracle
+from tests.simulator.invariants import PROBE_LATE_S, Oracle
 from tests.simulator.node import STATE, Node
 from tests.simulator.world import World
 
@@ -111,6 +111,7 @@ class Chaos:
             disk.crash_after(_NEVER)
             node.machine.clock.set()
             node.set_answering(True)
+            node.set_drained(False)
             node.up()
 
     async def _one(self, fault: Fault) -> None:
@@ -194,12 +195,20 @@ class Chaos:
         node.machine.kill()
 
     async def _ill(self, fault: Fault) -> None:
-        """Workers answer nothing."""
+        """Workers answer nothing, for long enough that the node has to leave."""
         for name in fault.who[:2]:
             self._nodes[name].set_answering(False)
-        await trio.sleep(fault.lasts_s)
+        await trio.sleep(max(fault.lasts_s, 1.5 * PROBE_LATE_S))
         for name in fault.who[:2]:
             self._nodes[name].set_answering(True)
+
+    async def _drain(self, fault: Fault) -> None:
+        """No fault by itself: an operator takes nodes out of traffic."""
+        for name in fault.who[:2]:
+            self._nodes[name].set_drained(True)
+        await trio.sleep(fault.lasts_s)
+        for name in fault.who[:2]:
+            self._nodes[name].set_drained(False)
 
     # --- disks and clocks ---
 
@@ -217,6 +226,16 @@ class Chaos:
         disk.failing = low + (high - low) * fault.draw
         await trio.sleep(fault.lasts_s)
         disk.failing = 0.0
+
+    async def _lie(self, fault: Fault) -> None:
+        """Syncs do nothing, and then the power fails. Such a node may know less than before, like a new one; whatever
+        is torn has to be noticed, and it must come back."""
+        node = self._nodes[fault.who[0]]
+        node.watch.is_disk_true = self._oracle.are_disks_true = False
+        node.machine.disk.lost_writes = 0.1 + 0.9 * fault.draw
+        await trio.sleep(fault.lasts_s)
+        node.machine.disk.lost_writes = 0.0
+        node.machine.power_cut()
 
     async def _rot(self, fault: Fault) -> None:
         """A bit of a chunk turns around: it is found by whoever reads it."""
@@ -288,8 +307,10 @@ _KINDS: Mapping[str, Callable[[Chaos, Fault], Awaitable[None]]] = {
     "crash-at-await": Chaos._crash_at_await,
     "away": Chaos._away,
     "ill": Chaos._ill,
+    "drain": Chaos._drain,
     "full": Chaos._full,
     "failing": Chaos._failing,
+    "lie": Chaos._lie,
     "rot": Chaos._rot,
     "clock": Chaos._clock,
     "collect": Chaos._collect,

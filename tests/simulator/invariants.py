@@ -14,6 +14,7 @@ Numbers are those of reference/fleet.md 3.4 and of the issue:
  8  a record that is no good changes nothing: whatever a node believes was signed by who may
  9  what a publisher was told is accepted is not lost (`tests.simulator.liveness`)
 10  no byte is loaded that is not of a signed release
+11  no more apps go than their publisher said (`tests.simulator.removals`)
 
 What is broken is noted, not raised: nodes survive exceptions. The scenario stops at the first.
 """
@@ -39,6 +40,7 @@ from edged.worker.table import Site
 from registry.digest import Digest, digest_from_hex, digest_of
 from registry.dsse import Envelope
 from registry.release import Release
+from tests.simulator.removals import Removals
 
 PROBE_LATE_S = 10.0
 """Since the last good answer of workers, as long as a prefix may still be announced: a gate falls after three bad ones
@@ -78,6 +80,7 @@ class Oracle:
         acknowledged: app -> version -> digests of what publishers were told is accepted.
         rosters: signed by root, by digest.
         releases: by digest, signed by who may deploy their apps.
+        are_disks_true: false once a sync of any disk has lied: then nobody can promise that all is kept.
         broken: what did not hold, first first.
     """
 
@@ -85,6 +88,7 @@ class Oracle:
     acknowledged: dict[str, dict[Version, set[Digest]]] = field(default_factory=dict)
     rosters: dict[Digest, Roster] = field(default_factory=dict)
     releases: dict[Digest, Release] = field(default_factory=dict)
+    are_disks_true: bool = True
     broken: list[Broken] = field(default_factory=list)
     stop: trio.Event = field(default_factory=trio.Event)
 
@@ -130,6 +134,7 @@ class Watch:
         highest: newest version of each record that its disk must have.
         served: app -> version that workers serve, in this life or, while it is down, in the last one.
         prefixes: announced now.
+        is_drained: its operator was told that it has left, and stays away.
         is_disk_true: false from the moment on at which syncs lied to it, or a durable byte was changed.
     """
 
@@ -144,10 +149,12 @@ class Watch:
         self.served: dict[str, Version] = {}
         self.prefixes: frozenset[Network] = frozenset()
         self.is_disk_true = True
+        self.is_drained = False
         self._floors: dict[str, Version] = {}
+        self._removals = Removals()
         self._unread: set[Key] = set()
         self._placed_this_life: dict[str, Version] = {}
-        self._well_at = self._ill_at = -1e9
+        self._well_at = self._ill_at = self._steered_at = -1e9
         self._roster_at = self._began_at = -1e9
         self._held: dict[Network, float] = {}
 
@@ -174,6 +181,8 @@ class Watch:
         else:
             self.highest.clear()
             self._floors.clear()
+            self.is_drained = False
+        self._removals.look(state.view.records.values())
         for record in state.view.records.values():
             self._check_genuine(record)
             former = self.highest.get(record.head.key, record.head.version)
@@ -209,6 +218,8 @@ class Watch:
         self.highest[head.key] = head.version
         if head.key.kind == "roster":
             self._roster_at = trio.current_time()
+        if self._state is not None:
+            self._removals.look(self._state.view.records.values())
 
     def sites_set(self, sites: Sequence[Site]) -> None:
         """As `Told` has it."""
@@ -248,6 +259,10 @@ class Watch:
         else:
             self._ill_at = trio.current_time()
 
+    def steered(self) -> None:
+        """Its operator tells it to leave, or to come back."""
+        self._steered_at = trio.current_time()
+
     def announced(self, prefixes: frozenset[Network]) -> None:
         """As `Told` has it."""
         if not self._is_alive():
@@ -259,13 +274,16 @@ class Watch:
                 "4",
                 f"{prefix} is announced, and stands in no roster",
             )
+        self._demand(
+            not (prefixes and self.is_drained), "4", f"{sorted(map(str, prefixes))} is announced, and it was drained"
+        )
         gone = self.prefixes - prefixes
         if gone and self._state is not None:
-            causes = max(self._ill_at, self._roster_at, self._began_at)
+            causes = max(self._ill_at, self._roster_at, self._began_at, self._steered_at)
             self._demand(
                 now - causes <= CAUSE_S,
                 "5",
-                f"{sorted(map(str, gone))} was withdrawn; no probe failed, no roster came",
+                f"{sorted(map(str, gone))} was withdrawn; no probe failed, no roster came, nobody drained it",
             )
         self.prefixes = prefixes
 
@@ -370,6 +388,12 @@ class Watch:
 
     def _check_taken_away(self, app: str) -> None:
         """By a deployment; or because the first release that it ever had ends worker processes."""
+        deployment = None if self._state is None else self._state.deployments().get(app)
+        self._demand(
+            deployment is None or bool(deployment.regions) or self._removals.is_meant(deployment),
+            "11",
+            f"{app} is served no more, and more apps were removed than that allows",
+        )
         self._demand(
             self._is_removed(app) or self.took_back(app, self._placed_this_life[app]),
             "5",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from ipaddress import IPv4Address
@@ -48,6 +48,7 @@ from tests.simulator.world import World
 STATE = Path("/state")
 CHUNK_BYTES_MAX = 64 * 1024 * 1024
 
+_DRAINED = STATE / "drained"
 _RESTART_S = 1.0  # as systemd does it
 
 _TABLE = BgpTable(
@@ -69,6 +70,7 @@ class Node:
         machine, watch: of it.
         part, state: of this life; None before it has begun, and after its end.
         is_wanted: whether it is to have another life.
+        is_drained: whether its operator wants it out of traffic.
     """
 
     def __init__(self, world: World, number: int, roster: bytes, oracle: Oracle) -> None:
@@ -84,6 +86,7 @@ class Node:
         self.workers: Workers | None = None
         self.is_wanted = True
         self.is_answering = True
+        self.is_drained = False
         self._world = world
         self._roster = roster
         self._rng = world.random(f"node {self.name}")
@@ -109,9 +112,14 @@ class Node:
 
     def collect(self) -> None:
         """It looks for what nothing needs any more, now and not within the hour."""
-        process = self.machine._process
-        if self.part is not None and process is not None and process.is_alive:
-            process.start_soon(_collect, self.part)
+        if self.part is not None:
+            self._start(partial(_collect, self.part))
+
+    def set_drained(self, is_drained: bool) -> None:
+        """What its operator wants, who tries again until the node says that it is so, over restarts too."""
+        self.is_drained = is_drained
+        if self._anycast is not None:
+            self._start(partial(self._steer, self._anycast))
 
     # --- lives ---
 
@@ -196,7 +204,26 @@ class Node:
         self._world.network.listen(self.address, serving(part.server, self.identity, state.anchors))
         await nursery.start(anycast.run)
         self._world.trace.note("node.ready", self.name)
+        await self._steer(anycast)
         await trio.sleep_forever()
+
+    async def _steer(self, anycast: Anycast) -> None:
+        """As an operator does it who reads alarms."""
+        disk, watch = self.machine.disk, self.watch
+        while disk.exists(_DRAINED) != self.is_drained or _forgets(anycast):
+            watch.steered()
+            if self.is_drained:
+                await anycast.drain("its operator")
+            else:
+                watch.is_drained = False
+                await anycast.undrain()
+            await trio.sleep(_RESTART_S)
+        watch.is_drained = self.is_drained
+
+    def _start(self, work: Callable[[], Awaitable[None]]) -> None:
+        process = self.machine._process
+        if process is not None and process.is_alive:
+            process.start_soon(work)
 
     def _fleet_changed(self) -> None:
         if self._anycast is not None:
@@ -204,6 +231,11 @@ class Node:
 
     def _status(self) -> AnycastStatus | None:
         return None if self._anycast is None else self._anycast.status()
+
+
+def _forgets(anycast: Anycast) -> bool:
+    """Whether it says that the disk does not have what it was told."""
+    return any("forgets" in alarm for alarm in anycast.status().alarms)
 
 
 async def _collect(part: FleetPart) -> None:
