@@ -38,16 +38,22 @@ def _held(removals: list[Deployment]) -> list[tuple[str, str]]:
             end += 1
         count = end - first
         if count > removal.removal_count:
-            found.append((removal.app, _why(removal, [each.app for each in removals[first:end]])))
+            shown = [each.app for each in removals[first : min(end, first + _APPS_SHOWN_MAX)]]
+            found.append((removal.app, _why(removal, shown, count)))
     return found
 
 
-def _why(removal: Deployment, apps: list[str]) -> str:
-    if len(apps) == 1:
+def _why(removal: Deployment, shown: list[str], count: int) -> str:
+    """
+    Args:
+        shown: the first of the apps that go together; there may be thousands, each with a sentence of its own.
+        count: of all of them.
+    """
+    if count == 1:
         return f"{removal.app} was removed without a count of the apps that are to go, and is served as before"
-    more = len(apps) - _APPS_SHOWN_MAX
-    named = ", ".join(apps[:_APPS_SHOWN_MAX]) + (f" and {more} more" if more > 0 else "")
+    more = count - len(shown)
+    named = ", ".join(shown) + (f" and {more} more" if more > 0 else "")
     return (
-        f"{removal.app} is served as before: {len(apps)} apps ({named}) were removed within {REMOVAL_WINDOW_S:.0f} s,"
+        f"{removal.app} is served as before: {count} apps ({named}) were removed within {REMOVAL_WINDOW_S:.0f} s,"
         f" and its removal allows {removal.removal_count}"
     )

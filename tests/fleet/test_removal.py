@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from edged.fleet.deployment import Deployment
 from edged.fleet.record import Head
 from edged.fleet.removal import removals_held
 from edged.fleet.view import Record
@@ -43,6 +44,27 @@ def test_a_script_that_loops_takes_one_app_away() -> None:
     assert why == (
         "app-005 is served as before: 2 apps (app-000, app-005) were removed within 60 s, and its removal allows 1"
     )
+
+
+def test_thousands_of_apps_are_not_named_once_for_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key may remove ten thousand, and each record that comes meanwhile has the node look anew."""
+    said: list[list[str]] = []
+
+    def why(_removal: Deployment, shown: list[str], count: int) -> str:
+        said.append(shown)
+        return str(count)
+
+    monkeypatch.setattr("edged.fleet.removal._why", why)
+    found = removals_held([record(f"app-{number:04}") for number in range(1_000)])
+    assert set(found.values()) == {"1000"}
+    assert max(map(len, said)) == 5
+
+
+def test_many_apps_are_not_all_named() -> None:
+    (why, *_) = removals_held([record(f"app-{number}", 2, number) for number in range(7)]).values()
+    assert why.startswith("app-2 is served as before: 3 apps (app-0, app-1, app-2) were removed")
+    *_, why = removals_held([record(f"app-{number}", 2, number) for number in range(7)]).values()
+    assert "7 apps (app-0, app-1, app-2, app-3, app-4 and 2 more) were removed" in why
 
 
 @pytest.mark.parametrize(("apart", "held"), [(WINDOW_S, True), (WINDOW_S + 1, False)])
