@@ -176,7 +176,13 @@ def certificate_name(der: bytes) -> str:
 
 def days_left(der: bytes, now: float) -> float:
     """Days from `now` (unix time, s) until the certificate ends; negative when it has ended."""
-    return (_parse(der).not_valid_after_utc.timestamp() - now) / _DAY_S
+    return (_ends(der) - now) / _DAY_S
+
+
+@lru_cache(CERTIFICATE_CACHE_COUNT)
+def _ends(der: bytes) -> float:
+    """Unix time, s. Each report of a node says how far away that is."""
+    return _parse(der).not_valid_after_utc.timestamp()
 
 
 @lru_cache(CERTIFICATE_CACHE_COUNT)

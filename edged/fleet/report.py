@@ -357,7 +357,9 @@ def cut_alarms(report: NodeReport) -> NodeReport:
     """With only as many alarms, and as much of each text, as peers take."""
     alarms = tuple(alarm[:REPORT_TEXT_CHARS_MAX] for alarm in report.alarms[:REPORT_ALARM_COUNT_MAX])
     apps = {
-        name: replace(app, error_message=app.error_message[:REPORT_TEXT_CHARS_MAX])
+        name: app
+        if len(app.error_message) <= REPORT_TEXT_CHARS_MAX
+        else replace(app, error_message=app.error_message[:REPORT_TEXT_CHARS_MAX])
         for name, app in list(report.apps.items())[:REPORT_APP_COUNT_MAX]
     }
     anycast = None if report.anycast is None else cut_anycast(report.anycast)

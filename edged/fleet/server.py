@@ -92,7 +92,8 @@ class Server:
         Raises:
             TlsError: the identity is of no use; before `task_status` is started.
         """
-        self._tls()
+        if listeners:  # where there is none, streams come by `serve_stream`, and nobody asks for TLS
+            self._tls()
         try:
             async with trio.open_nursery() as nursery:
                 for listener in listeners:

@@ -34,6 +34,7 @@ class Rates:
 
     def __init__(self) -> None:
         self._samples: deque[_Sample] = deque(maxlen=REPORT_RATE_SAMPLE_COUNT_MAX)
+        self._found: tuple[float, float | None, float | None] | None = None  # in these samples
 
     def add(self, traffic: Mapping[str, Traffic], now: float) -> None:
         """All requests so far, by app. An app that has gone takes its count with it, which is not a negative rate."""
@@ -44,9 +45,15 @@ class Rates:
         self._samples.append(_Sample(now, count, latency))
         while len(self._samples) > 2 and now - self._samples[1].at >= REPORT_RATE_WINDOW_S:
             self._samples.popleft()
+        self._found = None
 
     def read(self) -> tuple[float, float | None, float | None]:
         """Requests a second, and p50 and p99 in ms; None without requests."""
+        if self._found is None:
+            self._found = self._read()
+        return self._found
+
+    def _read(self) -> tuple[float, float | None, float | None]:
         if len(self._samples) < 2:
             return 0.0, None, None
         first, last = self._samples[0], self._samples[-1]
