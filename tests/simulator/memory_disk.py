@@ -36,6 +36,7 @@ from tests.simulator.journal import File, Folder, Journal, Node
 __all__ = ["MemoryDisk", "MemoryStatus", "PowerCut"]
 
 _NAME_BYTES_MAX = 255  # as ext4, XFS, Btrfs and tmpfs have it
+_NAME_LENGTH_SURE = _NAME_BYTES_MAX // 4  # characters that are no more bytes than that
 _LINK_COUNT_MAX = 65_000  # as ext4 has it
 _UNSYNCED_COUNT_MAX = 4_096  # then the kernel writes back by itself
 
@@ -314,10 +315,12 @@ class MemoryDisk(DiskFaults, Disk):
     # --- inside ---
 
     def _find(self, path: Path) -> Node:
+        assert path.root, f"{path} is not absolute"
+        return self._walk_to(path, path.parts[1:])
+
+    def _walk_to(self, path: Path, parts: tuple[str, ...]) -> Node:
         node: Node = self._root
-        parts = path.parts
-        assert parts[:1] == ("/",), f"{path} is not absolute"
-        for name in parts[1:]:
+        for name in parts:
             if isinstance(node, File):
                 raise os_error(errno.ENOTDIR, path)
             found = node.names.get(name)
@@ -338,8 +341,12 @@ class MemoryDisk(DiskFaults, Disk):
 
     def _place(self, path: Path) -> tuple[Folder, str]:
         """Where a name is or would be."""
-        folder, name = self._folder(path.parent), path.name
-        if len(os.fsencode(name)) > _NAME_BYTES_MAX:
+        self.alive()
+        *above, name = path.parts[1:] or ("",)
+        folder = self._walk_to(path, tuple(above))
+        if isinstance(folder, File):
+            raise os_error(errno.ENOTDIR, path)
+        if len(name) > _NAME_LENGTH_SURE and len(os.fsencode(name)) > _NAME_BYTES_MAX:
             raise os_error(errno.ENAMETOOLONG, path)
         return folder, name
 
