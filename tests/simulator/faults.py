@@ -16,6 +16,7 @@ import trio
 
 from edged.fleet.record import Version
 from edged.fleet.roster import Node as RosterNode
+from edged.limits import VOUCHER_SEED_COUNT_MAX
 from tests.simulator import parties
 from tests.simulator.invariants import PROBE_LATE_S, Oracle
 from tests.simulator.node import STATE, Node
@@ -76,6 +77,7 @@ class Chaos:
         nodes: by name.
         renew: for faults that are another roster.
         begin: starts a node that has been added, with its first roster.
+        let_in: starts one that comes with a voucher.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Chaos:
         oracle: Oracle,
         renew: Renew,
         begin: Callable[[int, bytes], None],
+        let_in: Callable[[int, bytes], None],
         rng: random.Random,
     ) -> None:
         self._world = world
@@ -92,6 +95,7 @@ class Chaos:
         self._oracle = oracle
         self._renew = renew
         self._begin_node = begin
+        self._let_in = let_in
         self._added: int | None = None
         self._rng = rng
 
@@ -278,6 +282,13 @@ class Chaos:
         self._begin(sealed)
         await self._renew(sealed)
 
+    async def _voucher(self, _fault: Fault) -> None:
+        """No fault by itself: a node comes that no roster has. One of its seeds may lie, another be removed."""
+        nodes = self._oracle.newest_roster.nodes
+        seeds = self._rng.sample(nodes, min(len(nodes), VOUCHER_SEED_COUNT_MAX))
+        number = len(self._world.machines)
+        self._let_in(number, parties.voucher(number, seeds))
+
     def _enlist(self) -> RosterNode:
         """A node that was not there before."""
         self._added = len(self._world.machines)
@@ -315,6 +326,7 @@ _KINDS: Mapping[str, Callable[[Chaos, Fault], Awaitable[None]]] = {
     "clock": Chaos._clock,
     "collect": Chaos._collect,
     "roster": Chaos._roster,
+    "voucher": Chaos._voucher,
 }
 
 KINDS = tuple(_KINDS)

@@ -36,8 +36,10 @@ from edged.fleet.view import Record
 from edged.node.announcing import is_settled
 from edged.node.anycast_calls import AnycastCalls
 from edged.node.fleet_part import Accepted, FleetPart
+from edged.node.joining import join, own_node
 from edged.node.log_tail import LogTail
 from edged.node.stores import Stores, open_stores
+from edged.version import VERSION
 from registry.errors import RegistryError
 from tests.simulator import parties
 from tests.simulator.handshake import Dialer, serving
@@ -64,16 +66,20 @@ class Node:
 
     Args:
         number: of it; its name, region and keys follow from that.
-        roster: signed, as the operator put it into the node's folder.
+        roster: signed, as the operator put it into the node's folder; or in its place
+        voucher: that lets it in.
 
     Attributes:
         machine, watch: of it.
         part, state: of this life; None before it has begun, and after its end.
         is_wanted: whether it is to have another life.
+        is_vouched: whether no roster has it, and an operator has let it in.
         is_drained: whether its operator wants it out of traffic.
     """
 
-    def __init__(self, world: World, number: int, roster: bytes, oracle: Oracle) -> None:
+    def __init__(
+        self, world: World, number: int, roster: bytes | None, oracle: Oracle, *, voucher: bytes | None = None
+    ) -> None:
         self.name = parties.node_name(number)
         self.region = parties.region_of(number)
         self.identity = parties.identity(self.name)
@@ -87,8 +93,10 @@ class Node:
         self.is_wanted = True
         self.is_answering = True
         self.is_drained = False
+        self.is_vouched = voucher is not None
         self._world = world
         self._roster = roster
+        self._voucher = voucher
         self._rng = world.random(f"node {self.name}")
         self._wanted = trio.Event()
         self._anycast: Anycast | None = None
@@ -151,9 +159,13 @@ class Node:
         self.state = state = await trio.to_thread.run_sync(open_state)
         kept = await trio.to_thread.run_sync(stores.rollouts.load)
         self.watch.starts(state, kept, disk.unread)
-        outcome = await trio.to_thread.run_sync(state.begin, self._roster, time.time())
-        if outcome.error is not None and outcome.kind != "stale":
-            raise outcome.error
+        if self._roster is not None:
+            outcome = await trio.to_thread.run_sync(state.begin, self._roster, time.time())
+            if outcome.error is not None and outcome.kind != "stale":
+                raise outcome.error
+        if self._voucher is not None and own_node(state, self.identity) is None:
+            connect = Dialer(self.machine).connect
+            await join(state, self.identity, self._voucher, version=VERSION, connect=connect)
         async with trio.open_nursery() as nursery:
             await self._run_parts(stores, state, accepted, nursery)
 

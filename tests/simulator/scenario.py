@@ -175,7 +175,7 @@ class Scenario:
         self._faults.update(fault.kind for fault in faults)
         if self._liar is not None:
             self._faults[f"liar: {self._liar.way}"] += 1
-        chaos = Chaos(self._world, self._nodes, self._oracle, self._operator.renew, self._begin, rng)
+        chaos = Chaos(self._world, self._nodes, self._oracle, self._operator.renew, self._begin, self._let_in, rng)
         with trio.move_on_at(profile.busy_s):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(chaos.run, faults)
@@ -255,7 +255,12 @@ class Scenario:
     # --- inside ---
 
     def _begin(self, number: int, roster: bytes) -> None:
-        node = Node(self._world, number, roster, self._oracle)
+        self._enter(Node(self._world, number, roster, self._oracle))
+
+    def _let_in(self, number: int, voucher: bytes) -> None:
+        self._enter(Node(self._world, number, None, self._oracle, voucher=voucher))
+
+    def _enter(self, node: Node) -> None:
         self._nodes[node.name] = node
         self._lives.start_soon(node.run)
 
@@ -266,7 +271,7 @@ class Scenario:
 
     def _members(self) -> list[Node]:
         names = {node.name for node in self._oracle.newest_roster.nodes}
-        return [node for name, node in self._nodes.items() if name in names]
+        return [node for name, node in self._nodes.items() if name in names or node.is_vouched]
 
     async def _look_forever(self) -> None:
         while True:
