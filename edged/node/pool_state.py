@@ -113,9 +113,13 @@ class PoolState:
         """Keys of sites that a leader had ready once: all may load them."""
         self._load_crashes: dict[str, int] = {}
         self._announced: dict[str, Stage] = {}
+        self._may_announce = True
+        """Something happened besides reports that may have changed a stage."""
         self._by_app: dict[str, _Total] = {}
         self._by_site: dict[str, _Total] = {}
         self._restarts = 0
+        self._made: tuple[object, tuple[Site, ...], tuple[Site, ...]] | None = None
+        """What tables were made of last, and the sites in them."""
         self._calls = TriggerCalls()
 
     # --- inputs ---
@@ -126,6 +130,7 @@ class PoolState:
         self._certificates = tuple(certificates)
         self._left_out = without_room(self._sites)
         self._revision += 1
+        self._may_announce = True
         keys = {site.key for site in sites}
         apps = {site.app for site in sites}
         self._shared &= keys
@@ -142,6 +147,7 @@ class PoolState:
     def started(self, worker: int) -> None:
         """A process runs, and knows nothing yet."""
         self._workers[worker] = _Worker()
+        self._may_announce = True
 
     def loading(self, worker: int, key: str) -> None:
         """It is about to load a site; "" when that is over."""
@@ -153,6 +159,7 @@ class PoolState:
         if known is None:
             return []  # it has ended: a last word that was on its way
         self._count_traffic(known.report, report)
+        self._may_announce = self._may_announce or known.report is None or _stages(known.report) != _stages(report)
         known.report = report
         self._calls.serving(
             worker,
@@ -164,7 +171,7 @@ class PoolState:
             self._shared |= {
                 site.key for site in self._sites if (state := report.sites.get(site.key)) and state.stage == "ready"
             }
-        return self._announce()
+        return self._announce() if self._may_announce else []
 
     def ended(self, worker: int, reason: str) -> list[PoolEvent]:
         """Its process has ended, and nobody had asked for it."""
@@ -194,18 +201,28 @@ class PoolState:
             return {}
         told: dict[int, Table] = {}
         leader = self._leader()
+        first, rest = self._tables()
         for number, worker in self._workers.items():
-            sites = tuple(
-                replace(site, held=number != leader and site.key not in self._shared)
-                for site in self._sites
-                if not self._ends_workers(site.key) and site.key not in self._left_out
-            )
+            sites = first if number == leader else rest
             tell = (sites, self._revision, self._closing)
             if worker.told != tell:
                 worker.told = tell
                 self._version += 1
                 told[number] = Table(self._version, sites, self._certificates, self._revision, self._closing)
         return told
+
+    def _tables(self) -> tuple[tuple[Site, ...], tuple[Site, ...]]:
+        """The sites for who leads, and for the others. Asked for at every word of every worker, and made anew only
+        where what it follows from is another: between two `set`, these only grow."""
+        follows_from = self._revision, len(self._shared), sum(self._load_crashes.values())
+        if self._made is None or self._made[0] != follows_from:
+            sites = [
+                site for site in self._sites if not self._ends_workers(site.key) and site.key not in self._left_out
+            ]
+            first = tuple(replace(site, held=False) for site in sites)
+            rest = tuple(replace(site, held=site.key not in self._shared) for site in sites)
+            self._made = follows_from, first, rest
+        return self._made[1], self._made[2]
 
     def take_orders(self) -> Mapping[int, Orders]:
         """The workers whose orders are others than before."""
@@ -296,6 +313,7 @@ class PoolState:
 
     def _announce(self) -> list[PoolEvent]:
         """Sites that became ready or failed, or are probed for the first time, since this was last asked."""
+        self._may_announce = False
         events: list[PoolEvent] = []
         for site in self._sites:
             summary = self._summary(site.key)
@@ -319,9 +337,19 @@ class PoolState:
             if state is None:
                 continue
             former = None if before is None else before.sites.get(site.key)
+            if former is not None and _ended(former) == _ended(state):
+                continue  # nothing ended since, of most sites in most seconds
             news = _since(state.traffic, None if former is None else former.traffic)
             self._by_app.setdefault(site.app, _Total()).add(news)
             self._by_site.setdefault(site.key, _Total()).add(news)
+
+
+def _stages(report: Report) -> dict[str, Stage]:
+    return {key: state.stage for key, state in report.sites.items()}
+
+
+def _ended(state: SiteState) -> tuple[int, int]:
+    return state.traffic.served, state.traffic.failed
 
 
 def without_room(sites: Sequence[Site], bytes_max: int = TABLE_SITES_BYTES_MAX) -> frozenset[str]:

@@ -24,6 +24,8 @@ class TriggerCalls:
         self._runners: dict[str, int] = {}
         self._orders: Mapping[str, Mapping[str, TriggerOrder]] = {}
         self._under_way: dict[int, dict[tuple[str, str], int]] = {}
+        self._by_worker: dict[int, Orders] | None = None
+        """What `orders` gives; None once that is another."""
 
     # --- inputs ---
 
@@ -53,6 +55,7 @@ class TriggerCalls:
     def set(self, orders: Mapping[str, Mapping[str, TriggerOrder]]) -> None:
         """These are the orders of all apps from now on."""
         self._orders = orders
+        self._by_worker = None
 
     # --- outputs ---
 
@@ -62,11 +65,17 @@ class TriggerCalls:
 
     def orders(self, worker: int) -> Orders:
         """All that a worker is told."""
-        return Orders({app: self._orders.get(app, {}) for app, runner in self._runners.items() if runner == worker})
+        if self._by_worker is None:
+            found: dict[int, dict[str, Mapping[str, TriggerOrder]]] = {}
+            for app, runner in self._runners.items():
+                found.setdefault(runner, {})[app] = self._orders.get(app, {})
+            self._by_worker = {runner: Orders(apps) for runner, apps in found.items()}
+        return self._by_worker.get(worker, _NO_ORDERS)
 
     # --- inside ---
 
     def _assign(self) -> None:
+        self._by_worker = None
         self._runners = {app: worker for app, worker in self._runners.items() if app in self._serving.get(worker, ())}
         load = dict.fromkeys(sorted(self._serving), 0)
         for worker in self._runners.values():
@@ -76,6 +85,8 @@ class TriggerCalls:
             self._runners[app] = worker
             load[worker] += 1
 
+
+_NO_ORDERS = Orders()
 
 _UNDER_WAY_MAX = 64 * SCOPE_APP_COUNT_MAX
 """Calls that a worker may be at: one of each trigger, and workers are not trusted with the supervisor's memory."""

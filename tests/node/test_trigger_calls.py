@@ -92,3 +92,20 @@ def test_only_the_worker_that_calls_is_given_orders() -> None:
     calls.set(orders)
     calls.ended(0)
     assert (calls.orders(0), calls.orders(1)) == (Orders({}), Orders(orders))
+
+
+def test_orders_are_made_anew_only_where_they_are_others() -> None:
+    """All workers are looked at whenever one says a word."""
+    calls = two_workers()
+    calls.set({"a": {"t": TriggerOrder(60, 1)}})
+    before = [calls.orders(worker) for worker in range(3)]
+    calls.serving(0, AB)
+    calls.tick(0, Tick("a", "t", 60, ended=False))
+    assert all(calls.orders(worker) is before[worker] for worker in range(3))
+    calls.set({"a": {"t": TriggerOrder(120, 2)}})
+    assert calls.orders(0) == Orders({"a": {"t": TriggerOrder(120, 2)}, "b": {}}) != before[0]
+    calls.serving(0, frozenset("b"))
+    assert calls.orders(0) == Orders({"b": {}})
+    assert calls.orders(1) == Orders({"a": {"t": TriggerOrder(120, 2)}})
+    calls.ended(1)
+    assert calls.orders(1) == Orders()
