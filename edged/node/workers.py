@@ -21,7 +21,13 @@ import trio
 
 from edged import child
 from edged.errors import ControlError
-from edged.limits import CONTROL_GONE_S_MAX, LOG_DROPPED_INTERVAL_S, REPORT_SILENCE_S_MAX, SOCKETS_WAIT_S_MAX
+from edged.limits import (
+    CONTROL_GONE_S_MAX,
+    LOG_DROPPED_INTERVAL_S,
+    REPORT_SILENCE_S_MAX,
+    SOCKETS_WAIT_S_MAX,
+    WORKER_START_S_MAX,
+)
 from edged.node.children import Child, Exit, Start
 from edged.node.line_gate import LineGate
 from edged.node.log_tail import LogLine, LogTail, parse_line
@@ -323,14 +329,16 @@ class _Worker:
             await self._news.wait()
 
     async def _receive(self, control: Control) -> None:
-        with trio.move_on_after(REPORT_SILENCE_S_MAX) as silence:
+        longest_s = WORKER_START_S_MAX
+        with trio.move_on_after(longest_s) as silence:
             async with aclosing(control.receive()) as records:
                 async for kind, value in records:
-                    silence.deadline = trio.current_time() + REPORT_SILENCE_S_MAX
+                    longest_s = REPORT_SILENCE_S_MAX
+                    silence.deadline = trio.current_time() + longest_s
                     self._take(control, kind, value)
                     await trio.lowlevel.checkpoint()  # whatever comes in one piece, others have their turn in between
         if silence.cancelled_caught and control is self._control:
-            log.error("worker.silent", worker=self._number, seconds=REPORT_SILENCE_S_MAX)
+            log.error("worker.silent", worker=self._number, seconds=longest_s)
             self.child.kill()
 
     def _take(self, control: Control, kind: str, value: object) -> None:
