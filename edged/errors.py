@@ -955,7 +955,7 @@ class IdentityInvalid(EdgedError):
 class FleetFileMissing(EdgedError):
     code = "fleet.file-missing"
     exit_status = 66
-    default_remedy = "Name the folder that `edged fleet init` made."
+    default_remedy = "Look whether the name is right; a fleet's folder is one that `edged fleet init` made."
 
 
 class FleetFileInvalid(EdgedError):

@@ -127,7 +127,7 @@ def reseed_(
     that is older than one that it had. The node must be stopped, and this be run as its user.
     """
     settings = load(config or context.obj or _HERE)
-    configure(level="warning")
+    configure(level="nothing")  # it would raise an alarm for each record that it takes away
     done = trio.run(reseed, settings, Way(roster, voucher, new_key, keep_releases))
     if as_json:
         shape = {
@@ -163,6 +163,7 @@ def backup_(context: click.Context, file: Path, *, config: Path | None, with_key
 
     The node may run meanwhile. Releases are not in it: peers have them.
     """
+    configure(level="warning")
     made = make_node_backup(load(config or context.obj or _HERE), with_key=with_key, now=time.time())
     write_archive(file, made.content(), mode=0o600)
     if as_json:
@@ -180,6 +181,7 @@ def backup_(context: click.Context, file: Path, *, config: Path | None, with_key
 @click.pass_context
 def restore_(context: click.Context, file: Path, *, config: Path | None, as_json: bool) -> None:
     """Give the records of FILE to a node that is stopped. What it has newer stays, and so does a key that it has."""
+    configure(level="nothing")  # what it takes and what not, it says below
     found = NodeBackup.parse(read_archive(file))
     done = restore_node(load(config or context.obj or _HERE), found, now=time.time())
     if as_json:

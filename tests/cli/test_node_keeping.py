@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from click.testing import CliRunner, Result
 from edged import cli
 from edged.errors import BackupInvalid, FleetFileMissing, NodeRuns, RecordStale, RestoreUnfinished
 from edged.node.run_lock import alone_in
+from tests.edged_command import edged_command
 from tests.fleet import kit
 from tests.node.test_reseed import Scene
 
@@ -40,6 +42,16 @@ def twin(scene: Scene, tmp_path: Path) -> Scene:
     folder = tmp_path / "again"
     folder.mkdir()
     return Scene(folder)
+
+
+def test_nothing_else_is_printed(scene: Scene) -> None:
+    """No log lines, though there is an alarm for every record that is not there for a while."""
+    config = ("--config", str(scene.folder / "node.toml"), "--json")
+    file = str(scene.folder / "n1.backup")
+    for typed in (["backup", file], ["reseed"], ["restore", file]):
+        done = subprocess.run(edged_command("node", *typed, *config), capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        assert json.loads(done.stdout)["node"] == "n1"
 
 
 def test_a_backup(scene: Scene) -> None:
