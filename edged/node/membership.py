@@ -1,10 +1,11 @@
 """Whether this node still belongs to its fleet: looked at, asked, and told.
 
     newest roster ── outside ──> alarm `node.removed`; anycast leaves, if the roster revokes this node's key
-    no link to any peer ── ask one, without a certificate ──> rosters ──> FleetState
+    a link that is not open ── ask that peer, without a certificate ──> rosters ──> FleetState
 
 Losing its peers changes nothing of what a node announces; a roster that says it is removed does. As no peer lets a
-removed node in, it asks for that roster by itself: see `edged.fleet.removed`.
+removed node in, it asks for that roster by itself: see `edged.fleet.removed`. One link that is open is no sign that all
+is well: at its other end may be somebody who was removed, too, or who keeps news from us.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import trio
 
 from edged.errors import EdgedError, NodeRemoved, ProtocolError
 from edged.fleet.certificate import Identity
-from edged.fleet.client import connect
+from edged.fleet.client import PeerState, connect
 from edged.fleet.link import Link
 from edged.fleet.peer import Anchors, Peer
 from edged.fleet.removed import prove_held
@@ -45,10 +46,10 @@ class Dial(Protocol):
     ) -> AbstractAsyncContextManager[Link]: ...
 
 
-class OpenLinks(Protocol):
+class Links(Protocol):
     """What this needs of `edged.fleet.client.Peers`."""
 
-    def open(self) -> Sequence[Link]: ...
+    def states(self) -> Sequence[PeerState]: ...
 
 
 class Membership:
@@ -66,7 +67,7 @@ class Membership:
         self,
         identity: Identity,
         state: FleetState,
-        links: OpenLinks,
+        links: Links,
         *,
         rng: random.Random,
         dial: Dial = connect,
@@ -107,15 +108,18 @@ class Membership:
             nursery.start_soon(self._tell_forever)
             while True:
                 await trio.sleep(MEMBERSHIP_ASK_S * self._rng.uniform(0.5, 1))
-                if not self._links.open():
+                links = self._links.states()
+                if not links or not all(link.is_open for link in links):
                     await self.ask()
 
     async def ask(self) -> None:
-        """Ask a random peer for rosters that are newer than ours. What it answers counts if root keys signed it."""
+        """Ask a random peer to whom no link is open for rosters that are newer than ours; any, if no links are kept.
+        What it answers counts if root keys signed it."""
         peers = [peer for peer in self._state.anchors().nodes if peer.fingerprint != self._identity.fingerprint]
         if not peers:
             return
-        peer = self._rng.choice(peers)
+        closed = {link.name for link in self._links.states() if not link.is_open}
+        peer = self._rng.choice([peer for peer in peers if peer.name in closed] or peers)
         try:
             rosters = await self._ask(peer)
         except EdgedError as error:

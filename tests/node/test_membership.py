@@ -16,7 +16,7 @@ from trio.testing import MockClock
 from edged.errors import LinkError, NodeRemoved
 from edged.fleet.calls import Dispatcher
 from edged.fleet.certificate import Identity, make_identity
-from edged.fleet.client import connect
+from edged.fleet.client import PeerState, connect
 from edged.fleet.link import Link
 from edged.fleet.node_calls import NodeCalls
 from edged.fleet.report import Board
@@ -36,13 +36,13 @@ HELLO = Hello("demo", 1, 1, "n1", "0.1")
 
 
 class Links:
-    """To nobody, unless the test says so."""
+    """None are kept, unless the test says so."""
 
     def __init__(self) -> None:
-        self.links: list[Link] = []
+        self.is_open: dict[str, bool] = {}
 
-    def open(self) -> list[Link]:
-        return self.links
+    def states(self) -> list[PeerState]:
+        return [PeerState(name, "", is_open, 0.0, "", 0) for name, is_open in self.is_open.items()]
 
 
 class Scene:
@@ -164,7 +164,7 @@ class Dialled:
         yield
 
 
-async def test_only_who_has_no_link_asks_and_not_often(tmp_path: Path, mock_clock: MockClock) -> None:
+async def test_only_whose_links_are_not_all_open_asks_and_not_often(tmp_path: Path, mock_clock: MockClock) -> None:
     scene, dial = Scene(tmp_path), Dialled()
     assert scene.here.begin(scene.roster("n1.example:7400").seal([kit.root()]), kit.NOW).kind == "accepted"
     membership = Membership(scene.own, scene.here, scene.links, rng=rng(), dial=dial)
@@ -175,13 +175,33 @@ async def test_only_who_has_no_link_asks_and_not_often(tmp_path: Path, mock_cloc
             mock_clock.jump(MEMBERSHIP_ASK_S / 2)
         assert set(dial.addresses) == {"n1.example:7400"}  # and never itself
         assert 45 <= len(dial.addresses) <= 100
-        scene.links.links.append(None)  # type: ignore[arg-type]
+        scene.links.is_open = {"n1": True}
         await settle()
         asked = len(dial.addresses)
         for _ in range(10):
             mock_clock.jump(MEMBERSHIP_ASK_S)
             await settle()
         assert len(dial.addresses) == asked
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_link_that_is_open_keeps_nobody_from_asking_those_to_whom_none_is(
+    tmp_path: Path, mock_clock: MockClock
+) -> None:
+    """Found by the simulator: who was removed, and was linked with somebody that had not heard of it, never asked."""
+    scene, dial = Scene(tmp_path), Dialled()
+    roster = scene.roster("n1.example:7400")
+    third = Node("n3", "us", "n3.example:7400", make_identity("n3", now=time.time()).certificate)
+    roster = replace(roster, nodes=(*roster.nodes, third))
+    assert scene.here.begin(roster.seal([kit.root()]), kit.NOW).kind == "accepted"
+    scene.links.is_open = {"n1": False, "n3": True}
+    membership = Membership(scene.own, scene.here, scene.links, rng=rng(), dial=dial)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(membership.run)
+        for _ in range(10):
+            await settle()
+            mock_clock.jump(MEMBERSHIP_ASK_S)
+        assert set(dial.addresses) == {"n1.example:7400"}
         nursery.cancel_scope.cancel()
 
 

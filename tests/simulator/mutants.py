@@ -95,7 +95,7 @@ async def _place_before_it_is_saved(rollout: AppRollout, plan: Any) -> bool:
 
 def _leave_when_alone(membership: Membership) -> str:
     """What took a whole network off the internet in 2021: who does not hear the others announces nothing."""
-    return "" if membership._links.open() else "nobody else is heard of"
+    return "" if any(link.is_open for link in membership._links.states()) else "nobody else is heard of"
 
 
 def _announce_all(table: Any, allowed: Any) -> targets.Wanted:
