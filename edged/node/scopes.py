@@ -135,11 +135,10 @@ def _say(given_up: GivenUp) -> None:
     schedule: Schedule = parse_schedule(trigger.expression)
     since, until = (datetime.fromtimestamp(at, UTC) for at in (given_up.since, given_up.until))
     log.warning(
-        "tick.missed",
+        "tick.given-up",
         app=trigger.app,
         trigger=trigger.id,
         missed=schedule.count(since, until),
-        reason="nobody called it in time",
     )
 
 

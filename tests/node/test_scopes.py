@@ -103,7 +103,7 @@ async def test_what_came_too_late_is_counted(mock_clock: MockClock, wall: Wall) 
     with structlog.testing.capture_logs() as logs:
         found.look()
     assert [(line["event"], line["app"], line["trigger"], line["missed"]) for line in logs] == [
-        ("tick.missed", "app", "nightly", 55)
+        ("tick.given-up", "app", "nightly", 55)
     ]
 
 
