@@ -148,7 +148,8 @@ def reseed_(
         click.echo(f"Version {done.roster_version} of the roster has it. Start it: it fetches the rest from its peers.")
     else:
         click.echo(
-            "The fleet does not know it yet: give its certificate to whoever keeps the roster, or get a voucher."
+            "The fleet does not know it yet: give its certificate to whoever keeps the roster, and start it with the"
+            " new roster.bin."
         )
 
 

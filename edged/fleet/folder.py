@@ -302,7 +302,10 @@ class FleetFolder:
     def _add(self, kind: str, party: Node | Key, table: Mapping[str, object]) -> None:
         drafted = self.draft().roster
         if any(party.name == other.name for other in drafted.parties):
-            raise UsageError(f"fleet.toml has {party.name!r} already", remedy="Choose another name, or edit the file.")
+            raise UsageError(
+                f"fleet.toml has {party.name!r} already",
+                remedy="Choose another name. Another certificate goes in the place of the file that is named there.",
+            )
         # All rules of rosters hold before anything is written.
         if isinstance(party, Node):
             whole = replace(drafted, nodes=(*drafted.nodes, party))
