@@ -165,7 +165,9 @@ def test_a_node_joins_by_a_voucher_which_is_good_for_one_key(scene: Scene) -> No
         scene.fleet.wait_status(
             lambda status: {each["name"]: each["state"] for each in status["nodes"]} == {"eu-1": "up", "new-1": "up"}
         )
-        node.wait_for(lambda event: event.get("event") == "rollout.stage" and event.get("stage") == "live")
+        scene.fleet.wait_status(  # "live" in the log is decided, and workers are still to do it
+            lambda status: {each["node"]: each["stage"] for each in status["apps"][0]["nodes"]}.get("new-1") == "live"
+        )
         assert serves(node)
         assert token not in (node.folder / "log").read_text()
 
