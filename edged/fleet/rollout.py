@@ -279,7 +279,12 @@ class Rollout:
 
     def _revert(self, code: str, message: str) -> None:
         assert self._live is not None
-        self._refused = Refused(self._live.target.version, True, code, message)
+        refused, version = self._refused, self._live.target.version
+        if refused is not None and self._desired is not None and self._is_refused(self._desired):
+            # What is desired had failed before it was live: that stays known, beside this.
+            version, code = refused.version, refused.code
+            message = f"{refused.message}; and what was live until now was taken back: {message}"
+        self._refused = Refused(version, True, code, message)
         self._live = self._previous
         self._end_watch()
 

@@ -373,6 +373,21 @@ def test_a_first_release_under_which_workers_crash_is_taken_down() -> None:
     assert (plan.stage, plan.running, plan.placements) == ("reverted", 0, ())
 
 
+def test_what_was_refused_stays_so_when_the_one_before_it_is_taken_down() -> None:
+    """Found by the simulator: the node said of the newer one that it was idle, without a reason, for ever."""
+    driver = Driver()
+    driver.bring(2)
+    driver.tell(Desired(target(3)), Fetched(version(3)), CheckedOut(version(3)))
+    failure = driver.tell(failed(3)).message
+    plan = driver.tell(*crashes(ROLLOUT_CRASH_COUNT_MAX))
+    assert (plan.stage, plan.desired, plan.running, plan.placements) == ("reverted", 3, 0, ())
+    assert plan.message.startswith(failure)
+    assert "worker processes crashed" in plan.message
+    again = Driver(plan.saved)
+    assert again.tell(Desired(target(3))).stage == "reverted"
+    assert again.bring(4).running == 4
+
+
 def test_a_first_release_that_fails_requests_stays_since_nothing_is_better() -> None:
     driver = Driver()
     driver.bring(2)

@@ -388,6 +388,8 @@ class Watch:
 
     def _check_taken_away(self, app: str) -> None:
         """By a deployment; or because the first release that it ever had ends worker processes."""
+        if self.took_back(app, self._placed_this_life[app]):
+            return
         deployment = None if self._state is None else self._state.deployments().get(app)
         self._demand(
             deployment is None or bool(deployment.regions) or self._removals.is_meant(deployment),
@@ -395,7 +397,7 @@ class Watch:
             f"{app} is served no more, and more apps were removed than that allows",
         )
         self._demand(
-            self._is_removed(app) or self.took_back(app, self._placed_this_life[app]),
+            self._is_removed(app),
             "5",
             f"{app} is served no more, and its newest deployment still places it in {self._region}",
         )
