@@ -420,6 +420,7 @@ DRAIN_EXTEND_S = 15.0  # that systemd is asked for more, three times as often as
 ANYCAST_METADATA_RETRY_S = 10.0  # a provider's service that is away at boot is back within minutes
 ANYCAST_METADATA_AGAIN_S = 60.0  # while a session is down, until the provider is asked whether it is another by now
 ANYCAST_ROUTE_LOOK_S = 4.0  # a route that somebody took away is back within half a hold time, and no session is lost
+ANYCAST_ROSTER_RETRY_S = 2.0  # until rosters that the disk did not give are read again
 ANYCAST_ROSTER_SPREAD_S = 20.0  # sessions begin anew for a new prefix: not in all regions in one second
 ANYCAST_REACH_LOOK_S = 5.0  # that a session is down before it is asked why; a router that restarts is back sooner
 ANYCAST_REACH_INTERVAL_S = 60.0  # between two such questions, which routers see

@@ -41,6 +41,7 @@ from edged.limits import (
     ANYCAST_DISK_FREE_BYTES_MIN,
     ANYCAST_DISK_LOOK_S,
     ANYCAST_DRAINED_WRITE_S_MAX,
+    ANYCAST_ROSTER_RETRY_S,
     ANYCAST_ROSTER_SPREAD_S,
     MiB,
 )
@@ -92,7 +93,9 @@ class Anycast:
         self._is_drained = await trio.to_thread.run_sync(self._drained.is_set)
         self._expelled = self._around.expelled()
         allowed = await self._read_allowed()
-        if allowed is not None:
+        if allowed is None:
+            self._roster_news.set()
+        else:
             self._configure(allowed, new_too=True)
         for problem in await trio.to_thread.run_sync(self._around.settings):  # told, since only the operator knows
             log.warning("anycast.setting", message=str(problem), remedy=problem.remedy)
@@ -243,7 +246,12 @@ class Anycast:
             self._roster_news = trio.Event()
             self._look_whether_expelled(nursery)
             allowed = await self._read_allowed()
-            if allowed is None or not self._configure(allowed, new_too=False):
+            if allowed is None:  # a disk that fails now may not fail later, and what was taken away has to go
+                with trio.move_on_after(ANYCAST_ROSTER_RETRY_S):
+                    await self._roster_news.wait()
+                self._roster_news.set()
+                continue
+            if not self._configure(allowed, new_too=False):
                 continue
             # All nodes hear of a roster within seconds, and for a new prefix each begins its sessions anew.
             with trio.move_on_after(self._rng.uniform(0, ANYCAST_ROSTER_SPREAD_S)):

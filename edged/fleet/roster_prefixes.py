@@ -89,7 +89,7 @@ def read_allowed(state_dir: Path, *, disk: Disk | None = None) -> AllowedPrefixe
         disk: another one than the real one, for tests.
 
     Raises:
-        RecordsUnusable: the folder cannot be read.
+        RecordsUnusable: the folder, or one of the rosters, cannot be read now: an older one would say something else.
         RecordInvalid, RecordForbidden: a roster is not what was accepted, or there are those of several fleets.
     """
     store = RecordStore(state_dir / "records", disk=disk)
@@ -98,7 +98,7 @@ def read_allowed(state_dir: Path, *, disk: Disk | None = None) -> AllowedPrefixe
         raise RecordInvalid(f"{state_dir} has rosters of several fleets: {', '.join(names[:3])}")
     chain: list[RosterPrefixes] = []
     for name in names:
-        chain = [_parse(stored.envelope) for stored in reversed(store.history(Key("roster", name)))]
+        chain = [_parse(stored.envelope) for stored in reversed(store.history(Key("roster", name), is_complete=True))]
     for former, newer in pairwise(chain):
         check_signed(newer.envelope, former.root_keys, former.threshold, "the roster")
     return allowed_prefixes((one.prefixes, one.allow_removal) for one in chain)

@@ -126,10 +126,18 @@ class RecordStore:
             for version, is_whole in sorted(self._versions(record.key).items())[:-RECORD_HISTORY_COUNT_MAX]:
                 self._remove(folder / (_name_of(version) + ("" if is_whole else _DAMAGED)))
 
-    def history(self, key: Key) -> list[Stored]:
-        """The versions that are kept and whole, newest first."""
+    def history(self, key: Key, *, is_complete: bool = False) -> list[Stored]:
+        """The versions that are kept and whole, newest first.
+
+        Args:
+            is_complete: whether one that the disk cannot read now is an error, and not left out.
+        """
+        unreadable: set[Version] = set()
         with _unusable(self._folder):
-            return list(self._whole(key, set()))
+            found = list(self._whole(key, unreadable))
+        if unreadable and is_complete:
+            raise RecordsUnusable(f"{_name_of(max(unreadable))} in {self._folder_of(key)} cannot be read")
+        return found
 
     def remove(self, key: Key) -> None:
         """Forget a record with all its versions, oldest first: a crash leaves the newest."""
