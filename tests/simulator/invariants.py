@@ -388,11 +388,12 @@ class Watch:
 
     def _check_taken_away(self, app: str) -> None:
         """By a deployment; or because the first release that it ever had ends worker processes."""
-        if self.took_back(app, self._placed_this_life[app]):
+        placed = self._placed_this_life[app]
+        if self.took_back(app, placed) or self._removals.has_meant(app, placed):
             return
         deployment = None if self._state is None else self._state.deployments().get(app)
         self._demand(
-            deployment is None or bool(deployment.regions) or self._removals.is_meant(deployment),
+            deployment is None or bool(deployment.regions),
             "11",
             f"{app} is served no more, and more apps were removed than that allows",
         )

@@ -35,6 +35,7 @@ class Removals:
             if len(together) <= removal.removal_count:
                 self._meant.add((removal.app, removal.version))
 
-    def is_meant(self, removal: Deployment) -> bool:
-        """Whether it ever was as its publisher had said."""
-        return (removal.app, removal.version) in self._meant
+    def has_meant(self, app: str, after: Version) -> bool:
+        """Whether any removal of an app since this version of it ever was as its publisher had said. Another deployment
+        may have come by the time that a slow disk lets it go."""
+        return any(name == app and version > after for name, version in self._meant)
