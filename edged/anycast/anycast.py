@@ -360,6 +360,9 @@ class _Leaving:
         self._announce = announce
         self._speaking = speaking
 
+    def stay_away(self, reason: str) -> None:
+        self._gates.stay_away(trio.current_time(), reason)
+
     def close_connections(self, on: bool) -> None:
         self._around.workers.set_closing(on)
 

@@ -14,7 +14,7 @@ import trio
 from trio.testing import MockClock
 
 from bgp.kernel_settings import SettingProblem
-from bgp.limits import DRAIN_CLOSE_S
+from bgp.limits import DRAIN_CLOSE_S, GATE_WARM_S
 from bgp.metadata.provider_sessions import ProviderSessions
 from bgp.peer import Peer
 from bgp.wire import NotificationSeen
@@ -270,6 +270,17 @@ async def test_drain_and_undrain(mock_clock: MockClock, world: World) -> None:
         assert not (world.folder / "drained").exists()
         await warm(anycast, 4)
         assert world.announced == PLAIN
+
+
+async def test_a_node_that_warms_up_announces_nothing_once_it_is_to_drain(mock_clock: MockClock, world: World) -> None:
+    async with running(world) as anycast:
+        await warm(anycast, GATE_WARM_S - 0.5)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(anycast.drain, "a test")
+            await warm(anycast, 1)  # it would have been warm by now, and kept connections have time to end
+            assert world.announced == {}
+            assert {each.state for each in anycast.status().prefixes} == {"drained"}
+            await pass_s(60)
 
 
 async def test_a_drained_node_is_drained_at_its_next_start(mock_clock: MockClock, world: World) -> None:
