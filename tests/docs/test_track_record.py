@@ -24,7 +24,7 @@ def test_what_a_seed_found_can_be_seen_again() -> None:
     found = rows(PAGE, "seed")
     assert found
     for seed, commit, *said in found:
-        assert re.fullmatch(r"[a-z]+, \d+", seed)
+        assert re.fullmatch(r"[a-z]+, \d+( and \d+)*", seed)
         assert re.fullmatch("[0-9a-f]{7}", commit)
         assert all(said)
 
