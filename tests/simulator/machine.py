@@ -24,6 +24,8 @@ from tests.simulator.clock import Clock
 from tests.simulator.memory_disk import MemoryDisk, PowerCut
 
 if TYPE_CHECKING:
+    from trio._core._run import CancelStatus
+
     from tests.simulator.stream import SimulatedStream
     from tests.simulator.threads import Work
     from tests.simulator.world import World
@@ -104,7 +106,7 @@ class Process:
             if self.is_gone:
                 return
             for task in list(_below(self.nursery)):
-                status = task._cancel_status
+                status: CancelStatus | None = task._cancel_status
                 while status is not None and status._scope is not self.scope:
                     status._scope.shield = False
                     status = status._parent

@@ -9,6 +9,7 @@ longer the longer it lasts.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
@@ -205,7 +206,7 @@ class Network:
         low, high = self.latency_s
         one, other = sorted((source, target))
         share = random.Random(f"{self._world.seed} latency {one} {other}").random()
-        return low * (high / low) ** share
+        return low * math.pow(high / low, share)
 
     def _is_open(self, source: str, target: str) -> bool:
         return (

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from edged.fleet.frame import encode_frame
-from edged.limits import REPORT_UP_S
-from tests.simulator import spread
+from edged.limits import LINK_CHOSEN_COUNT, REPORT_UP_S
 from tests.simulator.spread import MESH, Design, Fleet, RecordSpread, ReportSpread, record_spread, report_spread
 
 LARGE = Design("large", kept_max=40)
@@ -52,7 +51,7 @@ def test_a_record_comes_everywhere(tmp_path: Path, count: int) -> None:
     found = records(tmp_path, count, LARGE, 1)
     assert 0 < found.half_s <= found.most_s <= found.all_s < math.inf
     assert found.bytes_per_node > found.record_bytes
-    assert found.links == (count - 1 if count <= LARGE.kept_max else spread.LINK_CHOSEN_COUNT)
+    assert found.links == (count - 1 if count <= LARGE.kept_max else LINK_CHOSEN_COUNT)
 
 
 def test_reports_by_need_are_fewer_bytes_and_no_slower(reports: dict[str, ReportSpread]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import random
 import secrets
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,13 +87,15 @@ def test_each_machine_has_its_own_time() -> None:
 
 
 def test_a_clock_that_was_taken_as_a_default_is_replaced_for_the_run_only() -> None:
-    before = Gossip.__init__.__kwdefaults__["clock"]
+    def default() -> Callable[[], float]:
+        clock: Callable[[], float] = inspect.signature(Gossip).parameters["clock"].default
+        return clock
 
     async def main(world: World) -> float:
-        return float(Gossip.__init__.__kwdefaults__["clock"]())
+        return default()()
 
     assert run_world(1, main) == START
-    assert Gossip.__init__.__kwdefaults__["clock"] is before is time.time
+    assert default() is time.time
 
 
 def test_chance_comes_from_the_seed_and_what_was_before_comes_back() -> None:
