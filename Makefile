@@ -3,7 +3,7 @@
 # All of it works from a clean clone. What is fetched and built lands in .venv, .cache and the examples' own folders, each
 # with a stamp, so that a second call does nothing. ARGS is handed on: make test ARGS=tests/http, make run ARGS=--help.
 
-.PHONY: help venv run fleet lab binary vm test lint type bench
+.PHONY: help venv run fleet lab binary vm test sim lint type bench
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -18,6 +18,7 @@ help:
 	@echo 'make binary  dist/edged: one file with everything, for a machine that has nothing'
 	@echo 'make vm      boot a virtual machine with our user-data until it serves and announces, twice (root)'
 	@echo 'make test    build the guests of the tests once, then run all tests, with servers of their own'
+	@echo 'make sim     a fleet in one process under faults: SEEDS=1000 for that many, SEED=17 for that one again'
 	@echo 'make lint    ruff and the contracts about who may import whom'
 	@echo 'make type    mypy, strict'
 	@echo 'make bench   requests per second and cost per host call'
@@ -62,6 +63,10 @@ test: venv
 	@.ci/need servers
 	$(BIN)/python -m tests.guests.build
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# Nothing of it is real but the code: same seed, same run.
+sim: venv
+	@exec $(BIN)/python -m tests.simulator $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100)) $(ARGS)
 
 lint: venv
 	$(BIN)/ruff check

@@ -17,6 +17,9 @@ Step = Literal["closing", "shifting", "withdrawing", "lingering", "drained", "cu
 class Draining(Protocol):
     """What a drain acts on."""
 
+    def stay_away(self, reason: str) -> None:
+        """Drain every gate that announces nothing: nobody comes back while a drain begins."""
+
     def close_connections(self, on: bool) -> None:
         """Have answers say that their connection ends, or no longer."""
 
@@ -125,6 +128,7 @@ class Drain:
         self._report = DrainReport(reason=reason, started=self._wall_clock(), ended=0.0, step="closing")
         try:
             self._changed(self._report)
+            node.stay_away(reason)
             node.close_connections(True)
             await self._wait(times.close_s)
             if not self._hurry.is_set():

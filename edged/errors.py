@@ -171,6 +171,38 @@ class NodeUnknown(EdgedError):
     default_remedy = "Give it a voucher, or a roster that has its certificate: see docs/node.md."
 
 
+class NodeRemoved(EdgedError):
+    """A node that the newest roster does not have. It serves on; if its key is revoked it announces nothing."""
+
+    code = "node.removed"
+    exit_status = 78
+    default_remedy = "Switch it off, or take it into the roster again: see `edged node reseed`."
+
+
+class NodeRuns(EdgedError):
+    """A command that changes a node's state folder, while the node runs."""
+
+    code = "node.runs"
+    exit_status = 75
+    default_remedy = "Stop the node first: `systemctl stop edged`."
+
+
+class BackupInvalid(EdgedError):
+    """A file that is no backup, is damaged, or holds what no node would accept."""
+
+    code = "fleet.backup-invalid"
+    exit_status = 65
+    default_remedy = "Use another backup, or the version of edged that made this one."
+
+
+class RestoreUnfinished(EdgedError):
+    """A fleet, or a node, that did not take all of a backup. What it took counts."""
+
+    code = "fleet.restore-unfinished"
+    exit_status = 75
+    default_remedy = "Read each reason; the command may be run again."
+
+
 class InstallUnavailable(EdgedError):
     """A node that is to give its one file to new machines, and has none to give. It serves on."""
 
@@ -651,6 +683,22 @@ class RolloutRequestsFailed(EdgedError):
     default_remedy = "Read the app's log, correct it and push again."
 
 
+class RolloutHeld(EdgedError):
+    """A release that some regions could not serve, and that goes to no further ones."""
+
+    code = "rollout.held"
+    exit_status = 75
+    default_remedy = "Correct it and push again, or push with --all-at-once; `edged rollback` goes back everywhere."
+
+
+class RemovalHeld(EdgedError):
+    """A removal of more apps than its publisher said: the app is served as before."""
+
+    code = "app.removal-held"
+    exit_status = 75
+    default_remedy = "Remove it again in a minute, or all of them in one command; `edged rollback APP` keeps it."
+
+
 class HostFailed(EdgedError):
     """A host function of ours raised: our fault, not the guest's.
 
@@ -837,6 +885,30 @@ class RecordDamaged(EdgedError):
     default_remedy = "Nothing: a peer has it, and sends it again. Look at the disk if it happens twice."
 
 
+class CertificateExpiring(EdgedError):
+    """A certificate of this node that is about to expire, or has: links, or clients, end with it."""
+
+    code = "fleet.certificate-expiring"
+    exit_status = 75
+    default_remedy = "Make a new one and sign the roster; one for TLS: renew it, and send the node SIGHUP."
+
+
+class CheckpointExpired(EdgedError):
+    """The newest checkpoint has expired: nobody says any more that this node hears of what is new. It serves on."""
+
+    code = "fleet.checkpoint-expired"
+    exit_status = 75
+    default_remedy = "Make another with `edged fleet checkpoint`; if there is one, somebody keeps it from this node."
+
+
+class CheckpointMissed(EdgedError):
+    """A node that lacks records which the newest checkpoint names. It serves what it has."""
+
+    code = "fleet.checkpoint-missed"
+    exit_status = 75
+    default_remedy = "See which peers it reaches: one of them keeps records from it, or the fleet has lost them."
+
+
 class RecordOrphaned(EdgedError):
     """A record that this node accepted once, and that the newest roster would not let it accept."""
 
@@ -883,7 +955,7 @@ class IdentityInvalid(EdgedError):
 class FleetFileMissing(EdgedError):
     code = "fleet.file-missing"
     exit_status = 66
-    default_remedy = "Name the folder that `edged fleet init` made."
+    default_remedy = "Look whether the name is right; a fleet's folder is one that `edged fleet init` made."
 
 
 class FleetFileInvalid(EdgedError):

@@ -24,7 +24,12 @@ from edged.readable import readable
 
 Level = Literal["debug", "info", "warning"]
 
-_LEVELS: dict[Level, int] = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
+_LEVELS: dict[Level | Literal["nothing"], int] = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "nothing": logging.CRITICAL,  # of which there is none
+}
 _REQUEST_MARKS = {"guest.stdout": "│", "guest.stderr": "┃", "request.failed": "✗"}
 _ID_CHARS_SHOWN = 6  # the end of a request id counts requests; the whole id is in JSON and in --log-dir
 
@@ -35,11 +40,11 @@ _COLOURS = {"debug": _DIM, "info": "\x1b[36m", "warning": "\x1b[33m", "error": "
 Fields = MutableMapping[str, Any]
 
 
-def configure(*, level: Level = "info", as_json: bool | None = None) -> None:
+def configure(*, level: Level | Literal["nothing"] = "info", as_json: bool | None = None) -> None:
     """Set up logging for this process. Loggers made before take it on as well, unless they logged already.
 
     Args:
-        level: the least level that is shown.
+        level: the least level that is shown; nothing, for a command that says itself what it did.
         as_json: JSON lines or console lines; None for JSON unless stderr is a terminal.
     """
     is_terminal = sys.stderr.isatty()

@@ -15,26 +15,22 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
-import shutil
 import stat
 import threading
 from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry.blob import Blob
 from registry.chunk_store import ChunkStore
 from registry.digest import Digest, hex_of
-from registry.disk import Disk, blocks_of, faults, make_folders, regular_files, temporary
+from registry.disk import UNREADABLE, Disk, blocks_of, faults, make_folders, regular_files, temporary
 from registry.errors import BlobMismatch, DiskFull
-from registry.limits import DISK_RESERVE_BYTES, WRITER_COUNT_MAX
+from registry.limits import DISK_RESERVE_BYTES
 
 if TYPE_CHECKING:
     from registry.release import Release
-
-_HASH_BYTES = 1024 * 1024  # read at once, to be verified
 
 
 class Checkouts:
@@ -67,8 +63,8 @@ class Checkouts:
         self._whole_blobs: set[Digest] = set()
         with faults(f"the folder {folder} cannot be opened"):
             make_folders(self._disk, folder, ["blobs", "releases", "incoming"])
-            for left in os.scandir(self._incoming):
-                _remove(Path(left.path))
+            for name in self._disk.names(self._incoming):
+                self._remove(self._incoming / name)
 
     def make(self, release_digest: Digest, release: Release) -> Path:
         """The folder with every entry of the release as a read-only file. Costs nothing the second time.
@@ -81,10 +77,10 @@ class Checkouts:
         entries = {entry.path: entry.blob for entry in release.entries}  # paths that a Release has checked
         target = self._releases / hex_of(release_digest)
         with self._lock, faults(f"the release {release_digest} cannot be checked out"):
-            if release_digest in self._whole_releases and target.is_dir():
+            if release_digest in self._whole_releases and self._disk.is_folder(target):
                 return target
-            if target.exists():
-                if _is_whole(target, entries):
+            if self._disk.exists(target):
+                if self._is_whole(target, entries):
                     self._whole_releases.add(release_digest)
                     return target
                 self._remove_tree(target)
@@ -94,7 +90,8 @@ class Checkouts:
                 self._link_all(fresh, entries)
                 self._disk.rename(fresh, target)
             except OSError:
-                shutil.rmtree(fresh, ignore_errors=True)
+                with suppress(OSError):
+                    self._disk.remove_tree(fresh)
                 raise
             self._disk.sync_folder(self._releases)
             self._whole_releases.add(release_digest)
@@ -104,11 +101,11 @@ class Checkouts:
         """Removes all other releases, and the blobs that only they had."""
         kept = {hex_of(digest) for digest in release_digests}
         with self._lock, faults("releases cannot be removed"):
-            for entry in os.scandir(self._releases):
-                if entry.name not in kept:
-                    self._whole_releases.discard(Digest("sha256:" + entry.name))
-                    self._remove_tree(Path(entry.path))
-            for name, status in regular_files(self._blobs):
+            for name in self._disk.names(self._releases):
+                if name not in kept:
+                    self._whole_releases.discard(Digest("sha256:" + name))
+                    self._remove_tree(self._releases / name)
+            for name, status in regular_files(self._disk, self._blobs):
                 if status.st_nlink == 1:
                     self._whole_blobs.discard(Digest("sha256:" + name))
                     self._disk.unlink(self._blobs / name)
@@ -117,7 +114,13 @@ class Checkouts:
         # By one rename first: a release that is there is whole, whenever the power fails.
         going = temporary(self._incoming)
         self._disk.rename(tree, going)
-        shutil.rmtree(going)
+        self._disk.remove_tree(going)
+
+    def _remove(self, path: Path) -> None:
+        if stat.S_ISDIR(self._disk.status(path).st_mode):
+            self._disk.remove_tree(path)
+        else:
+            self._disk.unlink(path)
 
     # --- blobs ---
 
@@ -130,7 +133,7 @@ class Checkouts:
             raise DiskFull(
                 f"{needed} bytes of disk are needed; {free} are left, of which {self._reserve_bytes} must stay free"
             )
-        with ThreadPoolExecutor(WRITER_COUNT_MAX, "registry-checkout") as pool:
+        with self._disk.writers("registry-checkout") as pool:
             laid = [pool.submit(self._lay_blob, blob) for blob in absent]
         for one in laid:
             one.result()
@@ -138,9 +141,9 @@ class Checkouts:
         self._whole_blobs.update(blob.digest for blob in absent)
 
     def _has_blob(self, blob: Blob) -> bool:
-        if blob.digest in self._whole_blobs and (self._blobs / hex_of(blob.digest)).exists():
+        if blob.digest in self._whole_blobs and self._disk.exists(self._blobs / hex_of(blob.digest)):
             return True
-        if _file_digest(self._blobs / hex_of(blob.digest), blob.size) != blob.digest:
+        if self._file_digest(self._blobs / hex_of(blob.digest), blob.size) != blob.digest:
             return False
         self._whole_blobs.add(blob.digest)
         return True
@@ -152,7 +155,8 @@ class Checkouts:
             self._disk.sync(fresh)
             self._disk.rename(fresh, self._blobs / hex_of(blob.digest))
         except BaseException:
-            fresh.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                self._disk.unlink(fresh)
             raise
 
     def _plain(self, blob: Blob) -> Iterator[bytes]:
@@ -168,18 +172,19 @@ class Checkouts:
     # --- folders ---
 
     def _link_all(self, root: Path, entries: dict[str, Blob]) -> None:
-        root.mkdir(mode=0o755)
+        self._disk.make_folder(root, 0o755)
         folders = {root}
         for path, blob in entries.items():
-            folder = (root / path).parent
-            if folder not in folders:
-                folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-                while folder not in folders:
-                    folders.add(folder)
-                    folder = folder.parent
+            self._make_folder((root / path).parent, folders)
             self._link(blob, root / path)
         for folder in folders:
             self._disk.sync_folder(folder)
+
+    def _make_folder(self, folder: Path, made: set[Path]) -> None:
+        if folder not in made:
+            self._make_folder(folder.parent, made)
+            self._disk.make_folder(folder, 0o755)
+            made.add(folder)
 
     def _link(self, blob: Blob, path: Path) -> None:
         source = self._blobs / hex_of(blob.digest)
@@ -192,37 +197,35 @@ class Checkouts:
             self._lay_blob(blob)
             self._disk.link(source, path)
 
+    # --- what is there ---
 
-def _is_whole(tree: Path, entries: dict[str, Blob]) -> bool:
-    """Whether a folder has exactly these files, byte for byte."""
-    found = {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_symlink() or not path.is_dir()}
-    return found == entries.keys() and all(
-        _file_digest(tree / path, blob.size) == blob.digest for path, blob in entries.items()
-    )
+    def _is_whole(self, tree: Path, entries: dict[str, Blob]) -> bool:
+        """Whether a folder has exactly these files, byte for byte."""
+        return set(self._files_in(tree)) == entries.keys() and all(
+            self._file_digest(tree / path, blob.size) == blob.digest for path, blob in entries.items()
+        )
 
+    def _files_in(self, folder: Path, above: str = "") -> Iterator[str]:
+        """All but folders, at any depth, as paths of a release are written."""
+        for name, status in self._disk.entries(folder):
+            if stat.S_ISDIR(status.st_mode):
+                yield from self._files_in(folder / name, f"{above}{name}/")
+            else:
+                yield above + name
 
-def _file_digest(path: Path, size: int) -> str:
-    """The digest of a regular file of that size; an empty text for anything else."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return ""
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        return ""
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size != size:
+    def _file_digest(self, path: Path, size: int) -> str:
+        """The digest of a regular file of that size; an empty text for anything else, or what the disk cannot read."""
+        try:
+            status = self._disk.status(path)
+            if not stat.S_ISREG(status.st_mode) or status.st_size != size:
+                return ""
+            digest = hashlib.sha256()
+            for piece in self._disk.read_pieces(path, size):
+                digest.update(piece)
+        except FileNotFoundError:
             return ""
-        digest = hashlib.sha256()
-        while piece := file.read(_HASH_BYTES):
-            digest.update(piece)
-    return "sha256:" + digest.hexdigest()
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
+        except OSError as error:
+            if error.errno not in UNREADABLE:
+                raise
+            return ""
+        return "sha256:" + digest.hexdigest()

@@ -18,10 +18,9 @@ Blocking and thread-safe; several processes may share a folder, each counting it
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +28,8 @@ from typing import BinaryIO
 
 from registry.blob import Blob, Chunk
 from registry.digest import Digest, digest_from_hex, digest_of, hex_of
-from registry.disk import Disk, blocks_of, disk_bytes, faults, make_folders, regular_files, temporary
+from registry.disk import UNREADABLE, Disk, blocks_of, disk_bytes, faults, make_folders, regular_files, temporary
 from registry.errors import BlobCorrupt, BlobMismatch, BlobMissing, DigestInvalid, FrameInvalid
-from registry.folder_lock import FolderLock
 from registry.frame import decode_frame, encode_frame
 from registry.intake import Intake, Progress
 from registry.lease import DIGEST_BYTES, Leases
@@ -42,12 +40,10 @@ from registry.limits import (
     FRAME_BYTES_MAX,
     INCOMING_GRACE_S,
     QUARANTINE_COUNT_MAX,
-    WRITER_COUNT_MAX,
 )
 from registry.usage import Usage
 
 _FAN = tuple(f"{first:02x}" for first in range(256))
-_FAULTS_OF_DISK = (errno.EIO, errno.ELOOP, errno.EISDIR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +115,7 @@ class ChunkStore:
         with faults(f"the store {folder} cannot be opened"):
             make_folders(self._disk, folder, ["chunks", "incoming", "quarantine", "leases"])
             make_folders(self._disk, self._chunks, _FAN)
-            self._lock = FolderLock(folder / "lock")
+            self._lock = self._disk.lock(folder / "lock")
             self._leases = Leases(folder / "leases", self._incoming, self._disk)
             with self._lock:
                 self._open(time.time())
@@ -128,10 +124,10 @@ class ChunkStore:
         for name in _FAN:
             # A process may have been killed between rename and fsync: what is seen from now on is durable.
             self._disk.sync_folder(self._chunks / name)
-            files = regular_files(self._chunks / name)
+            files = regular_files(self._disk, self._chunks / name)
             self._usage.found(sum(disk_bytes(status) for _, status in files), chunks=len(files))
         for folder in (self._incoming, self._quarantine):
-            self._usage.found(sum(disk_bytes(status) for _, status in regular_files(folder)))
+            self._usage.found(sum(disk_bytes(status) for _, status in regular_files(self._disk, folder)))
         self._sweep(now)
 
     # --- asking ---
@@ -139,7 +135,7 @@ class ChunkStore:
     def has(self, digest: Digest) -> bool:
         """Whether the chunk is there, as far as its name goes: reading verifies it."""
         with self._lock, faults("the store cannot be read"):
-            return self._path(digest).exists()
+            return self._disk.exists(self._path(digest))
 
     def missing(self, digests: Iterable[Digest]) -> list[Digest]:
         """Those that are not there, each once, in order. Those that are stay for COLLECT_GRACE_S."""
@@ -201,7 +197,7 @@ class ChunkStore:
             StoreFull, DiskFull: chunks stored until then stay, and are collected like others that nobody names.
         """
         intake = Intake(files)
-        with ThreadPoolExecutor(WRITER_COUNT_MAX, "registry-put") as pool:
+        with self._disk.writers("registry-put") as pool:
             while pieces := intake.next_batch():
                 digests = list(pool.map(digest_of, pieces))
                 plain = dict(zip(digests, pieces, strict=True))
@@ -212,7 +208,7 @@ class ChunkStore:
                     progress(intake.read_bytes, intake.fresh_bytes)
         return intake.blobs
 
-    def _put_new(self, plain: Mapping[Digest, bytes], pool: ThreadPoolExecutor) -> None:
+    def _put_new(self, plain: Mapping[Digest, bytes], pool: Executor) -> None:
         """Writes chunks side by side, then gives them their names together: one fsync for each folder."""
         writing = {
             digest: pool.submit(lambda data: self._write(encode_frame(data)), data) for digest, data in plain.items()
@@ -253,7 +249,7 @@ class ChunkStore:
             except OSError:
                 # What was not acknowledged must not be seen either: the next `put` would take it for durable.
                 for path, _ in named:
-                    with suppress(FileNotFoundError):
+                    with suppress(OSError):
                         self._disk.unlink(path)
                 self._discard(list(written.values()))
                 raise
@@ -295,7 +291,7 @@ class ChunkStore:
         path = self._path(digest)
         with faults(f"the chunk {digest} cannot be read"):
             try:
-                inode = path.lstat().st_ino
+                inode = self._disk.status(path).st_ino
                 frame = self._disk.read(path, FRAME_BYTES_MAX)
                 data = decode_frame(frame)
                 sound = digest_of(data) == digest
@@ -304,7 +300,7 @@ class ChunkStore:
             except FrameInvalid:
                 sound = False
             except OSError as error:
-                if error.errno not in _FAULTS_OF_DISK:
+                if error.errno not in UNREADABLE:
                     raise
                 sound = False
             if not sound:
@@ -317,7 +313,7 @@ class ChunkStore:
     def _put_aside(self, path: Path, inode: int) -> None:
         with self._lock:
             try:
-                status = path.lstat()
+                status = self._disk.status(path)
             except FileNotFoundError:
                 return
             if status.st_ino == inode:  # else somebody has put it anew
@@ -326,7 +322,7 @@ class ChunkStore:
                 self._trim_quarantine()
 
     def _trim_quarantine(self) -> None:
-        files = sorted(regular_files(self._quarantine), key=lambda file: file[1].st_ctime_ns)
+        files = sorted(regular_files(self._disk, self._quarantine), key=lambda file: file[1].st_ctime_ns)
         for name, status in files[:-QUARANTINE_COUNT_MAX]:
             self._disk.unlink(self._quarantine / name)
             self._usage.release(disk_bytes(status))
@@ -379,7 +375,7 @@ class ChunkStore:
                     digests[start : start + DIGEST_BYTES].hex() for start in range(0, len(digests), DIGEST_BYTES)
                 )
             for folder in _FAN:
-                for name, _ in regular_files(self._chunks / folder):
+                for name, _ in regular_files(self._disk, self._chunks / folder):
                     size = 0 if name in held else self._collect_one(self._chunks / folder / name, now, grace_s)
                     removed_count += size > 0
                     kept_count += size == 0
@@ -390,7 +386,7 @@ class ChunkStore:
         """Bytes of disk that are free now: none if the file is too young."""
         with self._lock:  # for each: a collection must not keep a transfer waiting
             try:
-                status = path.lstat()
+                status = self._disk.status(path)
             except FileNotFoundError:
                 return 0
             if status.st_mtime > now:
@@ -403,7 +399,7 @@ class ChunkStore:
 
     def _sweep(self, now: float) -> None:
         """Removes what processes that are gone left half-written. The lock is held."""
-        for name, status in regular_files(self._incoming):
+        for name, status in regular_files(self._disk, self._incoming):
             if now - status.st_mtime >= INCOMING_GRACE_S:
                 self._disk.unlink(self._incoming / name)
                 self._usage.release(disk_bytes(status))
@@ -415,7 +411,7 @@ class ChunkStore:
         """
         for folder in _FAN:
             with faults("the store cannot be read"):
-                files = regular_files(self._chunks / folder)
+                files = regular_files(self._disk, self._chunks / folder)
             for name, _ in files:
                 try:
                     digest = digest_from_hex(name)
@@ -430,7 +426,7 @@ class ChunkStore:
     def statistics(self) -> StoreStatistics:
         """The store at a glance."""
         with faults("the store cannot be read"):
-            quarantined = len(regular_files(self._quarantine))
+            quarantined = len(regular_files(self._disk, self._quarantine))
             leases = self._leases.count()
             free = self._disk.free_bytes(self._folder)
         return StoreStatistics(*self._usage.totals(), self._usage.bytes_max, free, quarantined, leases)

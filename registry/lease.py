@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from registry.digest import Digest, hex_of
-from registry.disk import Disk, regular_files, temporary
+from registry.disk import UNREADABLE, Disk, regular_files, temporary
 from registry.errors import LeaseRefused, Malformed
 from registry.limits import (
     LEASE_BYTES_MAX,
@@ -51,7 +52,8 @@ class Leases:
             self._disk.sync(fresh)
             self._disk.rename(fresh, path)
         except OSError:
-            fresh.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._disk.unlink(fresh)
             raise
         self._disk.sync_folder(self._folder)
 
@@ -64,19 +66,18 @@ class Leases:
             return
         for _ in self.held(now):
             pass
-        oldest = sorted(regular_files(self._folder), key=lambda file: file[1].st_mtime, reverse=True)
+        oldest = sorted(regular_files(self._disk, self._folder), key=lambda file: file[1].st_mtime, reverse=True)
         while oldest and not self._has_room(name, size):
             self._disk.unlink(self._folder / oldest.pop()[0])
 
     def _has_room(self, name: str, size: int) -> bool:
-        others = [status.st_size for entry, status in regular_files(self._folder) if entry != name]
+        others = [status.st_size for entry, status in regular_files(self._disk, self._folder) if entry != name]
         return len(others) < LEASE_COUNT_MAX and sum(others) + size <= LEASES_BYTES_MAX
 
     def drop(self, name: str) -> None:
         """Removes a lease, if there is one."""
-        path = self._path(name)
-        if path.exists():
-            self._disk.unlink(path)
+        with suppress(FileNotFoundError):
+            self._disk.unlink(self._path(name))
 
     def held(self, now: float) -> Iterator[bytes]:
         """The chunks of each lease, as digests of 32 bytes in a row. Removes leases that have ended, or never would.
@@ -84,11 +85,15 @@ class Leases:
         One that cannot be read is removed as well: its chunks have the grace of chunks that nobody names, and its
         transfer asks again what is missing.
         """
-        for name, _ in regular_files(self._folder):
+        for name, _ in regular_files(self._disk, self._folder):
             path = self._folder / name
             try:
                 until, digests = _parse(self._disk.read(path, LEASE_BYTES_MAX))
             except Malformed:
+                until, digests = now, b""
+            except OSError as error:
+                if error.errno not in UNREADABLE:
+                    raise
                 until, digests = now, b""
             if now < until <= now + LEASE_S_MAX:
                 yield digests
@@ -97,7 +102,7 @@ class Leases:
 
     def count(self) -> int:
         """How many there are."""
-        return len(regular_files(self._folder))
+        return len(regular_files(self._disk, self._folder))
 
     def _path(self, name: str) -> Path:
         # Names are texts of all kinds, chosen by others.

@@ -13,7 +13,7 @@ Blocking and thread-safe.
 from __future__ import annotations
 
 import contextlib
-import os
+import errno
 import re
 import threading
 import time
@@ -84,8 +84,10 @@ class ReleaseStore:
         self._lock = threading.Lock()  # over what takes a name or takes it away
         with self._faults():
             make_folders(self._disk, folder, [self._folder.name])
+            # A process may have been killed between rename and fsync: what is seen from now on is durable.
+            self._disk.sync_folder(self._folder)
             oldest = time.time() - INCOMING_GRACE_S
-            for name, status in regular_files(self._folder):
+            for name, status in regular_files(self._disk, self._folder):
                 if name.startswith(".") and name.endswith(TEMPORARY) and status.st_mtime < oldest:
                     with contextlib.suppress(FileNotFoundError):  # another process sweeps too
                         self._disk.unlink(self._folder / name)
@@ -105,7 +107,7 @@ class ReleaseStore:
             raise BlobsMissing(f"{len(missing)} chunks of release {stored.digest} are not there", missing)
         path = self._path(stored.digest)
         with self._lock, self._faults():
-            if not path.exists() and len(self.digests()) >= RELEASE_COUNT_MAX:
+            if not self._disk.exists(path) and len(self.digests()) >= RELEASE_COUNT_MAX:
                 raise StoreFull(
                     f"{RELEASE_COUNT_MAX} releases are stored, as many as may be",
                     remedy="Remove releases that no app needs any more.",
@@ -135,20 +137,20 @@ class ReleaseStore:
     def has(self, digest: Digest) -> bool:
         """Whether it is there, as far as its name goes: reading verifies it."""
         with self._faults():
-            return self._path(digest).exists()
+            return self._disk.exists(self._path(digest))
 
     def stored_at(self, digest: Digest) -> float:
         """When it was put last, by the wall clock, s. Raises ReleaseMissing."""
         with self._faults():
             try:
-                return self._path(digest).lstat().st_mtime
+                return self._disk.status(self._path(digest)).st_mtime
             except FileNotFoundError:
                 raise ReleaseMissing(f"release {digest} is not there") from None
 
     def digests(self) -> frozenset[Digest]:
         """The names of all that are there."""
         with self._faults():
-            names = os.listdir(self._folder)
+            names = self._disk.names(self._folder)
         return frozenset(digest_from_hex(name) for name in names if _NAME.fullmatch(name))
 
     def remove(self, digest: Digest) -> None:
@@ -182,6 +184,10 @@ class ReleaseStore:
                 data = self._disk.read(self._path(digest), ENVELOPE_BYTES_MAX)
             except FileNotFoundError:
                 raise ReleaseMissing(f"release {digest} is not there") from None
+            except OSError as error:
+                if error.errno != errno.EIO:  # a bad sector; a link in its place is somebody else's doing
+                    raise
+                raise ReleaseInvalid(f"it cannot be read: {error.strerror}") from None
         try:
             stored = open_release(data)
         except RegistryError as error:

@@ -191,11 +191,16 @@ class Reader:
             raise self.refused(name, f"is {value} {unit}".rstrip() + f", not {lowest} to {highest}")
 
 
+_AS_THEY_ARE: Final = frozenset({type(None), bool, str, bytes})
+
+
 def _ordered(value: object, depth: int) -> object:
     """The value with its maps in order, once it is known to be one that has an encoding."""
     if depth > RECORD_DEPTH_MAX:
         raise Malformed(f"more than {RECORD_DEPTH_MAX} maps and arrays inside each other")
-    if value is None or isinstance(value, bool | str | bytes):
+    if type(value) in _AS_THEY_ARE:
+        return value
+    if isinstance(value, str | bytes):
         return value
     if isinstance(value, int):
         if not INTEGER_MIN <= value <= INTEGER_MAX:
@@ -205,14 +210,14 @@ def _ordered(value: object, depth: int) -> object:
         if not math.isfinite(value):
             raise Malformed("a number that is not finite")
         return value
+    if isinstance(value, (list, tuple)):
+        _counted(len(value))
+        return [_ordered(item, depth + 1) for item in value]
     if isinstance(value, Mapping):
         _counted(len(value))
         if not all(isinstance(key, str) for key in value):
             raise Malformed("a map with a key that is not text")
         return {key: _ordered(value[key], depth + 1) for key in sorted(value)}
-    if isinstance(value, list | tuple):
-        _counted(len(value))
-        return [_ordered(item, depth + 1) for item in value]
     raise Malformed(f"{_kind(value)} has no encoding")
 
 

@@ -151,7 +151,8 @@ class Transfer:
     def expire(self, now: float) -> None:
         """Drop sources that owe something and have delivered nothing for `TRANSFER_STALL_S`."""
         for source in list(self._sources.values()):
-            if source.asked and now - source.progress_at >= TRANSFER_STALL_S:
+            # As `wake_s` has it: a difference may be a rounding less, and who wakes by that would turn in a circle.
+            if source.asked and now >= source.progress_at + TRANSFER_STALL_S:
                 self._drop(source.name, f"stalled: nothing for {TRANSFER_STALL_S:g} s")
 
     def wake_s(self, now: float) -> float | None:

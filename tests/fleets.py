@@ -92,7 +92,15 @@ class FleetNode:
         listen: for HTTP; the first is its own address.
     """
 
-    def __init__(self, name: str, region: str, folder: Path, place: Place, prefix: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        region: str,
+        folder: Path,
+        place: Place,
+        prefix: Sequence[str] = (),
+        news: threading.Condition | None = None,
+    ) -> None:
         self.name = name
         self.region = region
         self.folder = folder
@@ -102,7 +110,8 @@ class FleetNode:
         self.listen: tuple[str, ...] = (f"{self.host}:{HTTP_PORT}",)
         self._place = place
         self._prefix = prefix
-        self._news = threading.Condition()
+        self._news = threading.Condition() if news is None else news
+        """Told of each line; where nodes share one, of each line of them all."""
         self._reader: threading.Thread | None = None
 
     @property
@@ -236,12 +245,14 @@ class Fleet:
         folder: all of it; `operator` below is what `edged fleet init` made.
         home: of the publisher: `config` and `cache`.
         publisher: node at whose place the commands run; "" for here.
+        news: told of each line that a node logs.
     """
 
     folder: Path
     nodes: dict[str, FleetNode]
     place: Place
     publisher: str = ""
+    news: threading.Condition = field(default_factory=threading.Condition)
     home: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -284,10 +295,24 @@ class Fleet:
         return Done(process.returncode, [parsed(line) for line in stdout.splitlines()], stderr)
 
     def push(self, app: Path, *options: str, check: bool = True, timeout_s: float = 2 * WAIT_S) -> Done:
-        return self.run("push", app, "--json", *options, check=check, timeout_s=timeout_s)
+        """All at once: what goes in waves waits for them."""
+        return self.run("push", app, "--json", "--all-at-once", *options, check=check, timeout_s=timeout_s)
 
     def status(self) -> Event:
         return self.run("status", "--json").last
+
+    def marks(self) -> dict[str, int]:
+        """A moment, in the log of each node."""
+        return {name: node.mark() for name, node in self.nodes.items()}
+
+    def wait_until(self, condition: Callable[[], bool], *, timeout_s: float = WAIT_S) -> bool:
+        """Whether it came to hold in time. It is asked again whenever a node has logged something."""
+        deadline = time.monotonic() + timeout_s
+        with self.news:
+            while not condition():
+                if not self.news.wait(deadline - time.monotonic()):
+                    return False
+        return True
 
     def wait_status(self, wanted: Callable[[Event], bool]) -> Event:
         """The first status that is wanted, of those that `edged status --watch` shows."""
@@ -343,12 +368,13 @@ def made(
         prefixes: that nodes may announce.
         prefix: of the command of some nodes, to run them under another.
     """
+    news = threading.Condition()
     nodes = {
-        name: FleetNode(name, region, folder / name, place, (prefix or {}).get(name, ()))
+        name: FleetNode(name, region, folder / name, place, (prefix or {}).get(name, ()), news)
         for name, region in regions.items()
     }
     folder.mkdir(parents=True, exist_ok=True)
-    fleet = Fleet(folder, nodes, place, publisher)
+    fleet = Fleet(folder, nodes, place, publisher, news)
     options = [text for region in dict.fromkeys(regions.values()) for text in ("--region", region)]
     fleet.run("fleet", "init", fleet.operator, "--domain", DOMAIN, *options)
     if prefixes:

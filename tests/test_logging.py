@@ -142,6 +142,7 @@ def test_a_terminal_gets_console_lines(capsys: Capture, monkeypatch: pytest.Monk
         ("debug", ["debug", "info", "warning", "error"]),
         ("info", ["info", "warning", "error"]),
         ("warning", ["warning", "error"]),
+        ("nothing", []),
     ],
 )
 def test_levels(capsys: Capture, level: Any, shown: list[str]) -> None:

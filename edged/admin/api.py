@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from edged.admin.loop_metrics import Loop
 from edged.admin.metrics import CONTENT_TYPE as METRICS_TYPE
 from edged.admin.metrics import metrics_text
 from edged.admin.page import page
@@ -42,10 +43,14 @@ class Source:
     Attributes:
         status: of the fleet, as this node knows it.
         not_ready: why this node does not serve; empty if it does.
+        loop: of this node.
+        tls_days: that its clients' certificates are good for, by host.
     """
 
     status: Callable[[], StatusView]
     not_ready: Callable[[], str]
+    loop: Callable[[], Loop] = Loop
+    tls_days: Callable[[], Mapping[str, float]] = dict
 
 
 def _json(value: object, status: int = 200) -> Answer:
@@ -82,7 +87,9 @@ _PATHS: Mapping[str, _Path] = {
     "/v1/apps": _Path(lambda source: _json(source.status().as_plain()["apps"]), "The apps of the fleet", _JSON),
     "/v1/nodes": _Path(lambda source: _json(source.status().as_plain()["nodes"]), "The nodes of the fleet", _JSON),
     "/metrics": _Path(
-        lambda source: Answer(200, METRICS_TYPE, metrics_text(source.status())), "For Prometheus", METRICS_TYPE
+        lambda source: Answer(200, METRICS_TYPE, metrics_text(source.status(), source.loop(), source.tls_days())),
+        "For Prometheus",
+        METRICS_TYPE,
     ),
     "/healthz": _Path(lambda _: Answer(200, _TEXT, b"ok\n"), "Whether the supervisor answers", _TEXT),
     "/readyz": _Path(_ready, "Whether this node serves what it should", _TEXT, may_be_503=True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from edged.admin.bgp_metrics import bgp_metrics
+from edged.admin.loop_metrics import Loop, loop_metrics
 from edged.status.view import AppView, StatusView
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -31,16 +32,23 @@ _NODE_GAUGES = {
 _STAGES_OK = frozenset({"live"})
 
 
-def metrics_text(status: StatusView) -> bytes:
-    """The whole answer of /metrics."""
+def metrics_text(status: StatusView, loop: Loop, tls_days: Mapping[str, float]) -> bytes:
+    """The whole answer of /metrics.
+
+    Args:
+        loop: of the node that answers.
+        tls_days: that the certificates which its clients are shown are good for, by host.
+    """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Status(status))
+    registry.register(_Status(status, loop, tls_days))
     return generate_latest(registry)
 
 
 class _Status(Collector):
-    def __init__(self, status: StatusView) -> None:
+    def __init__(self, status: StatusView, loop: Loop, tls_days: Mapping[str, float]) -> None:
         self._status = status
+        self._loop = loop
+        self._tls_days = tls_days
 
     def collect(self) -> Iterator[Metric]:
         nodes, apps = self._status.nodes, self._status.apps
@@ -48,15 +56,24 @@ class _Status(Collector):
         for node in nodes:
             up.add_metric([node.name, node.region], float(node.state == "up"))
         yield up
-        for key, (name, said) in _NODE_GAUGES.items():
+        for field, (name, said) in _NODE_GAUGES.items():
             gauge = GaugeMetricFamily(name, said, labels=["node", "region"])
             for node in nodes:
-                value = getattr(node, key)
+                value = getattr(node, field)
                 if value is not None:
                     gauge.add_metric([node.name, node.region], value)
             yield gauge
+        keys = GaugeMetricFamily("edged_key_certificate_days", "Until the key's certificate expires.", labels=["key"])
+        for key in self._status.fleet.keys:
+            if key.certificate_days is not None:
+                keys.add_metric([key.name], key.certificate_days)
+        tls = GaugeMetricFamily("edged_tls_certificate_days", "Until clients refuse it.", labels=["host"])
+        for host, days in self._tls_days.items():
+            tls.add_metric([host], days)
+        yield from (keys, tls)
         yield from _apps(apps)
         yield from bgp_metrics(nodes, self._status.time)
+        yield from loop_metrics(self._loop)
         yield GaugeMetricFamily("edged_alarms", "Alarms of this node.", value=len(self._status.alarms))
 
 

@@ -32,7 +32,6 @@ from edged.anycast.drained import Drained
 from edged.anycast.evidence import Facts
 from edged.anycast.gates import Gates
 from edged.anycast.probe import Round
-from edged.anycast.prober import Prober
 from edged.anycast.speaking import Speaking
 from edged.anycast.surroundings import Allowed, Surroundings
 from edged.anycast.targets import targets_of, wanted_prefixes
@@ -42,6 +41,7 @@ from edged.limits import (
     ANYCAST_DISK_FREE_BYTES_MIN,
     ANYCAST_DISK_LOOK_S,
     ANYCAST_DRAINED_WRITE_S_MAX,
+    ANYCAST_ROSTER_RETRY_S,
     ANYCAST_ROSTER_SPREAD_S,
     MiB,
 )
@@ -70,11 +70,12 @@ class Anycast:
         self._owned = OwnedAddresses()
         self._absent: frozenset[Address] = frozenset()
         self._impaired = ""
-        self._drained = Drained(around.state_dir)
+        self._drained = Drained(around.state_dir, disk=around.disk)
         times = DrainTimes(shift_s=table.drain.shift_s, linger_s=table.drain.linger_s)
         leaving = _Leaving(around, self._gates, self._announce, self._speaking)
         self._drain = Drain(leaving, times, wall_clock=time.time, changed=self._drain_changed)
         self._is_drained = self._is_leaving = False
+        self._expelled = ""
         self._steering = trio.Lock()
         self._started_at = trio.current_time()
         self._announced_until = -math.inf
@@ -90,8 +91,11 @@ class Anycast:
         """
         self._started_at = trio.current_time()
         self._is_drained = await trio.to_thread.run_sync(self._drained.is_set)
+        self._expelled = self._around.expelled()
         allowed = await self._read_allowed()
-        if allowed is not None:
+        if allowed is None:
+            self._roster_news.set()
+        else:
             self._configure(allowed, new_too=True)
         for problem in await trio.to_thread.run_sync(self._around.settings):  # told, since only the operator knows
             log.warning("anycast.setting", message=str(problem), remedy=problem.remedy)
@@ -101,7 +105,7 @@ class Anycast:
             nursery.start_soon(self._probe)
             nursery.start_soon(self._keep_time)
             nursery.start_soon(self._keep_looking)
-            nursery.start_soon(self._follow_roster)
+            nursery.start_soon(self._follow_roster, nursery)
             task_status.started()
 
     # --- from outside ---
@@ -140,7 +144,7 @@ class Anycast:
         async with self._steering:
             self._is_drained = False
             await self._save(self._drained.clear)
-        if not self._is_leaving:
+        if not self._is_leaving and not self._expelled:
             self._drain.undrain()
 
     def cut_short(self) -> None:
@@ -171,7 +175,7 @@ class Anycast:
         around = self._around
         while True:
             targets = targets_of(self._table, self._announcer.prefixes, around.listening)
-            prober = Prober(
+            prober = around.prober(
                 targets,
                 around.worker_count,
                 listening=around.workers.listening,
@@ -236,12 +240,18 @@ class Anycast:
         else:
             self._alarm("kernel")
 
-    async def _follow_roster(self) -> None:
+    async def _follow_roster(self, nursery: trio.Nursery) -> None:
         while True:
             await self._roster_news.wait()
             self._roster_news = trio.Event()
+            self._look_whether_expelled(nursery)
             allowed = await self._read_allowed()
-            if allowed is None or not self._configure(allowed, new_too=False):
+            if allowed is None:  # a disk that fails now may not fail later, and what was taken away has to go
+                with trio.move_on_after(ANYCAST_ROSTER_RETRY_S):
+                    await self._roster_news.wait()
+                self._roster_news.set()
+                continue
+            if not self._configure(allowed, new_too=False):
                 continue
             # All nodes hear of a roster within seconds, and for a new prefix each begins its sessions anew.
             with trio.move_on_after(self._rng.uniform(0, ANYCAST_ROSTER_SPREAD_S)):
@@ -249,6 +259,14 @@ class Anycast:
                 continue  # this one is of the past, and what the next takes away goes at once
             self._speaking.restart()
             self._configure(allowed, new_too=True)
+
+    def _look_whether_expelled(self, nursery: trio.Nursery) -> None:
+        """A node that the roster takes out leaves as in a drain; if a later one has it again, it comes back."""
+        before, self._expelled = self._expelled, self._around.expelled()
+        if self._expelled and not before:
+            nursery.start_soon(self._drain.run, self._expelled)
+        elif before and not self._expelled and not self._is_drained and not self._is_leaving:
+            self._drain.undrain()
 
     async def _read_allowed(self) -> Allowed | None:
         """None where the rosters on disk cannot be read: then all stays as it is."""
@@ -275,7 +293,7 @@ class Anycast:
             self._announcer.configure(prefixes, allowed=allowed.allow_list, removal_allowed=len(held))
         except BgpError:
             return False  # an alarm of the announcer's by now; all stays as it was
-        away = self._is_drained or self._is_leaving
+        away = self._is_drained or self._is_leaving or bool(self._expelled)
         self._gates.configure(self._announcer.prefixes, trio.current_time(), drained=away)
         self._announce()
         if self._announcer.prefixes != held:
@@ -341,6 +359,9 @@ class _Leaving:
         self._gates = gates
         self._announce = announce
         self._speaking = speaking
+
+    def stay_away(self, reason: str) -> None:
+        self._gates.stay_away(trio.current_time(), reason)
 
     def close_connections(self, on: bool) -> None:
         self._around.workers.set_closing(on)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import suppress
 from pathlib import Path
 
 from edged.errors import StateFolderError
@@ -12,18 +12,20 @@ from registry.disk import Disk
 class Drained:
     """The file `drained` in a node's state folder. All methods block."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, *, disk: Disk | None = None) -> None:
+        """
+        Args:
+            disk: another one than the real one, for tests.
+        """
+        self._disk = Disk() if disk is None else disk
         self._file = state_dir / "drained"
 
     def is_set(self) -> bool:
         """One that cannot be looked at counts: whoever drained a node wants it out of traffic."""
         try:
-            os.lstat(self._file)
-        except FileNotFoundError:
-            return False
+            return self._disk.exists(self._file)
         except OSError:
             return True
-        return True
 
     def set(self, reason: str) -> None:
         """On disk when this returns.
@@ -33,12 +35,12 @@ class Drained:
         """
         temporary = self._file.with_name("drained.new")
         try:
-            temporary.unlink(missing_ok=True)
-            disk = Disk()
-            disk.write(temporary, [reason.encode() + b"\n"], 0o600)
-            disk.sync(temporary)
-            disk.rename(temporary, self._file)
-            disk.sync_folder(self._file.parent)
+            with suppress(FileNotFoundError):
+                self._disk.unlink(temporary)
+            self._disk.write(temporary, [reason.encode() + b"\n"], 0o600)
+            self._disk.sync(temporary)
+            self._disk.rename(temporary, self._file)
+            self._disk.sync_folder(self._file.parent)
         except OSError as error:
             raise StateFolderError(f"{self._file} cannot be written: {error.strerror}") from error
 
@@ -48,7 +50,8 @@ class Drained:
             StateFolderError: it could not be removed.
         """
         try:
-            self._file.unlink(missing_ok=True)
-            Disk().sync_folder(self._file.parent)
+            with suppress(FileNotFoundError):
+                self._disk.unlink(self._file)
+            self._disk.sync_folder(self._file.parent)
         except OSError as error:
             raise StateFolderError(f"{self._file} cannot be removed: {error.strerror}") from error

@@ -71,6 +71,13 @@ class Gates:
         """When to call `advance`, if nothing else is called before."""
         return min((due for gate in self._gates.values() if (due := gate.deadline()) is not None), default=None)
 
+    def stay_away(self, now: float, reason: str) -> None:
+        """Drain those that announce nothing, so that they do not begin to."""
+        for gate in self._gates.values():
+            if gate.level == "withdrawn":
+                gate.drain(now, reason)
+        self._tell()
+
     def drain(self, now: float, reason: str) -> bool:
         """Whether anything is still announced, as a last resort."""
         for gate in self._gates.values():

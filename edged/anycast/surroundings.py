@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -12,8 +12,11 @@ from bgp.addresses import is_present
 from bgp.kernel_settings import SettingProblem, check_settings
 from bgp.prefix import Address, AllowList
 from bgp.speaker_process import Command
+from edged.anycast.probe import Round, Target
+from edged.anycast.prober import Prober
 from edged.anycast.speaking import OUTSIDE, Outside
 from edged.anycast.targets import Listening
+from registry.disk import Disk
 
 
 class Allowed(Protocol):
@@ -36,6 +39,26 @@ class Workers(Protocol):
     def set_closing(self, closing: bool) -> None: ...
 
 
+class Probing(Protocol):
+    """What asks the workers: `edged.anycast.prober.Prober`."""
+
+    async def run(self) -> None: ...
+
+
+class MakeProber(Protocol):
+    """Makes one, as `Prober` is made."""
+
+    def __call__(
+        self,
+        targets: Sequence[Target],
+        count: int,
+        *,
+        listening: Callable[[], Mapping[int, int]],
+        observed: Callable[[Round], None],
+        hung: Callable[[int], None],
+    ) -> Probing: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """The node around it.
@@ -51,6 +74,9 @@ class Surroundings:
         is_present: whether this machine has an address; raises BgpError.
         settings: of the kernel that do harm to anycast; blocks.
         command: of the speaker's child, given the descriptor that it inherits.
+        expelled: why this node is to announce nothing although its rosters allow it, a sentence; "" where it may.
+        prober: asks the workers. A simulator has workers that no connection leads to.
+        disk: of the state folder.
     """
 
     workers: Workers
@@ -65,3 +91,6 @@ class Surroundings:
     is_present: Callable[[Address], bool] = is_present
     settings: Callable[[], Sequence[SettingProblem]] = check_settings
     outside: Outside = OUTSIDE
+    expelled: Callable[[], str] = lambda: ""
+    prober: MakeProber = Prober
+    disk: Disk = field(default_factory=Disk)

@@ -6,13 +6,13 @@ last request has ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import trio
 
 from edged import manifest
 from edged.app import component
-from edged.app.loaded import BackgroundTrigger, LoadedApp
+from edged.app.loaded import LoadedApp
 from edged.app.options import LoadOptions
 from edged.app.services import Services, open_services
 from edged.errors import EdgedError, Unsupported
@@ -26,6 +26,7 @@ from edged.triggers.async_target import AsyncGuestTarget
 from edged.triggers.component import TriggerComponent
 from edged.triggers.exports import Style
 from edged.triggers.record import RecordTarget
+from edged.triggers.scope import Background, BackgroundTrigger, Channel, OrderedTrigger, TickNews
 from edged.triggers.target import GuestTarget, HttpTarget, StaticTarget
 from edged.triggers.wagi import WagiTarget
 from edged.variables_provider import resolve_variables
@@ -80,7 +81,7 @@ async def load_app(
                 raise _named(error, declared.id) from error.__cause__
         targets = [(trigger.route, _target(trigger, components, hosts)) for trigger in model.http_triggers]
         services.local.trigger = trigger = http.HttpTrigger(model, targets)
-        return LoadedApp(model, components, trigger, _background(model, components, services), services)
+        return LoadedApp(model, components, trigger, _background(model, components, services, options.ticks), services)
     except BaseException:
         for loaded in components.values():
             loaded.close()
@@ -115,20 +116,28 @@ def _target(
 
 
 def _background(
-    model: App, components: Mapping[str, TriggerComponent], services: Services
-) -> Sequence[BackgroundTrigger]:
+    model: App, components: Mapping[str, TriggerComponent], services: Services, ticks: TickNews | None
+) -> Background:
     """The triggers that no request starts."""
-    background: list[BackgroundTrigger] = [
-        cron.CronTrigger(model.name, trigger, cron.guest_call(_guest(trigger, components)))
-        for trigger in model.cron_triggers
-    ]
-    if model.redis_triggers:
-        subscriptions = [
-            redis.subscription(trigger, _guest(trigger, components), services.values)
-            for trigger in model.redis_triggers
-        ]
-        background.append(redis.RedisTrigger(model.name, subscriptions, services.dialer))
-    return background
+    own: list[BackgroundTrigger] = []
+    ordered: dict[str, OrderedTrigger] = {}
+    channels: dict[str, Channel] = {}
+    for trigger in model.cron_triggers:
+        call = cron.guest_call(_guest(trigger, components))
+        if trigger.scope == "node" or ticks is None:
+            own.append(cron.CronTrigger(model.name, trigger, call))
+        else:
+            ordered[trigger.id] = cron.OrderedCron(model.name, trigger, call, ticks)
+    everywhere: list[redis.Subscription] = []
+    for each in model.redis_triggers:
+        subscription = redis.subscription(each, _guest(each, components), services.values)
+        if each.scope == "node" or ticks is None:
+            everywhere.append(subscription)
+        else:
+            channels[each.id] = redis.RedisTrigger(model.name, [subscription], services.dialer, scope=each.scope)
+    if everywhere:
+        own.append(redis.RedisTrigger(model.name, everywhere, services.dialer))
+    return Background(own, ordered, channels)
 
 
 def _guest(trigger: Trigger, components: Mapping[str, TriggerComponent]) -> TriggerComponent:

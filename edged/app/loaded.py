@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping
 
 import trio
 
 from edged.app.services import Services
 from edged.manifest.model import App
 from edged.triggers.component import TriggerComponent, start_invocation
-from edged.triggers.counts import Counts
 from edged.triggers.http import HttpTrigger
-
-
-class BackgroundTrigger(Protocol):
-    """A trigger that calls guests by itself, not for a request."""
-
-    counts: Counts
-
-    async def run(self, calls: trio.Nursery) -> None:
-        """Call guests until cancelled. Never raises.
-
-        Args:
-            calls: where the calls run, which this does not end with it.
-        """
+from edged.triggers.scope import Background
 
 
 class LoadedApp:
@@ -32,7 +18,7 @@ class LoadedApp:
 
     Attributes:
         http: answers requests, from the beginning.
-        background: the other triggers; they work while `run` does.
+        background: the other triggers; they work while `run` does, and they are switched on.
         services: what its components share.
     """
 
@@ -41,7 +27,7 @@ class LoadedApp:
         model: App,
         components: Mapping[str, TriggerComponent],
         http: HttpTrigger,
-        background: Sequence[BackgroundTrigger],
+        background: Background,
         services: Services,
     ) -> None:
         self.model = model
@@ -56,13 +42,12 @@ class LoadedApp:
             for component in self.components.values():
                 if component.pool.limits.instances_ahead:
                     nursery.start_soon(component.pool.keep_ahead, start_invocation(component.log, "start"))
-            for trigger in self.background:
-                nursery.start_soon(trigger.run, self.services.nursery)
+            nursery.start_soon(self.background.run, self.services.nursery)
             nursery.start_soon(self.services.run)
 
     async def wait_idle(self) -> None:
         """Return when no guest is at work."""
-        counts = [self.http.counts, *(trigger.counts for trigger in self.background)]
+        counts = [self.http.counts, *self.background.counts]
         while any(each.active for each in counts):  # one may have called another meanwhile
             for each in counts:
                 await each.wait_idle()

@@ -11,6 +11,7 @@ from edged.host.initial_state import InitialState
 from edged.limits import GuestLimits
 from edged.runtime_config.model import RuntimeConfig
 from edged.runtime_config.networks import NetworkName
+from edged.triggers.scope import TickNews
 from edged.variables_provider import Provider
 
 
@@ -47,6 +48,8 @@ class LoadOptions:
         limits: of every guest of the app.
         goes_first: its requests begin before those of other apps that wait to.
         sources: cache folder for sources fetched by URL.
+        ticks: told of the ticks of triggers with a scope that are called; None where nobody gives orders, and such
+            triggers are called here like any other.
         on_compile: told a component's id and size in bytes when it has to be compiled, which takes seconds.
         on_loaded: told what became of each component.
     """
@@ -63,5 +66,6 @@ class LoadOptions:
     log_folder: Path | None = None
     limits: GuestLimits = field(default_factory=GuestLimits)
     goes_first: bool = False
+    ticks: TickNews | None = None
     on_compile: Callable[[str, int], None] = lambda _component, _bytes: None
     on_loaded: Callable[[ComponentLoaded], None] = lambda _component: None

@@ -43,6 +43,16 @@ def export_app(
     return StoredRelease(release.digest, release, envelope)
 
 
+def write_bundle(envelope: bytes, file: Path, cache: Cache) -> None:
+    """Write a release, whose chunks the cache has, to `file`: whole and durable, or not at all. Blocking.
+
+    Raises:
+        RegistryError: `file` cannot be written, or a chunk is missing.
+    """
+    with _replacing(file) as stream:
+        export_bundle(envelope, cache.chunks, stream)
+
+
 def import_file(file: Path, *, cache: Cache, progress: Progress | None = None) -> StoredRelease:
     """Read a bundle into a cache, where its release is found by its digest. Blocking.
 

@@ -4,7 +4,8 @@
     hosts = ["shop.example.com"]                   # default: <app>.<domain of the fleet>
     regions = ["eu", "us"]                         # default: all of the fleet
     limits = { memory_bytes_max = "64MiB" }        # of each of its guests; names and units as in --limit
-    probe = "/healthz"                             # must answer below 400 before a release is served
+    probe = "/healthz"                             # must answer below 500 before a release is served
+    scopes = { nightly = "fleet" }                 # of triggers; `edged.manifest.scopes` reads it
 
 What a command line says has precedence over it, and what the fleet allows over both.
 """
@@ -27,7 +28,7 @@ from edged.limits import (
     PROBE_CHARS_MAX,
 )
 from edged.manifest.document import Node, parse_document
-from edged.manifest.fields import Field, Parse, array, line, named, record, table_of
+from edged.manifest.fields import Field, Parse, array, line, named, plain_table, record, table_of
 from edged.manifest.problems import Invalid, Problems, manifest_error, shown
 
 _TABLE = ("application", "tool", "edged")
@@ -64,7 +65,9 @@ def parse_placement(data: bytes, file: Path) -> Placement:
     """
     try:
         node = _find(parse_document(data.decode("utf-8-sig")))
-        return Placement() if node is None else Placement(**_placement(node))
+        values = {} if node is None else _placement(node)
+        values.pop("scopes", None)  # the manifest has them in its triggers
+        return Placement(**values)
     except Invalid as invalid:
         raise manifest_error(str(file), invalid.problems) from None
     except UnicodeDecodeError:
@@ -147,5 +150,6 @@ _placement = record(
         "regions": Field(_few(region_problem, PLACEMENT_REGION_COUNT_MAX)),
         "limits": Field(_limits),
         "probe": Field(named(probe_problem)),
+        "scopes": Field(plain_table),
     }
 )

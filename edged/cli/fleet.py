@@ -1,6 +1,6 @@
 """`edged fleet`: who the fleet is made of.
 
-All but `admissions`, `publish` and `demo` happens in the operator's folder alone.
+All but `admissions`, `publish`, `checkpoint`, `backup`, `restore` and `demo` happens in the operator's folder alone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import click
 
 from edged.cli.fleet_admissions import fetch
+from edged.cli.fleet_backup import backup, restore
+from edged.cli.fleet_checkpoint import checkpoint
 from edged.cli.fleet_demo import demo
 from edged.cli.fleet_publish import publish
 from edged.cli.fleet_view import roster_as_json, show_roster
@@ -290,5 +292,8 @@ def show(folder: Path, *, as_json: bool) -> None:
 
 
 fleet.add_command(publish)
+fleet.add_command(checkpoint)
+fleet.add_command(backup)
+fleet.add_command(restore)
 fleet.add_command(fetch)
 fleet.add_command(demo)

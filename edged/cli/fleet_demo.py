@@ -38,6 +38,7 @@ def demo(folder: Path, *, port: int, fleet_port: int, as_json: bool) -> None:
         )
     nodes = make(folder, now=time.time(), http_port=port, fleet_port=fleet_port)
     view = (_JsonView if as_json else _View)(folder, is_current=_login(folder))
+    view.starting(nodes)
     trio.run(_run, nodes, view)
 
 
@@ -74,6 +75,9 @@ class _View:
         self.folder = folder
         self.is_current = is_current
 
+    def starting(self, nodes: tuple[DemoNode, ...]) -> None:
+        click.echo(f"starting {len(nodes)} nodes, in {self.folder}")
+
     def ready(self, node: DemoNode, to_come: int) -> None:
         click.echo(f"  {node.region}  {node.url}  {node.name}, logs to {_short(node.log)}")
         if to_come == 0:
@@ -94,6 +98,9 @@ class _View:
 
 class _JsonView(_View):
     """For a program: one object a line."""
+
+    def starting(self, nodes: tuple[DemoNode, ...]) -> None:
+        """It waits for `node` and `ready`."""
 
     def ready(self, node: DemoNode, to_come: int) -> None:
         print_json({"event": "node", "name": node.name, "region": node.region, "url": node.url, "log": str(node.log)})

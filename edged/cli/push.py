@@ -13,6 +13,7 @@ from edged import manifest
 from edged.bundle.placement import Placement
 from edged.cli.cache_folder import default_cache_folder
 from edged.cli.limit import given_limits
+from edged.cli.pace import pace_options
 from edged.cli.pair import parse_variables
 from edged.cli.with_fleet import View, fleet_options, run_changing, timeout_option, view_of
 from edged.errors import ManifestError, PushInterrupted, UsageError
@@ -20,6 +21,7 @@ from edged.manifest.model import App
 from edged.publish.deployments import Wish
 from edged.publish.fleet import Fleet
 from edged.publish.interrupts import Interrupts, until
+from edged.publish.pace import Pace
 from edged.publish.packing import package, package_bundle
 from edged.publish.push import Package, Push
 from edged.publish.signer import Signer
@@ -41,6 +43,7 @@ _STDERR = 2  # the descriptor: what builds print must not get between the JSON l
 @click.option("--limit", "limits", metavar="NAME=VALUE", multiple=True, help="Change what a guest may use.")
 @click.option("--variable", "variables", metavar="KEY=VALUE|@FILE", multiple=True, help="Set an application variable.")
 @click.option("-m", "--message", metavar="TEXT", default="", help="Say why, for `edged releases`.")
+@pace_options
 @timeout_option
 @click.option("--cache-dir", type=click.Path(path_type=Path), envvar="EDGED_CACHE_DIR", help="Keep chunks here.")
 @fleet_options
@@ -57,6 +60,7 @@ def push(
     limits: tuple[str, ...],
     variables: tuple[str, ...],
     message: str,
+    pace: Pace,
     timeout_s: float,
     cache_dir: Path | None,
     fleet: str | None,
@@ -64,7 +68,8 @@ def push(
 ) -> None:
     """Put the Spin app in PATH, or in a bundle, into every region of a fleet.
 
-    Only what the fleet lacks is sent. Interrupted before it is published, nothing is changed; after that, what was
+    Only what the fleet lacks is sent. An app that runs changes region by region, and no further than where it does
+    well; docs/push.md says how. Interrupted before it is published, nothing is changed; after that, what was
     there before is put back.
     """
     if regions and all_regions:
@@ -109,6 +114,7 @@ def push(
             limits={**place.limits, **given} or None,
             probe=place.probe,
             variables=values,
+            pace=pace,
         )
         task = Push(
             fleet.link,

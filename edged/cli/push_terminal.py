@@ -13,13 +13,16 @@ from rich.text import Text
 
 from edged.cli.words import listed, plural, short, size
 from edged.publish import event as events
-from edged.publish.regions import STAGES
+from edged.publish.regions import HELD, REMOVED, STAGES
 from edged.readable import readable
 from edged.status.view import FAILED
 from edged.up import event as up_events
 
 _BAR_COLUMNS = 20
-_MARKS = {"live": ("✓", "green"), "failed": ("✗", "red"), "reverted": ("✗", "red"), "silent": ("!", "yellow")}
+_MARKS = {
+    "live": ("✓", "green"), "failed": ("✗", "red"), "reverted": ("✗", "red"), "held": ("!", "yellow"),
+    "silent": ("!", "yellow"), "removed": ("✓", "green"),
+}  # fmt: skip
 
 
 class PushView:
@@ -30,6 +33,8 @@ class PushView:
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._said: dict[str, str] = {}
+        self._errors: dict[str, str] = {}
+        self._wave_count = 0
         self._shows: dict[type[object], Callable[[Any], None]] = {
             up_events.Building: self._building,
             up_events.Built: lambda _event: None,
@@ -87,20 +92,27 @@ class PushView:
     # --- from the record on ---
 
     def _published(self, event: events.Published) -> None:
-        what = f"release {short(event.digest)}" if event.digest else "removed"
+        what = f"release {short(event.digest)}" if event.digest else f"{event.app} is removed"
         self._print(Text.assemble("  published as sequence ", (str(event.sequence), "bold"), (f"  {what}", "dim")))
+        self._wave_count = len(event.waves)
+        if event.waves:
+            order = ", then ".join(listed(wave) for wave in event.waves)
+            self._print(Text(f"  in {len(event.waves)} waves, {event.soak_s} s apart: {order}"))
 
     def _region(self, event: events.RegionChanged) -> None:
         note = _nodes(event)
         if event.stage == "fetch" and event.bytes_total:
             note = _of(event.bytes_done, event.bytes_total)
+        if event.wave and event.stage not in ("live", "silent"):
+            note += f", wave {event.wave} of {self._wave_count}"
         if self._console.is_terminal:
             self._bar(event.region, int(_steps(event) * 100), 100 * (len(STAGES) - 1), note, mark=event.stage)
         elif self._said.get(event.region) != event.stage:
             self._said[event.region] = event.stage
             self._print(Text(f"  {event.region}: {event.stage}  {note}".rstrip()))
-        if event.error and f"{event.region} error" not in self._said:  # the first; the command ends with all
-            self._said[f"{event.region} error"] = event.error
+        # The first of a region, as the command ends with all; one that is held only says again why another failed.
+        if event.error and event.region not in self._errors and not (event.stage == HELD and self._errors):
+            self._errors[event.region] = event.error
             self._print(Text.assemble(("  ✗ ", "red"), f"{event.region}: ", (readable(event.error), "red")))
 
     def _putting_back(self, event: events.PuttingBack) -> None:
@@ -109,11 +121,13 @@ class PushView:
 
     def _finished(self, event: events.Finished) -> None:
         self.close()
+        for kept in (self._tasks, self._said, self._errors):  # another app may follow, in the same regions
+            kept.clear()
         live = [region for region, stage in event.regions.items() if stage == "live"]
         if live:
             where = listed(live)
             self._print(Text.assemble(("  ✓ live", "green"), f" in {where} after {event.seconds:.1f} s"))
-        if not event.regions:
+        if not event.regions or set(event.regions.values()) == {REMOVED}:
             self._print(Text.assemble(("  ✓ ", "green"), f"{event.app} is in no region any more"))
         if live and event.url:
             self._print(Text())
@@ -165,6 +179,8 @@ class _Mark(ProgressColumn):
 
 def _steps(event: events.RegionChanged) -> float:
     """How far a region came, in stages; a failed one stays empty."""
+    if event.stage == REMOVED:
+        return float(len(STAGES) - 1)
     if event.stage in FAILED or event.stage not in STAGES:
         return 0.0
     step = float(STAGES.index(event.stage))

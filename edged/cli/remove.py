@@ -1,4 +1,4 @@
-"""`edged remove`: an app, in no region any more."""
+"""`edged remove`: apps, in no region any more."""
 
 from __future__ import annotations
 
@@ -7,36 +7,53 @@ import time
 
 import click
 
-from edged.cli.with_fleet import app_argument, fleet_options, run_changing, timeout_option, view_of
+from edged.cli.with_fleet import apps_argument, fleet_options, run_changing, timeout_option, view_of
+from edged.cli.words import listed
 from edged.errors import UsageError
-from edged.publish.change import apply, without
+from edged.limits import REMOVAL_COUNT_MAX
+from edged.publish import remove as removal
 from edged.publish.fleet import Fleet
 from edged.publish.interrupts import Interrupts
 
 
 @click.command(context_settings={"show_default": True})
-@app_argument
-@click.option("-y", "--yes", is_flag=True, help="Do not ask for the app's name again.")
+@apps_argument
+@click.option("--count", type=click.IntRange(1, REMOVAL_COUNT_MAX), help="Say how many apps that are, and do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask; --count is needed then.")
 @timeout_option
 @fleet_options
-def remove(app: str, *, yes: bool, timeout_s: float, fleet: str | None, as_json: bool) -> None:
-    """Take APP out of every region.
+def remove(
+    apps: tuple[str, ...], *, count: int | None, yes: bool, timeout_s: float, fleet: str | None, as_json: bool
+) -> None:
+    """Take APPs out of every region.
 
-    Its history stays, so `edged rollback` brings it back, with the variables that it had. In a
-    terminal its name is asked for.
+    Nodes let them go only if their number was said. Their history stays, so `edged rollback` brings one back, with the
+    variables that it had. In a terminal it is asked for.
     """
-    if not yes:
-        if as_json or not sys.stdin.isatty():
-            raise UsageError(f"{app} would be taken out of every region", remedy="Say that you mean it with --yes.")
-        if click.prompt(f"This takes {app} out of every region. Type its name to go on") != app:
-            raise UsageError(
-                "that is not its name: nothing was changed", remedy="Type it as it stands in `edged apps`."
-            )
+    names = tuple(dict.fromkeys(apps))
+    _confirm(names, count, asks=not (yes or as_json) and sys.stdin.isatty())
     view = view_of(as_json=as_json)
 
     async def work(fleet: Fleet, interrupts: Interrupts) -> None:
-        head = await fleet.head(app)
-        deployment = without(fleet.author, head, int(time.time()))
-        await apply(fleet, head, deployment, show=view.show, interrupts=interrupts, timeout_s=timeout_s)
+        heads = [await fleet.head(app) for app in names]
+        await removal.remove(fleet, heads, int(time.time()), show=view.show, interrupts=interrupts, timeout_s=timeout_s)
 
     run_changing(work, view, fleet)
+
+
+def _confirm(names: tuple[str, ...], count: int | None, *, asks: bool) -> None:
+    """
+    Raises:
+        UsageError: the number was not said, or another one.
+    """
+    if count == len(names):
+        return
+    if count is not None or not asks:
+        raise UsageError(
+            f"{listed(names)} would be taken out of every region",
+            remedy=f"Say that you mean it with --count {len(names)}.",
+        )
+    what = "its name" if len(names) == 1 else "how many apps that are"
+    meant = names[0] if len(names) == 1 else str(len(names))
+    if click.prompt(f"This takes {listed(names)} out of every region. Type {what} to go on") != meant:
+        raise UsageError("that is not it: nothing was changed", remedy="Type it as it stands in `edged apps`.")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import click
 
+from edged.cli.pace import pace_options
 from edged.cli.pair import parse_variables
 from edged.cli.with_fleet import app_argument, fleet_options, print_json, run, run_changing, timeout_option, view_of
 from edged.errors import UsageError
@@ -15,6 +16,7 @@ from edged.limits import VARIABLE_FILE_BYTES_MAX
 from edged.publish.change import apply, with_variables
 from edged.publish.fleet import Fleet
 from edged.publish.interrupts import Interrupts
+from edged.publish.pace import Pace
 
 
 @click.group()
@@ -25,25 +27,27 @@ def variables() -> None:
 @variables.command(name="set", context_settings={"show_default": True})
 @app_argument
 @click.argument("pairs", metavar="KEY=VALUE|KEY=-|@FILE...", nargs=-1, required=True)
+@pace_options
 @timeout_option
 @fleet_options
-def set_(app: str, pairs: tuple[str, ...], *, timeout_s: float, fleet: str | None, as_json: bool) -> None:
+def set_(app: str, pairs: tuple[str, ...], *, pace: Pace, timeout_s: float, fleet: str | None, as_json: bool) -> None:
     """Set variables of APP, which is loaded anew with them.
 
     @FILE is a JSON object or a TOML table of strings. KEY=- takes the value from stdin, which keeps it out of the
     list of processes and the shell's history.
     """
-    _change(app, _values(pairs), (), timeout_s=timeout_s, fleet=fleet, as_json=as_json)
+    _change(app, _values(pairs), (), pace=pace, timeout_s=timeout_s, fleet=fleet, as_json=as_json)
 
 
 @variables.command(context_settings={"show_default": True})
 @app_argument
 @click.argument("names", metavar="KEY...", nargs=-1, required=True)
+@pace_options
 @timeout_option
 @fleet_options
-def delete(app: str, names: tuple[str, ...], *, timeout_s: float, fleet: str | None, as_json: bool) -> None:
+def delete(app: str, names: tuple[str, ...], *, pace: Pace, timeout_s: float, fleet: str | None, as_json: bool) -> None:
     """Delete variables of APP: the manifest's defaults count again."""
-    _change(app, {}, names, timeout_s=timeout_s, fleet=fleet, as_json=as_json)
+    _change(app, {}, names, pace=pace, timeout_s=timeout_s, fleet=fleet, as_json=as_json)
 
 
 @variables.command(name="list")
@@ -87,13 +91,20 @@ def _stdin() -> str:
 
 
 def _change(
-    app: str, values: Mapping[str, str], gone: tuple[str, ...], *, timeout_s: float, fleet: str | None, as_json: bool
+    app: str,
+    values: Mapping[str, str],
+    gone: tuple[str, ...],
+    *,
+    pace: Pace,
+    timeout_s: float,
+    fleet: str | None,
+    as_json: bool,
 ) -> None:
     view = view_of(as_json=as_json)
 
     async def work(fleet: Fleet, interrupts: Interrupts) -> None:
         head = await fleet.head(app)
-        deployment = with_variables(fleet.author, head, values, gone, int(time.time()))
+        deployment = with_variables(fleet.author, head, values, gone, int(time.time()), pace=pace)
         await apply(
             fleet,
             head,

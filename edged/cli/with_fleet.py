@@ -37,7 +37,7 @@ def fleet_options(command: _F) -> _F:
 
 def timeout_option(command: _F) -> _F:
     """`--timeout`, of a command that waits for regions."""
-    text = "Wait so long for the regions."
+    text = "Wait so long for the regions, of each wave."
     option = click.option(
         "--timeout", "timeout_s", metavar="SECONDS", type=click.FloatRange(min=0), default=PUSH_TIMEOUT_S, help=text
     )
@@ -74,6 +74,7 @@ def complete_app(ctx: click.Context, _parameter: click.Parameter, incomplete: st
 
 
 app_argument = click.argument("app", shell_complete=complete_app)
+apps_argument = click.argument("apps", metavar="APP...", nargs=-1, required=True, shell_complete=complete_app)
 
 
 def run(work: Work[_T], *, fleet: str | None, own_signals: bool = False) -> _T:

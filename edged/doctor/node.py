@@ -49,7 +49,8 @@ def judge_node(view: StatusView) -> Iterator[Finding]:
 
 _ROSTER = (
     "Take its admission into the roster (`edged fleet admissions`, then `edged fleet sign --admission FILE` and"
-    " `edged fleet publish`), or give it the certificate that the roster has."
+    " `edged fleet publish`), or give it the certificate that the roster has. If it was away while the fleet's root"
+    " keys were replaced, stop it and run `edged node reseed --roster FILE` with the newest roster.bin."
 )
 
 

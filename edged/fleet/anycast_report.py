@@ -6,7 +6,7 @@ The record is that of `bgp.status`: what BGP knows of itself is what a fleet tel
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, cast, get_args
 
 from bgp.limits import PEER_COUNT_MAX, PREFIX_COUNT_MAX
@@ -35,12 +35,19 @@ _ITEM_BYTES = 256  # names of fields and numbers of a peer or prefix
 
 def encode_anycast(status: AnycastStatus) -> dict[str, Any]:
     """As it stands in a message."""
-    return asdict(status) | {
-        "prefixes": [asdict(prefix) for prefix in status.prefixes],
-        "peers": [asdict(peer) | {"announced": list(peer.announced)} for peer in status.peers],
-        "drain": [] if status.drain is None else [asdict(status.drain)],
+    return {
+        "asn": status.asn,
+        "speaker": _shape(status.speaker),
+        "prefixes": [_shape(prefix) for prefix in status.prefixes],
+        "peers": [_shape(peer) | {"announced": list(peer.announced)} for peer in status.peers],
+        "drain": [] if status.drain is None else [_shape(status.drain)],
         "alarms": list(status.alarms),
     }
+
+
+def _shape(flat: SpeakerStatus | PrefixStatus | PeerStatus | DrainReport) -> dict[str, Any]:
+    """Its fields, which hold no other record: far quicker than `dataclasses.asdict`, which looks for some."""
+    return {name: getattr(flat, name) for name in flat.__slots__}
 
 
 def parse_anycast(reader: Reader) -> AnycastStatus:

@@ -15,6 +15,7 @@ from typing import Any
 import trio
 
 from edged.errors import CallForbidden, RecordInvalid, RequestInvalid
+from edged.fleet.beats import parse_beats
 from edged.fleet.names import check_app
 from edged.fleet.peer import Peer
 from edged.fleet.record import KINDS, Key
@@ -172,6 +173,11 @@ def _reports(reader: Reader) -> dict[str, Any]:
     return {"reports": parse_reports(reader.array("reports", REPORT_COUNT_MAX))}
 
 
+def _beats(reader: Reader) -> dict[str, Any]:
+    beats = parse_beats(reader.array("beats", REPORT_COUNT_MAX))
+    return {"beats": beats} | _reports(reader)
+
+
 def _watch(reader: Reader) -> dict[str, Any]:
     return _app(reader) | {"sequence": reader.integer("sequence")}
 
@@ -188,6 +194,14 @@ def _join(reader: Reader) -> dict[str, Any]:
         "voucher": reader.bytes_("voucher", VOUCHER_BYTES_MAX),
         "certificate": reader.bytes_("certificate", CERTIFICATE_BYTES_MAX),
         "proof": reader.bytes_("proof", _SIGNATURE_BYTES),
+    }
+
+
+def _removed(reader: Reader) -> dict[str, Any]:
+    return {
+        "certificate": reader.bytes_("certificate", CERTIFICATE_BYTES_MAX),
+        "proof": reader.bytes_("proof", _SIGNATURE_BYTES),
+        "version": reader.integer("roster_version"),
     }
 
 
@@ -220,14 +234,15 @@ READ = frozenset({"read", "deploy", "admit", "node"})
 STEER = frozenset({"admit"})
 
 CALLS: Mapping[str, Rule] = {
-    # between nodes
+    # between nodes; what keys may ask of it, for backups and checkpoints, `NodeCalls` says
     "heads": Rule(NODES, _heads),
-    "buckets": Rule(NODES, _buckets),
-    "records": Rule(NODES, _keys),
+    "buckets": Rule(PARTIES, _buckets),
+    "records": Rule(PARTIES, _keys),
     "offer": Rule(NODES, _records),
-    "release": Rule(NODES, _digest),
-    "chunk": Rule(NODES, _digest),
+    "release": Rule(DEPLOY | NODES, _digest),
+    "chunk": Rule(DEPLOY | NODES, _digest),
     "reports": Rule(NODES, _reports, is_long=True),
+    "beats": Rule(NODES, _beats, is_long=True),
     # from publishers and operators
     "missing": Rule(DEPLOY | NODES, _missing, is_long=True),
     "put_chunk": Rule(DEPLOY, _put_chunk),
@@ -247,4 +262,6 @@ CALLS: Mapping[str, Rule] = {
     "undrain": Rule(STEER, _nothing),
     # from new nodes
     "join": Rule(ANYONE, _join),
+    # from nodes that the roster may have no more
+    "removed": Rule(ANYONE, _removed),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography import x509
@@ -19,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from edged.errors import IdentityInvalid
 from edged.fleet.files import read_file, write_file
 from edged.fleet.peer import fingerprint_of
-from edged.limits import CERTIFICATE_BYTES_MAX, CERTIFICATE_DAYS
+from edged.limits import CERTIFICATE_BYTES_MAX, CERTIFICATE_CACHE_COUNT, CERTIFICATE_DAYS
 from registry.errors import RegistryError
 from registry.keys import PublicKey, SigningKey
 
@@ -140,6 +141,7 @@ def read_certificate(path: Path) -> bytes:
     return data
 
 
+@lru_cache(CERTIFICATE_CACHE_COUNT)  # a roster has those of all nodes, and is read again and again
 def check_certificate(der: bytes) -> None:
     """Refuse what is no self-signed Ed25519 certificate: nothing else may stand in a roster.
 
@@ -174,9 +176,16 @@ def certificate_name(der: bytes) -> str:
 
 def days_left(der: bytes, now: float) -> float:
     """Days from `now` (unix time, s) until the certificate ends; negative when it has ended."""
-    return (_parse(der).not_valid_after_utc.timestamp() - now) / _DAY_S
+    return (_ends(der) - now) / _DAY_S
 
 
+@lru_cache(CERTIFICATE_CACHE_COUNT)
+def _ends(der: bytes) -> float:
+    """Unix time, s. Each report of a node says how far away that is."""
+    return _parse(der).not_valid_after_utc.timestamp()
+
+
+@lru_cache(CERTIFICATE_CACHE_COUNT)
 def public_key(der: bytes) -> PublicKey:
     """The Ed25519 key that the certificate is for.
 

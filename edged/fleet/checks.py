@@ -20,8 +20,9 @@ from edged.errors import (
     VoucherInvalid,
     VoucherUsed,
 )
-from edged.fleet import deployment, roster, voucher
+from edged.fleet import checkpoint, deployment, roster, voucher
 from edged.fleet.certificate import public_key
+from edged.fleet.checkpoint import Checkpoint
 from edged.fleet.deployment import Deployment
 from edged.fleet.record import Head, Key, Version, check_signed, open_envelope
 from edged.fleet.roster import Roster
@@ -40,7 +41,7 @@ from registry.dsse import Envelope
 from registry.errors import RegistryError
 from registry.keyring import TrustedKey
 
-Value = Roster | Deployment | Admission
+Value = Roster | Deployment | Admission | Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,10 @@ def check_signer(view: View, candidate: Candidate) -> Signer:
             return Signer(key.public.raw, key.name)
         case Admission() as value:
             return _check_admission(view, held, candidate, value)
+        case Checkpoint():
+            with _forbidding():
+                key = view.keyring.verify(candidate.envelope, checkpoint.PAYLOAD_TYPE, checkpoint.ROLE)
+            return Signer(key.public.raw, key.name)
 
 
 def check_voucher(view: View, opened: OpenedVoucher) -> None:
@@ -197,6 +202,8 @@ def check_order(view: View, candidate: Candidate, highest: Version | None) -> No
             _check_roster_order(view, value)
         case Deployment() as value:
             _check_deployment_order(view, value, highest)
+        case Checkpoint() as value:
+            _check_checkpoint_order(view, value, highest)
 
 
 def check_room(view: View, candidate: Candidate, signer: Signer) -> None:
@@ -264,6 +271,18 @@ def _check_deployment_order(view: View, value: Deployment, highest: Version | No
         )
 
 
+def _check_checkpoint_order(view: View, value: Checkpoint, highest: Version | None) -> None:
+    held = view.roster
+    assert held is not None  # check_signer has looked
+    if value.fleet != held.fleet:
+        raise RecordForbidden(f"the checkpoint is of the fleet {value.fleet!r}, not of {held.fleet!r}")
+    if value.epoch != held.epoch:
+        raise RecordStale(f"checkpoints have the epoch {held.epoch}, not {value.epoch}")
+    known = highest.sequence if highest is not None and highest.epoch == held.epoch else 0
+    if value.sequence - known > SEQUENCE_JUMP_MAX:
+        raise RecordForbidden(f"the checkpoint's sequence {value.sequence} is too far from {known}")
+
+
 def _check_regions_kept(view: View, value: Deployment, key: TrustedKey) -> None:
     """A key for some regions must not take an app away from others, which leaving them out would do."""
     former = view.deployments.get(value.app)
@@ -328,10 +347,16 @@ def _parse_admission(payload: bytes) -> tuple[Key, Version, Value]:
     return opened.key, opened.version, value
 
 
+def _parse_checkpoint(payload: bytes) -> tuple[Key, Version, Value]:
+    value = Checkpoint.parse(payload)
+    return value.key, value.version, value
+
+
 _PARSERS: Mapping[str, Callable[[bytes], tuple[Key, Version, Value]]] = {
     roster.PAYLOAD_TYPE: _parse_roster,
     deployment.PAYLOAD_TYPE: _parse_deployment,
     voucher.ADMISSION_TYPE: _parse_admission,
+    checkpoint.PAYLOAD_TYPE: _parse_checkpoint,
 }
 
 

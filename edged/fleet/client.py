@@ -1,26 +1,33 @@
-"""Links that we open: one to a node that was named, or one to each node of the roster for as long as we run."""
+"""Links that we open: one to a node that was named, or those to other nodes of the roster for as long as we run."""
 
 from __future__ import annotations
 
 import math
-import os
 import random
-import ssl
-import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 import trio
 
 from edged.errors import EdgedError, LinkError, PeerUntrusted
 from edged.fleet.certificate import Identity
-from edged.fleet.link import Dispatch, Link, refuse_all
+from edged.fleet.depth import Depth
+from edged.fleet.handshake import Open, open_tls
+from edged.fleet.link import Dispatch, Link, Outboxes, refuse_all
+from edged.fleet.neighbours import Neighbours
 from edged.fleet.peer import Anchors, Peer
 from edged.fleet.session import Hello
-from edged.fleet.tls import client_context, handshake_failed, peer_of, seconds_left
-from edged.limits import LINK_HANDSHAKE_TIMEOUT_S, RECONNECT_S_HIGHEST, RECONNECT_S_LOWEST
+from edged.http.backoff import Backoff
+from edged.limits import (
+    LINK_HANDSHAKE_TIMEOUT_S,
+    LINK_TURN_S,
+    RECONNECT_RESET_S,
+    RECONNECT_S_HIGHEST,
+    RECONNECT_S_LOWEST,
+)
 from edged.nursery import plain_errors
 
 log = structlog.get_logger()
@@ -40,6 +47,7 @@ async def connect(
     hello: Hello,
     fingerprint: str | None = None,
     dispatch: Dispatch = refuse_all,
+    open_stream: Open = open_tls,
 ) -> AsyncIterator[Client]:
     """A link to the node at an address, open for the time of the `async with`.
 
@@ -50,6 +58,7 @@ async def connect(
         hello: what we say of ourselves; the fleet must be the node's.
         fingerprint: of the certificate that the node must have; None for any node of the anchors.
         dispatch: answers what the node asks of us.
+        open_stream: how it is reached.
 
     Raises:
         LinkError: it cannot be reached, or does not answer in time.
@@ -57,13 +66,11 @@ async def connect(
         ProtocolError: what answers there is no node of this fleet and version.
         TlsError: the identity is of no use.
     """
-    context = client_context(identity, anchors)
     with plain_errors():
         async with trio.open_nursery() as nursery:
             with trio.move_on_after(LINK_HANDSHAKE_TIMEOUT_S) as deadline:
-                stream, peer = await _open(address, context, anchors, fingerprint)
-                lasts_s = seconds_left(stream, time.time())
-                link = Link(stream, hello, peer, dispatch, address=address, lasts_s=lasts_s)
+                opened = await open_stream(address, identity, anchors, fingerprint)
+                link = Link(opened.stream, hello, opened.peer, dispatch, address=address, lasts_s=opened.lasts_s)
                 try:
                     await nursery.start(link.run)
                 except LinkError as error:
@@ -76,45 +83,6 @@ async def connect(
                 link.close("done")
 
 
-async def _open(
-    address: str, context: ssl.SSLContext, anchors: Anchors, fingerprint: str | None
-) -> tuple[trio.SSLStream[trio.SocketStream], Peer]:
-    """A connection whose handshake is done, and who is there."""
-    host, _, port = address.rpartition(":")
-    try:
-        tcp = await trio.open_tcp_stream(host.strip("[]"), int(port))
-    except OSError as error:
-        raise LinkError(f"{address} cannot be reached: {_reason(error)}") from None
-    except ValueError:
-        raise LinkError(f"{address!r} is not host:port") from None
-    stream = trio.SSLStream(tcp, context, server_hostname=None, https_compatible=True)
-    try:
-        await stream.do_handshake()
-        peer = peer_of(stream, anchors)
-        if peer.kind != "node":
-            raise PeerUntrusted(f"{address} is no node of the fleet")
-        if fingerprint is not None and peer.fingerprint != fingerprint:
-            raise PeerUntrusted(f"{address} is the node {peer.name}, and not the one that should be there")
-        return stream, peer
-    except BaseException as error:
-        tcp.socket.close()
-        if isinstance(error, trio.BrokenResourceError):
-            raise handshake_failed(error, address) from None
-        raise
-
-
-def _reason(error: OSError) -> str:
-    """trio says that all addresses failed; why, its cause says."""
-    cause = error.__cause__
-    while isinstance(cause, BaseExceptionGroup):
-        cause = cause.exceptions[0]
-    if not isinstance(cause, OSError):
-        cause = error
-    if cause.errno is not None and cause.errno > 0:
-        return os.strerror(cause.errno)  # trio's own text repeats the address, as Python writes it
-    return cause.strerror or "no address of it answers"
-
-
 def _before_hello(error: LinkError, address: str) -> LinkError:
     """In TLS 1.3 the client is done before the server has looked at its certificate: a refusal comes after."""
     if type(error) is not LinkError:
@@ -123,6 +91,22 @@ def _before_hello(error: LinkError, address: str) -> LinkError:
         f"{address} closed the connection when it had seen our certificate",
         remedy="See that it is in the roster of that node and has not expired, or close other links of yours.",
     )
+
+
+class Connect(Protocol):
+    """`connect`, or what stands for it over another network."""
+
+    def __call__(
+        self,
+        address: str,
+        identity: Identity | None,
+        anchors: Anchors,
+        /,
+        *,
+        hello: Hello,
+        fingerprint: str | None = None,
+        dispatch: Dispatch = refuse_all,
+    ) -> AbstractAsyncContextManager[Client]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +129,7 @@ class PeerState:
 
 
 class Peers:
-    """One link to each other node of the roster, opened again whenever it breaks.
+    """Links to other nodes of the roster, opened again whenever they break: one to each, or to some in a large fleet.
 
     Args:
         identity: ours; the node that has its certificate is not dialled.
@@ -153,6 +137,8 @@ class Peers:
         hello: what we say of ourselves now.
         rng: for the jitter.
         dispatch: answers what the other nodes ask over these links.
+        neighbours: chooses whom links are kept to.
+        connect: how a link is opened.
     """
 
     def __init__(
@@ -162,31 +148,61 @@ class Peers:
         hello: Callable[[], Hello],
         rng: random.Random,
         dispatch: Dispatch = refuse_all,
+        *,
+        neighbours: Neighbours | None = None,
+        connect: Connect = connect,
     ) -> None:
         self._identity = identity
         self._anchors = anchors
         self._hello = hello
         self._rng = rng
         self._dispatch = dispatch
+        self._neighbours = neighbours or Neighbours(rng)
+        self._connect = connect
         self._kept: dict[Peer, _Kept] = {}
+        self._given_up: dict[str, float] = {}
+        self._outboxes = Outboxes()
         self._nursery: trio.Nursery | None = None
 
     async def run(self) -> None:
         """Keep the links until cancelled."""
         async with trio.open_nursery() as self._nursery:
             self.refresh()
-            await trio.sleep_forever()
+            while True:
+                await trio.sleep(LINK_TURN_S * self._rng.uniform(0.5, 1.5))
+                self._neighbours.turn(
+                    {kept.peer: kept.link.round_trip_s for kept in self._kept.values() if kept.link is not None}
+                )
+                self._keep_chosen()
 
     def refresh(self) -> None:
         """The roster or an admission changed: open links to who is new, close those to who left or moved."""
         if self._nursery is None:
             return
-        wanted = {peer for peer in self._anchors().nodes if peer.fingerprint != self._identity.fingerprint}
-        for peer in self._kept.keys() - wanted:
+        nodes = self._anchors().nodes
+        own = next((peer for peer in nodes if peer.fingerprint == self._identity.fingerprint), None)
+        others = [peer for peer in nodes if peer is not own]
+        self._neighbours.set(others, () if own is None else own.regions)
+        names = {peer.name for peer in others}
+        self._given_up = {name: at for name, at in self._given_up.items() if name in names}
+        self._keep_chosen()
+
+    def _keep_chosen(self, pause_s: float = RECONNECT_S_LOWEST) -> None:
+        """
+        Args:
+            pause_s: after a first attempt that failed, at most, of those that are new.
+        """
+        assert self._nursery is not None
+        chosen = self._neighbours.chosen
+        for peer in [peer for peer in self._kept if peer not in chosen]:
             self._kept.pop(peer).scope.cancel()
-        for peer in sorted(wanted - self._kept.keys(), key=lambda peer: peer.name):
-            self._kept[peer] = kept = _Kept(peer)
-            self._nursery.start_soon(self._keep, kept)
+        for peer in chosen:
+            if peer not in self._kept:
+                self._kept[peer] = kept = _Kept(peer)
+                backoff = Backoff(
+                    RECONNECT_S_LOWEST, RECONNECT_S_HIGHEST, RECONNECT_RESET_S, self._rng.random, limit_s=pause_s
+                )
+                self._nursery.start_soon(self._keep, kept, backoff)
 
     def open(self) -> list[Client]:
         """Links over which calls can be made now, nearest first."""
@@ -198,23 +214,36 @@ class Peers:
         return next((link for link in self.open() if link.peer.name == name), None)
 
     def states(self) -> list[PeerState]:
-        """All of them, by name."""
+        """All that are kept, by name."""
         return sorted((kept.state() for kept in self._kept.values()), key=lambda state: state.name)
+
+    def outbox(self) -> Depth:
+        """What waits to be sent over the links."""
+        return self._outboxes.depth(kept.link for kept in self._kept.values() if kept.link is not None)
 
     def lost(self) -> dict[str, float]:
         """Nodes whose link broke, and that could not be reached again since -> when it broke, on trio's clock."""
-        return {
+        return self._given_up | {
             kept.peer.name: kept.broke_at
             for kept in self._kept.values()
             if kept.broke_at is not None and kept.attempts >= _LOST_ATTEMPTS
         }
 
-    async def _keep(self, kept: _Kept) -> None:
-        pause_s = RECONNECT_S_LOWEST
+    def _give_up(self, kept: _Kept, pause_s: float) -> None:
+        """Try another one in its place, if there is one. The pauses go on growing: where nobody can be reached, it is
+        our own network."""
+        self._neighbours.unreachable(kept.peer)
+        if kept.peer not in self._neighbours.chosen:
+            if kept.broke_at is not None:
+                self._given_up[kept.peer.name] = kept.broke_at
+            self._keep_chosen(pause_s)
+
+    async def _keep(self, kept: _Kept, backoff: Backoff) -> None:
         with kept.scope:
             while True:
+                lasted_s = 0.0
                 try:
-                    async with connect(
+                    async with self._connect(
                         kept.peer.address,
                         self._identity,
                         self._anchors(),
@@ -222,10 +251,12 @@ class Peers:
                         fingerprint=kept.peer.fingerprint,
                         dispatch=self._dispatch,
                     ) as link:
-                        kept.link, kept.attempts, pause_s = link, 0, RECONNECT_S_LOWEST
+                        kept.link, kept.attempts, opened_at = link, 0, trio.current_time()
+                        self._given_up.pop(kept.peer.name, None)
                         log.info("peer.connected", peer=kept.peer.name, address=kept.peer.address)
                         closed = await link.wait_closed()
                         kept.broke_at = trio.current_time()
+                        lasted_s = kept.broke_at - opened_at
                         raise closed
                 except EdgedError as error:
                     if kept.attempts == 0:  # told once, not for hours
@@ -233,10 +264,12 @@ class Peers:
                     kept.reason = error.message
                     kept.attempts += 1
                 finally:
+                    if kept.link is not None:
+                        self._outboxes.ended(kept.link)
                     kept.link = None
-                # Half of it is chance: nodes that lost the same link do not all come back at the same moment.
-                await trio.sleep(pause_s * self._rng.uniform(0.5, 1))
-                pause_s = min(2 * pause_s, RECONNECT_S_HIGHEST)
+                await trio.sleep(backoff.ended(lasted_s))
+                if kept.attempts >= _LOST_ATTEMPTS:
+                    self._give_up(kept, backoff.limit_s)
 
 
 class _Kept:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from edged.errors import RecordInvalid
 from edged.fleet.names import check_app, check_host_name, check_label
 from edged.fleet.record import VERSION, Key, Version, refusing, seal
+from edged.fleet.wave_order import Waves, read_waves
 from edged.limits import (
     DEPLOYMENT_LIMIT_COUNT_MAX,
     DEPLOYMENT_VARIABLES_BYTES_MAX,
@@ -18,7 +19,9 @@ from edged.limits import (
     PATH_BYTES_MAX,
     RECORD_BYTES_MAX,
     REGION_COUNT_MAX,
+    REMOVAL_COUNT_MAX,
     VARIABLES_MAX,
+    WAVE_SOAK_S_MAX,
 )
 from registry import strict
 from registry.digest import Digest, digest_of, parse_digest
@@ -27,6 +30,9 @@ from registry.keys import SigningKey
 PAYLOAD_TYPE = "application/vnd.edged.deployment.v1+msgpack"
 
 _NAME_BYTES_MAX = 255
+
+_USUAL: dict[str, object] = {"waves": [], "soak_s": 0, "removal_count": 0}
+"""Of fields that a record may leave out, and does where they say nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,10 @@ class Deployment:
         previous: digest of the record that it replaces; "" for the first.
         message: why, by whoever published it.
         probe: path that must answer below 500 before a release is served; "" for none.
+        waves: the regions in the order in which they get it, each once; empty: all at once. See `edged.fleet.wave`.
+        soak_s: how long a wave has to serve it until the next one goes.
+        removal_count: of a record that removes the app: how many apps its publisher removes with this one. See
+            `edged.fleet.removal`.
     """
 
     fleet: str
@@ -59,6 +69,9 @@ class Deployment:
     previous: Digest | str = ""
     message: str = ""
     probe: str = ""
+    waves: Waves = ()
+    soak_s: int = 0
+    removal_count: int = 0
 
     @property
     def key(self) -> Key:
@@ -85,6 +98,9 @@ class Deployment:
                 "previous": self.previous,
                 "message": self.message,
                 "probe": self.probe,
+                # Left out where they are not used: what was signed before there were such fields stays as it is.
+                **({"waves": [list(wave) for wave in self.waves], "soak_s": self.soak_s} if self.waves else {}),
+                **({"removal_count": self.removal_count} if self.removal_count else {}),
             }
         )
 
@@ -112,19 +128,21 @@ class Deployment:
             RecordInvalid
         """
         with refusing():
-            reader = strict.Reader(strict.decode(payload, RECORD_BYTES_MAX), "deployment")
+            fields = strict.decode(payload, RECORD_BYTES_MAX)
+            reader = strict.Reader({**_USUAL, **fields} if isinstance(fields, dict) else fields, "deployment")
             reader.integer("v", VERSION, VERSION)
+            regions = MappingProxyType(
+                {
+                    check_label(name, "region"): parse_digest(digest)
+                    for name, digest in reader.mapping("regions", REGION_COUNT_MAX).items()
+                }
+            )
             deployment = Deployment(
                 fleet=check_label(reader.line("fleet", _NAME_BYTES_MAX), "fleet"),
                 app=check_app(reader.line("app", _NAME_BYTES_MAX)),
                 epoch=reader.integer("epoch", 1, EPOCH_MAX),
                 sequence=reader.integer("sequence", 1),
-                regions=MappingProxyType(
-                    {
-                        check_label(name, "region"): parse_digest(digest)
-                        for name, digest in reader.mapping("regions", REGION_COUNT_MAX).items()
-                    }
-                ),
+                regions=regions,
                 hosts=tuple(
                     check_host_name(host, "host") for host in reader.texts("hosts", HOST_COUNT_MAX, _NAME_BYTES_MAX)
                 ),
@@ -134,8 +152,13 @@ class Deployment:
                 previous=_previous(reader),
                 message=reader.line("message", MESSAGE_BYTES_MAX, bytes_min=0),
                 probe=_probe(reader),
+                waves=read_waves(reader, regions, whole=True),
+                soak_s=reader.integer("soak_s", 0, WAVE_SOAK_S_MAX),
+                removal_count=reader.integer("removal_count", 0, REMOVAL_COUNT_MAX),
             )
             reader.end()
+            if regions and deployment.removal_count:
+                raise RecordInvalid("deployment.removal_count is for a record that removes the app")
             if deployment.encode() != payload:
                 raise RecordInvalid("the deployment is not in the one form that its content has")
         return deployment

@@ -21,7 +21,8 @@ _MACHINES = {"provision", "machine"}
 """What machines are made of: not the roster's, and read by `edged provision`."""
 
 _TOP = _MACHINES | {
-    "fleet", "epoch", "domain", "regions", "prefixes", "allow_removal", "revoked", "root", "floors", "node", "key",
+    "fleet", "epoch", "domain", "regions", "prefixes", "allow_removal", "waves", "soak_s", "revoked", "root", "floors",
+    "node", "key",
 }  # fmt: skip
 _ROOT = {"keys", "threshold"}
 _NODE = {"name", "region", "address", "url", "certificate"}
@@ -96,6 +97,8 @@ class _Reading:
             floors=self._floors(top),
             prefixes=tuple(self._texts(top, "prefixes", ())),
             allow_removal=self._integer(top, "allow_removal", 0),
+            waves=self._waves(top),
+            soak_s=self._integer(top, "soak_s") if "soak_s" in top else None,
         )
 
     def _node(self, table: Table) -> Node:
@@ -130,6 +133,12 @@ class _Reading:
                 case _:
                     raise self._wrong(f"floors.{app}", "is not [EPOCH, SEQUENCE]")
         return floors
+
+    def _waves(self, top: Table) -> tuple[tuple[str, ...], ...]:
+        rows = self._take(top, "waves", [])
+        if not isinstance(rows, list):
+            raise self._wrong("waves", "is not an array of arrays of regions")
+        return tuple(tuple(self._texts({"waves": row}, "waves")) for row in rows)
 
     def _hex(self, text: str) -> bytes:
         try:

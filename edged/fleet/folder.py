@@ -302,7 +302,10 @@ class FleetFolder:
     def _add(self, kind: str, party: Node | Key, table: Mapping[str, object]) -> None:
         drafted = self.draft().roster
         if any(party.name == other.name for other in drafted.parties):
-            raise UsageError(f"fleet.toml has {party.name!r} already", remedy="Choose another name, or edit the file.")
+            raise UsageError(
+                f"fleet.toml has {party.name!r} already",
+                remedy="Choose another name. Another certificate goes in the place of the file that is named there.",
+            )
         # All rules of rosters hold before anything is written.
         if isinstance(party, Node):
             whole = replace(drafted, nodes=(*drafted.nodes, party))
@@ -382,6 +385,10 @@ def _lines(roster: Roster) -> dict[str, str]:
     lines |= {f"prefix {prefix}": "" for prefix in roster.prefixes}
     if roster.allow_removal:
         lines["prefixes that may be taken away"] = str(roster.allow_removal)
+    if roster.waves:
+        lines["waves of a release"] = ", then ".join(" and ".join(wave) for wave in roster.waves)
+    if roster.soak_s is not None:
+        lines["time that a wave takes"] = f"{roster.soak_s} s"
     lines |= {"domain": roster.domain or "none", "epoch": str(roster.epoch), "threshold": str(roster.threshold)}
     return lines | {"fleet": roster.fleet}
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgpack
 
@@ -111,6 +111,9 @@ class FrameReader:
         return None if frame is None else frame.decode()
 
 
+_TEXT: Final = frozenset({str})
+
+
 class _Counter:
     """Counts values while they are decoded: afterwards the memory would be spent."""
 
@@ -134,7 +137,7 @@ class _Counter:
         shape = dict(pairs)
         if len(shape) != len(pairs):
             raise ProtocolError("a map that has a key twice")
-        if not all(isinstance(key, str) for key in shape):
+        if not _TEXT.issuperset(map(type, shape)):
             raise ProtocolError("a map with a key that is no text")
         return shape
 

@@ -2,7 +2,7 @@
 
     accepted record ──> notice ──> queue ──> offer to 3 random peers, who do likewise
     every 5-15 s ─────────────────────────> compare all records with a random peer (edged.fleet.sync)
-    every 2-5 s ──────────────────────────> exchange reports with a random peer
+    every 2-5 s ──────────────────────────> exchange reports with a random peer (in a large fleet: edged.fleet.beats)
 
 What the first misses the second finds, so neither a lost message nor a full queue matters. Whom we ask is chance, so
 that news takes the same few rounds however the network is cut up and healed.
@@ -19,6 +19,8 @@ import structlog
 import trio
 
 from edged.errors import EdgedError
+from edged.fleet.beats import encode_beats, parse_beats
+from edged.fleet.depth import Depth, HighWater
 from edged.fleet.link import Link
 from edged.fleet.record import Key
 from edged.fleet.report import Board, NodeReport, parse_reports
@@ -26,6 +28,8 @@ from edged.fleet.state import FleetState
 from edged.fleet.sync import Ask, Round
 from edged.fleet.view import Record
 from edged.limits import (
+    BEATS_PEER_COUNT,
+    LINK_KEPT_MAX,
     REPORT_INTERVAL_S_HIGHEST,
     REPORT_INTERVAL_S_LOWEST,
     REPORTS_BYTES_MAX,
@@ -75,11 +79,16 @@ class Gossip:
         self._clock = clock
         self._token: trio.lowlevel.TrioToken | None = None
         self._news_in, self._news = trio.open_memory_channel[Key](SPREAD_QUEUE_MAX)
+        self._news_high = HighWater()
 
     def notice(self, record: Record) -> None:
         """A record was accepted: spread it. For `FleetState(accepted=...)`, so from any thread; never blocks."""
         if self._token is not None:
             self._token.run_sync_soon(self._enqueue, record.head.key)
+
+    def depth(self) -> Depth:
+        """Accepted records that wait to be spread."""
+        return Depth("news", self._waiting(), self._news_high.highest, SPREAD_QUEUE_MAX)
 
     async def run(self) -> None:
         """Spread, compare and report until cancelled."""
@@ -106,17 +115,29 @@ class Gossip:
             ask = await trio.to_thread.run_sync(self._take, comparison, answer)
 
     async def report_to(self, link: Link) -> None:
-        """Tell a peer what is on the board, and take what is on its.
+        """Tell a peer what is on the board, and take what is on its; in a large fleet, what the other has not yet.
 
         Raises:
             EdgedError: as above.
         """
         self._board.put(self._own_report(), trio.current_time())
-        answer = await link.call(
-            "reports", reports=[report.encode() for report in self._board.fitting(REPORTS_BYTES_MAX)]
-        )
+        if self._is_large:
+            news = self._board.news(trio.current_time(), REPORTS_BYTES_MAX)
+            beats = encode_beats(self._board.beats())
+            answer = await link.call("beats", beats=beats, reports=[report.encode() for report in news])
+            heard = parse_beats(answer.get("beats") if isinstance(answer, dict) else None)
+        else:
+            told = self._board.fitting(REPORTS_BYTES_MAX)
+            answer = await link.call("reports", reports=[report.encode() for report in told])
+            heard = []
         reports = parse_reports(answer.get("reports") if isinstance(answer, dict) else None)
         self._board.merge(reports, link.peer.name, trio.current_time())
+        self._board.hear(heard, trio.current_time())
+
+    @property
+    def _is_large(self) -> bool:
+        """Whether not every node is linked with each other one, and a message has no room for all reports."""
+        return len(self._state.nodes()) > LINK_KEPT_MAX
 
     def _take(self, comparison: Round, answer: object) -> Ask | None:
         return comparison.take(answer, self._clock())
@@ -126,6 +147,10 @@ class Gossip:
             self._news_in.send_nowait(key)
         except trio.WouldBlock:
             log.debug("gossip.queue-full", kind=key.kind, name=key.name)
+        self._news_high.reached(self._waiting())
+
+    def _waiting(self) -> int:
+        return self._news.statistics().current_buffer_used
 
     async def _spread_forever(self) -> None:
         async for key in self._news:
@@ -156,7 +181,7 @@ class Gossip:
     async def _report_forever(self) -> None:
         while True:
             self._board.put(self._own_report(), trio.current_time())
-            for link in self._some(1):
+            for link in self._some(BEATS_PEER_COUNT if self._is_large else 1):
                 try:
                     await self.report_to(link)
                 except EdgedError as error:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from typing import Any
 
@@ -20,6 +20,7 @@ import structlog
 import trio
 
 from edged.errors import EdgedError, LinkError, ProtocolError, RequestInvalid
+from edged.fleet.depth import Depth, HighWater
 from edged.fleet.peer import ANYONE, Peer
 from edged.fleet.session import Session
 from edged.fleet.session_event import (
@@ -52,6 +53,8 @@ from registry.errors import RegistryError
 log = structlog.get_logger()
 
 _OUTBOX_SMALL_BYTES = 256 * KiB
+OUTBOX_BYTES_MOST = LINK_OUTBOX_BYTES_MAX + FRAME_BYTES_MAX + _OUTBOX_SMALL_BYTES
+"""With the frame that went over what may wait, and small words: more of them, and the link is cut."""
 
 Dispatch = Callable[[Peer, str, dict[str, Any]], Awaitable[Any]]
 """Answers a request: returns a value, or an async iterator for a stream. Raises EdgedError or RegistryError."""
@@ -74,6 +77,8 @@ class Link:
 
     Attributes:
         round_trip_s: the last measured; infinite until then.
+        outbox_bytes: that wait to be sent.
+        outbox_high: how many ever did.
         reason: why it is closed; None while it is not.
     """
 
@@ -95,7 +100,8 @@ class Link:
         self._session = Session(hello, anyone=peer is ANYONE)
         self._dispatch = dispatch
         self._outbox: deque[bytes] = deque()
-        self._outbox_bytes = 0
+        self.outbox_bytes = 0
+        self.outbox_high = HighWater()
         self._outbox_news = trio.Event()
         self._outbox_room = trio.Event()
         self._waiting: dict[int, Stream | Reply] = {}
@@ -316,22 +322,23 @@ class Link:
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     # Why, the reader is told: a TLS alert comes before the connection's end.
                     return None
-            self._outbox_bytes -= len(frame)
+            self.outbox_bytes -= len(frame)
             self._outbox_room.set()
             self._outbox_room = trio.Event()
 
     def _put(self, data: bytes) -> None:
         if data:
             self._outbox.append(data)
-            self._outbox_bytes += len(data)
+            self.outbox_bytes += len(data)
+            self.outbox_high.reached(self.outbox_bytes)
             self._outbox_news.set()
-        if self._outbox_bytes > LINK_OUTBOX_BYTES_MAX + FRAME_BYTES_MAX + _OUTBOX_SMALL_BYTES:
+        if self.outbox_bytes > OUTBOX_BYTES_MOST:
             # Small words (more, cancel) do not wait: a peer that makes us say many takes none of them.
             self._broke(LinkError(f"{self.address} lets us say more than it takes"))
 
     @property
     def _has_room(self) -> bool:
-        return self._outbox_bytes < LINK_OUTBOX_BYTES_MAX
+        return self.outbox_bytes < LINK_OUTBOX_BYTES_MAX
 
     async def _room(self) -> None:
         """Wait until the outbox has room."""
@@ -383,3 +390,22 @@ class Link:
 def _closing(items: AsyncIterator[Any]) -> AbstractAsyncContextManager[Any]:
     """A generator is closed when its stream ends, whatever ends it."""
     return aclosing(items) if isinstance(items, AsyncGenerator) else nullcontext()
+
+
+class Outboxes:
+    """What waits to be sent over some links, for whoever keeps them."""
+
+    def __init__(self) -> None:
+        self._high = HighWater()
+
+    def ended(self, link: Link) -> None:
+        """It is none of them any more."""
+        self._high.reached(link.outbox_high.highest)
+
+    def depth(self, links: Iterable[Link]) -> Depth:
+        """The fullest of those that there are, and what was in any ever."""
+        now = 0
+        for link in links:
+            now = max(now, link.outbox_bytes)
+            self._high.reached(link.outbox_high.highest)
+        return Depth("link_outbox_bytes", now, self._high.highest, OUTBOX_BYTES_MOST)

@@ -14,7 +14,8 @@ from typing import Any
 
 import trio
 
-from edged.errors import NotHere
+from edged.errors import CallForbidden, NotHere
+from edged.fleet.beats import Beat, encode_beats
 from edged.fleet.calls import Handler, check_may_change
 from edged.fleet.certificate import Identity
 from edged.fleet.deployment import Deployment
@@ -91,6 +92,7 @@ class NodeCalls:
             "release": self.release,
             "chunk": self.chunk,
             "reports": self.reports,
+            "beats": self.beats,
             "missing": self.missing,
             "put_chunk": self.put_chunk,
             "put_release": self.put_release,
@@ -102,6 +104,7 @@ class NodeCalls:
             "alarms": self.alarms,
             "keys": self.keys,
             "join": self.join,
+            "removed": self.removed,
         }
 
     # --- between nodes ---
@@ -114,8 +117,10 @@ class NodeCalls:
         """Second question."""
         return await trio.to_thread.run_sync(self._answers.buckets, indexes, limiter=self._comparing)
 
-    async def records(self, _peer: Peer, keys: Sequence[Key]) -> dict[str, Any]:
+    async def records(self, peer: Peer, keys: Sequence[Key]) -> dict[str, Any]:
         """Records that the peer wants."""
+        if peer.kind == "key":
+            keys = [key for key in keys if key.kind != "deployment" or peer.may_change(key.name)]
         return await trio.to_thread.run_sync(self._answers.records, keys, limiter=self._comparing)
 
     async def offer(self, _peer: Peer, records: Sequence[bytes]) -> dict[str, Any]:
@@ -123,7 +128,7 @@ class NodeCalls:
         outcomes = await trio.to_thread.run_sync(self._answers.offer, records, self._clock(), limiter=self._comparing)
         return {"outcomes": [outcome.kind for outcome in outcomes]}
 
-    async def release(self, _peer: Peer, digest: Digest) -> dict[str, Any]:
+    async def release(self, peer: Peer, digest: Digest) -> dict[str, Any]:
         """The envelope of a release."""
         if not self._servable.has_release(digest):
             raise NotHere(f"no record here names the release {digest}")
@@ -131,10 +136,14 @@ class NodeCalls:
             stored = await trio.to_thread.run_sync(self._releases.get, digest)
         except ReleaseMissing as error:
             raise NotHere(error.message) from None
+        if peer.kind == "key":
+            check_may_change(peer, stored.release.app)
         return {"envelope": stored.envelope}
 
-    async def chunk(self, _peer: Peer, digest: Digest) -> dict[str, Any]:
+    async def chunk(self, peer: Peer, digest: Digest) -> dict[str, Any]:
         """A chunk, compressed."""
+        if peer.kind == "key" and "*" not in peer.apps:
+            raise CallForbidden(f"the key {peer.name} may not deploy every app, so it gets chunks of none")
         if not await self._servable.has_chunk(digest):
             raise NotHere(f"no release that is given away has the chunk {digest}")
         try:
@@ -146,6 +155,14 @@ class NodeCalls:
         """What a peer knows of all nodes, for what this one knows."""
         self._board.merge(reports, peer.name, self._monotonic())
         return {"reports": [report.encode() for report in self._board.fitting(REPORTS_BYTES_MAX)]}
+
+    async def beats(self, peer: Peer, beats: Sequence[Beat], reports: Sequence[NodeReport]) -> dict[str, Any]:
+        """Of whom a peer heard, its own report and others' news, for the same of this one and what reports it lacks."""
+        now = self._monotonic()
+        self._board.merge(reports, peer.name, now)
+        self._board.hear(beats, now)
+        lacking = self._board.lacking(beats, REPORTS_BYTES_MAX)
+        return {"beats": encode_beats(self._board.beats()), "reports": [report.encode() for report in lacking]}
 
     # --- from publishers ---
 
@@ -242,6 +259,15 @@ class NodeCalls:
             self._state.admit, voucher, certificate, proof, self._identity, self._clock(), limiter=self._joining
         )
         return {"admission": admission, "rosters": list(self._state.roster_chain())}
+
+    # --- from those that the roster may have no more ---
+
+    async def removed(self, _peer: Peer, certificate: bytes, proof: bytes, version: int) -> dict[str, Any]:
+        """The rosters since a version, for who proves that it was in the fleet once."""
+        rosters = await trio.to_thread.run_sync(
+            self._state.rosters_for, certificate, proof, self._identity.fingerprint, version, limiter=self._joining
+        )
+        return {"rosters": _fitting(rosters)}
 
 
 def _app(deployment: Deployment) -> dict[str, Any]:

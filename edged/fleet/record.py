@@ -4,6 +4,7 @@ roster      whom the fleet is made of            signed by root keys
 deployment  which release an app has, and where  signed by a key with the role `deploy`
 voucher     lets one new node in                 signed by a key with the role `admit`; travels by hand
 admission   a node that came with a voucher      signed by the node that let it in
+checkpoint  what there was at a moment           signed by a key with the role `checkpoint`
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from registry.dsse import Envelope, sign, signers
 from registry.errors import RegistryError
 from registry.keys import PublicKey, SigningKey
 
-Kind = Literal["roster", "admission", "deployment"]
+Kind = Literal["roster", "admission", "deployment", "checkpoint"]
 """What is kept and spread. In this order, for each needs those before it."""
 
-KINDS: tuple[Kind, ...] = ("roster", "admission", "deployment")
+KINDS: tuple[Kind, ...] = ("roster", "admission", "deployment", "checkpoint")
 
 VERSION = 1
 """Of the form of every record: the field `v`."""
@@ -37,7 +38,7 @@ class Version(NamedTuple):
 
 
 class Key(NamedTuple):
-    """Which record: of a deployment the app's name, of an admission the node's, of a roster the fleet's."""
+    """Which record: of a deployment the app's name, of an admission the node's, of others the fleet's."""
 
     kind: Kind
     name: str

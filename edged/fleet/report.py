@@ -4,33 +4,43 @@
     a peer's answer ──> merge ─┴─> one entry per node ─┴─> seen() ──> status
 
 A report counts as newer by (incarnation, beat), which only its node raises; clocks do not matter. What a node says over
-its own link is direct, all else hearsay. Reports are advice: they fill `edged status` and choose peers, and nothing is
-withdrawn, deleted or rolled back for what they say.
+its own link is direct, all else hearsay. A node that hears of a higher number of its own takes one above that: its
+clock was ahead when it ran before, or somebody lies, and either would outlive whoever said it. Reports are advice: they
+fill `edged status` and choose peers, and nothing is withdrawn, deleted or rolled back for what they say.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
+from typing import Any, Literal, get_args
 
 from bgp.status import AnycastStatus
 from edged.errors import RequestInvalid
 from edged.fleet.anycast_report import bytes_at_most, cut_anycast, encode_anycast, parse_anycast
+from edged.fleet.beats import Beat
+from edged.fleet.scope import TriggerReport
 from edged.limits import (
     REPORT_ALARM_COUNT_MAX,
     REPORT_APP_COUNT_MAX,
     REPORT_COUNT_MAX,
+    REPORT_DIRECT_S,
+    REPORT_INCARNATION_STEP_MAX,
     REPORT_INTERVAL_S_HIGHEST,
+    REPORT_NEWS_S,
+    REPORT_STALE_BEATS,
     REPORT_TEXT_CHARS_MAX,
     REPORT_UP_S,
+    SCOPE_TRIGGER_COUNT_MAX,
 )
 from registry.errors import Malformed
 from registry.strict import Reader
 
-Stage = Literal["idle", "fetch", "verify", "compile", "probe", "live", "failed", "reverted"]
-STAGES: tuple[Stage, ...] = ("idle", "fetch", "verify", "compile", "probe", "live", "failed", "reverted")
+Stage = Literal["idle", "fetch", "verify", "waiting", "compile", "probe", "live", "failed", "reverted", "held"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
 
 _NAME_BYTES_MAX = 255
 _UNKNOWN = -1  # how a time that nobody measured is written
@@ -68,13 +78,14 @@ class NodeReport:
     """One node, as it sees itself.
 
     Attributes:
-        incarnation: unix time (s) of its start; raised at each.
+        incarnation: unix time (s) of its start; raised at each, and above any that others heard of.
         beat: counts its reports from there.
         time: its clock, unix s.
         version: of edged.
         apps: by name.
         p50_ms, p99_ms: of requests in the last minute; None without any.
         anycast: None on a node that announces nothing.
+        triggers: that it shares with other nodes, by their keys (`edged.fleet.scope`).
     """
 
     node: str
@@ -96,11 +107,18 @@ class NodeReport:
     disk_used_bytes: int = 0
     alarms: tuple[str, ...] = ()
     anycast: AnycastStatus | None = None
+    triggers: Mapping[str, TriggerReport] = field(default_factory=dict)
 
     def encode(self) -> dict[str, Any]:
-        """As it stands in a message. A version that knows no `anycast` understands nodes that have none."""
-        shape = asdict(replace(self, anycast=None)) | {"alarms": list(self.alarms)}
-        del shape["anycast"]
+        """As it stands in a message. A version that knows no `anycast`, or no `triggers`, understands nodes that have
+        none."""
+        shape: dict[str, Any] = dict(zip(_NAMES, _values_of(self), strict=True))
+        shape["apps"] = {
+            name: dict(zip(_APP_NAMES, _values_of_app(app), strict=True)) for name, app in self.apps.items()
+        }
+        shape["alarms"] = list(self.alarms)
+        if self.triggers:
+            shape["triggers"] = {key: [each.since, each.done, each.active] for key, each in self.triggers.items()}
         if self.anycast is not None:
             shape["anycast"] = [encode_anycast(self.anycast)]
         return {key: _UNKNOWN if value is None else value for key, value in shape.items()}
@@ -112,7 +130,8 @@ class NodeReport:
             RequestInvalid: not a report, or one over the limits.
         """
         try:
-            return _parse(Reader({"anycast": [], **value} if isinstance(value, dict) else value, "report"))
+            optional: dict[str, object] = {"anycast": [], "triggers": {}}
+            return _parse(Reader(optional | value if isinstance(value, dict) else value, "report"))
         except Malformed as error:
             raise RequestInvalid(error.message) from None
 
@@ -139,10 +158,32 @@ class Seen:
 
 @dataclass(slots=True)
 class _Entry:
+    """
+    Attributes:
+        heard: incarnation and beat of the newest that was heard of the node, its report or only a beat.
+        news: those of the first report that said what this one says.
+        news_at: when that came.
+        bytes_max: of the report in a message.
+    """
+
     report: NodeReport
+    heard: tuple[int, int]
     heard_at: float
     up_since: float
     is_hearsay: bool
+    news: tuple[int, int]
+    news_at: float
+    bytes_max: int
+
+    def hear(self, heard: tuple[int, int], now: float, *, is_hearsay: bool) -> None:
+        if now - self.heard_at > REPORT_UP_S:
+            self.up_since = now
+        self.heard, self.heard_at, self.is_hearsay = heard, now, is_hearsay
+
+    def keep(self, report: NodeReport, now: float) -> None:
+        if not _is_same_news(report, self.report):
+            self.news, self.news_at = _age(report), now
+        self.report, self.bytes_max = report, _bytes_at_most(report)
 
 
 class Board:
@@ -152,6 +193,9 @@ class Board:
         name: of this node: nobody else may report for it.
         is_known: whether a node of that name belongs to the fleet; others' reports are dropped.
         now: when this node started.
+
+    Attributes:
+        outdone: the highest incarnation that others take for this node's, where it is not; 0 if that never was.
     """
 
     def __init__(self, name: str, is_known: Callable[[str], bool], now: float) -> None:
@@ -159,6 +203,7 @@ class Board:
         self._is_known = is_known
         self._started = now
         self._entries: dict[str, _Entry] = {}
+        self.outdone = 0
 
     def put(self, own: NodeReport, now: float) -> None:
         """This node's own report."""
@@ -171,6 +216,9 @@ class Board:
         Args:
             sender: the peer's name: its own report is direct.
         """
+        reports = list(reports)
+        for report in reports:
+            self._hear_of_ourselves(report.node, _age(report))
         return [
             report.node
             for report in reports
@@ -185,10 +233,65 @@ class Board:
             return False
         if entry is None and len(self._entries) >= REPORT_COUNT_MAX:
             return False
-        was_up = entry is not None and now - entry.heard_at <= REPORT_UP_S
-        up_since = entry.up_since if entry is not None and was_up else now
-        self._entries[report.node] = _Entry(report, now, up_since, is_hearsay)
+        age = _age(report)
+        if entry is None:
+            self._entries[report.node] = _Entry(report, age, now, now, is_hearsay, age, now, _bytes_at_most(report))
+            return True
+        if age > entry.heard or not is_hearsay:
+            entry.hear(age, now, is_hearsay=is_hearsay)
+        entry.keep(report, now)
         return True
+
+    def beats(self) -> list[Beat]:
+        """Of all nodes, for a peer."""
+        return [
+            Beat(name, *entry.heard, entry.report.beat if entry.report.incarnation == entry.heard[0] else 0)
+            for name, entry in self._entries.items()
+            if self._is_known(name)
+        ]
+
+    def hear(self, beats: Iterable[Beat], now: float) -> None:
+        """Of whom a peer heard. Counts for nodes whose report is here, as hearsay."""
+        for beat in beats:
+            entry = self._entries.get(beat.node)
+            heard = beat.incarnation, beat.beat
+            self._hear_of_ourselves(beat.node, heard)
+            if beat.node == self._name or entry is None or not _is_open(entry, now):
+                continue
+            if heard > entry.heard and _is_credible(heard, entry):
+                entry.hear(heard, now, is_hearsay=True)
+
+    def _hear_of_ourselves(self, name: str, heard: tuple[int, int]) -> None:
+        own = self._entries.get(self._name)
+        if name == self._name and own is not None and heard > own.heard and _is_credible(heard, own):
+            self.outdone = max(self.outdone, heard[0])
+
+    def news(self, now: float, bytes_max: int) -> list[NodeReport]:
+        """Our own report, and those that came lately and said something new, as many as go into a message, the latest
+        first: for a peer of whom we do not know what it lacks."""
+        entries = [
+            (-math.inf if name == self._name else now - entry.news_at, entry)
+            for name, entry in self._entries.items()
+            if name == self._name or now - entry.news_at <= REPORT_NEWS_S
+        ]
+        entries.sort(key=lambda item: item[0])
+        return self._as_many([entry for _, entry in entries], bytes_max)
+
+    def lacking(self, beats: Iterable[Beat], bytes_max: int) -> list[NodeReport]:
+        """Our own report, and those that the peer with these beats lacks, as many as go into a message: the latest news
+        first, then what is oldest over there."""
+        theirs = {beat.node: (beat.incarnation, beat.shown) for beat in beats}
+        due: list[tuple[tuple[int, float], _Entry]] = []
+        for name, entry in self._entries.items():
+            shown, age = theirs.get(name, (0, -1)), _age(entry.report)
+            if name == self._name:
+                due.append(((0, 0.0), entry))
+            elif shown < entry.news:
+                due.append(((1, -entry.news_at), entry))
+            elif shown[0] == age[0] and age[1] - shown[1] >= REPORT_STALE_BEATS:
+                due.append(((2, shown[1] - age[1]), entry))
+        due.sort(key=lambda item: item[0])
+        return self._as_many([entry for _, entry in due], bytes_max)
 
     def all(self) -> list[NodeReport]:
         """All reports, for a peer."""
@@ -198,11 +301,13 @@ class Board:
         """As many as go into a message, for a peer: our own first, then whom we heard of last. One that is too long
         keeps no other out."""
         entries = sorted(self._entries.items(), key=lambda item: (item[0] != self._name, -item[1].heard_at))
+        return self._as_many([entry for _, entry in entries], bytes_max)
+
+    def _as_many(self, entries: Iterable[_Entry], bytes_max: int) -> list[NodeReport]:
         found: list[NodeReport] = []
-        for name, entry in entries:
-            size = _bytes_at_most(entry.report)
-            if self._is_known(name) and size <= bytes_max:
-                bytes_max -= size
+        for entry in entries:
+            if self._is_known(entry.report.node) and entry.bytes_max <= bytes_max:
+                bytes_max -= entry.bytes_max
                 found.append(entry.report)
         return found
 
@@ -252,7 +357,9 @@ def cut_alarms(report: NodeReport) -> NodeReport:
     """With only as many alarms, and as much of each text, as peers take."""
     alarms = tuple(alarm[:REPORT_TEXT_CHARS_MAX] for alarm in report.alarms[:REPORT_ALARM_COUNT_MAX])
     apps = {
-        name: replace(app, error_message=app.error_message[:REPORT_TEXT_CHARS_MAX])
+        name: app
+        if len(app.error_message) <= REPORT_TEXT_CHARS_MAX
+        else replace(app, error_message=app.error_message[:REPORT_TEXT_CHARS_MAX])
         for name, app in list(report.apps.items())[:REPORT_APP_COUNT_MAX]
     }
     anycast = None if report.anycast is None else cut_anycast(report.anycast)
@@ -265,16 +372,36 @@ def _bytes_at_most(report: NodeReport) -> int:
     for name, app in report.apps.items():
         texts += [name, app.release, app.error_code, app.error_message]
     anycast = 0 if report.anycast is None else bytes_at_most(report.anycast)
-    return _REPORT_BYTES + _APP_BYTES * len(report.apps) + sum(len(text.encode()) for text in texts) + anycast
+    counted = _REPORT_BYTES + _APP_BYTES * len(report.apps) + _TRIGGER_BYTES * len(report.triggers)
+    return counted + sum(len(text.encode()) for text in texts) + anycast
 
 
 def _is_news(report: NodeReport, is_hearsay: bool, entry: _Entry, now: float) -> bool:
     """A node's own word goes before hearsay: else a peer that lies could silence another one with a high number."""
-    if is_hearsay and not entry.is_hearsay and now - entry.heard_at <= REPORT_UP_S:
+    if is_hearsay and not (_is_open(entry, now) and _is_credible(_age(report), entry)):
         return False
     if entry.is_hearsay and not is_hearsay:
         return True
     return _age(report) > _age(entry.report)
+
+
+def _is_open(entry: _Entry, now: float) -> bool:
+    """Whether hearsay is listened to: its own word was long ago, but not so long that the node already seems silent."""
+    return entry.is_hearsay or now - entry.heard_at > REPORT_DIRECT_S
+
+
+def _is_credible(heard: tuple[int, int], entry: _Entry) -> bool:
+    """Whether a node may be said to be so much newer: else a lie could be higher than any word of its own."""
+    return heard[0] <= entry.heard[0] + REPORT_INCARNATION_STEP_MAX
+
+
+def _is_same_news(one: NodeReport, other: NodeReport) -> bool:
+    """Whether they differ in nothing but what is only counted or measured."""
+    return (
+        _news_of(one) == _news_of(other)
+        and one.apps.keys() == other.apps.keys()
+        and all(_news_of_app(app) == _news_of_app(other.apps[name]) for name, app in one.apps.items())
+    )
 
 
 def _age(report: NodeReport) -> tuple[int, int]:
@@ -306,6 +433,9 @@ def _parse(reader: Reader) -> NodeReport:
         disk_used_bytes=reader.integer("disk_used_bytes"),
         alarms=tuple(_short(alarm) for alarm in reader.array("alarms", REPORT_ALARM_COUNT_MAX)),
         anycast=anycast[0] if anycast else None,
+        triggers={
+            _key(key): _parse_trigger(each) for key, each in reader.mapping("triggers", SCOPE_TRIGGER_COUNT_MAX).items()
+        },
     )
     reader.end()
     return report
@@ -329,6 +459,36 @@ def _parse_app(reader: Reader) -> AppReport:
     reader.end()
     return app
 
+
+def _key(key: object) -> str:
+    if not isinstance(key, str) or not _TRIGGER_KEY(key):
+        raise RequestInvalid("a trigger of a report has a key that is not 32 hex digits")
+    return key
+
+
+def _parse_trigger(value: object) -> TriggerReport:
+    if not isinstance(value, list) or len(value) != 3:
+        raise RequestInvalid("a trigger of a report is not three numbers")
+    fields = Reader(dict(zip(("since", "done", "active"), value, strict=True)), "report.triggers")
+    found = TriggerReport(*(fields.integer(name) for name in ("since", "done", "active")))
+    if found.since > found.done:
+        raise RequestInvalid("a trigger of a report ends before it begins")
+    return found
+
+
+_TRIGGER_KEY = re.compile(r"[0-9a-f]{32}").fullmatch
+_TRIGGER_BYTES = 64  # the key and three numbers
+
+_NAMES = tuple(each.name for each in fields(NodeReport) if each.name not in ("anycast", "triggers"))
+_APP_NAMES = tuple(each.name for each in fields(AppReport))
+_values_of, _values_of_app = attrgetter(*_NAMES), attrgetter(*_APP_NAMES)  # far quicker than dataclasses.asdict
+
+_MEASURED = frozenset({"requests_s", "p50_ms", "p99_ms", "certificate_days", "disk_free_bytes", "disk_used_bytes"})
+_COUNTED = frozenset({"bytes_done", "bytes_total", "bytes_saved", "requests", "failures"})
+_news_of = attrgetter(
+    *[each.name for each in fields(NodeReport) if each.name not in _MEASURED | {"beat", "time", "apps", "anycast"}]
+)
+_news_of_app = attrgetter(*[each.name for each in fields(AppReport) if each.name not in _COUNTED])
 
 _REPORT_BYTES = 2_048
 _APP_BYTES = 256

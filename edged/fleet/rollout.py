@@ -5,7 +5,9 @@
 Theory of operation. The app has up to three places: the release that is `live`, a `candidate` on its way to replace it,
 and the `previous` one, which stays prepared for a while after it was replaced. Each goes through the same steps:
 
-    fetch ── Fetched ──> verify ── CheckedOut ──> compile, probe ── Prepared ──> ready
+    fetch ── Fetched ──> verify ── CheckedOut ──> wait ── Judged(Go) ──> compile, probe ── Prepared ──> ready
+
+Only a candidate waits, and only where its deployment goes in waves (`edged.fleet.wave`).
 
 A candidate that is ready and still what is desired becomes live, and is watched: worker processes that crash under it,
 or guests that fail most of their requests, bring the previous release back. A candidate that fails changes nothing
@@ -23,7 +25,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from edged.errors import RolloutCrashed, RolloutRequestsFailed
+from edged.errors import RolloutCrashed, RolloutHeld, RolloutRequestsFailed
 from edged.fleet.record import Version
 from edged.fleet.report import Stage
 from edged.fleet.rollout_event import (
@@ -34,6 +36,7 @@ from edged.fleet.rollout_event import (
     Event,
     Fetched,
     FetchFailed,
+    Judged,
     Prepared,
     PrepareFailed,
     Preparing,
@@ -42,6 +45,7 @@ from edged.fleet.rollout_event import (
     Tick,
 )
 from edged.fleet.rollout_plan import Placement, Plan, Refused, Saved, Task
+from edged.fleet.wave import Go, Held, Verdict, Wait
 from edged.limits import (
     ROLLOUT_CRASH_COUNT_MAX,
     ROLLOUT_FAILURE_COUNT_MAX,
@@ -50,7 +54,7 @@ from edged.limits import (
     ROLLOUT_WATCH_S,
 )
 
-Step = Literal["fetch", "verify", "compile", "probe", "ready"]
+Step = Literal["fetch", "verify", "wait", "compile", "probe", "ready"]
 
 
 @dataclass(slots=True)
@@ -100,6 +104,7 @@ class Rollout:
         self._floor = saved.floor
         self._refused = saved.refused
         self._desired: Target | None = None
+        self._wave: Verdict = Go()
         self._candidate: _Place | None = None
         # Whether they are still whole is for the checkout to find out; it was so when they were saved.
         self._live = _Place(saved.live, "verify") if saved.live else None
@@ -149,6 +154,7 @@ class Rollout:
         if target.version < self._floor or target == self._desired:
             return
         self._floor, self._desired, self._candidate = target.version, target, None
+        self._wave = Wait("") if event.waits else Go()
         if not target.release:
             self._live = self._previous = self._watch_until = None
             return
@@ -163,7 +169,15 @@ class Rollout:
         self._advance(event.version, ("fetch",), "verify")
 
     def _on_checked_out(self, event: CheckedOut) -> None:
-        self._advance(event.version, ("verify",), "compile")
+        waits = not isinstance(self._wave, Go) and self._place(event.version, ("verify",)) is self._candidate
+        self._advance(event.version, ("verify",), "wait" if waits else "compile")
+
+    def _on_judged(self, event: Judged) -> None:
+        if self._desired is None or event.version != self._desired.version or isinstance(self._wave, Go):
+            return  # what has gone is not called back
+        self._wave = event.verdict
+        if isinstance(event.verdict, Go):
+            self._advance(event.version, ("wait",), "compile")
 
     def _on_preparing(self, event: Preparing) -> None:
         self._advance(event.version, ("compile", "probe"), event.step)
@@ -265,7 +279,12 @@ class Rollout:
 
     def _revert(self, code: str, message: str) -> None:
         assert self._live is not None
-        self._refused = Refused(self._live.target.version, True, code, message)
+        refused, version = self._refused, self._live.target.version
+        if refused is not None and self._desired is not None and self._is_refused(self._desired):
+            # What is desired had failed before it was live: that stays known, beside this.
+            version, code = refused.version, refused.code
+            message = f"{refused.message}; and what was live until now was taken back: {message}"
+        self._refused = Refused(version, True, code, message)
         self._live = self._previous
         self._end_watch()
 
@@ -293,9 +312,28 @@ class Rollout:
         place = self._candidate or self._live
         if place is None:
             return "idle", "", ""
-        if place.step == "ready" and place.retry_at is None:
-            return "live", place.code, place.message
-        return "verify" if place.step == "ready" else place.step, place.code, place.message
+        if place.step == "wait":
+            return _waiting(self._wave)
+        message = place.message or _without(self._wave)
+        if place.step == "ready":
+            return "live" if place.retry_at is None else "verify", place.code, message
+        return place.step, place.code, message
+
+
+def _waiting(wave: Verdict) -> tuple[Stage, str, str]:
+    match wave:
+        case Held(reason):
+            return "held", RolloutHeld.code, reason
+        case Wait(reason):
+            return "waiting", "", reason
+        case Go():
+            raise AssertionError("what may go does not wait")
+
+
+def _without(wave: Verdict) -> str:
+    """What somebody should know of a release that went on without the others."""
+    regions = ", ".join(wave.passed_over) if isinstance(wave, Go) else ""
+    return f"it did not wait for {regions}, where nobody is heard of" if regions else ""
 
 
 _HANDLERS: Mapping[type, Callable[[Rollout, Any], None]] = {
@@ -304,6 +342,7 @@ _HANDLERS: Mapping[type, Callable[[Rollout, Any], None]] = {
     FetchFailed: Rollout._on_fetch_failed,
     CheckedOut: Rollout._on_checked_out,
     CheckOutFailed: Rollout._on_check_out_failed,
+    Judged: Rollout._on_judged,
     Preparing: Rollout._on_preparing,
     Prepared: Rollout._on_prepared,
     PrepareFailed: Rollout._on_prepare_failed,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edged.fleet.record import Version
+from edged.fleet.wave import Verdict
 
 NONE = Version(0, 0)
 """Before every deployment."""
@@ -25,9 +26,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """The newest deployment that this node has accepted. Not told as long as there is none."""
+    """The newest deployment that this node has accepted. Not told as long as there is none.
+
+    Attributes:
+        waits: it is not loaded before `Judged` says so.
+    """
 
     target: Target
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,14 @@ class CheckOutFailed:
     message: str
     incomplete: bool
     passing: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Whether the wave of this node may go."""
+
+    version: Version
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +140,7 @@ Event = (
     | FetchFailed
     | CheckedOut
     | CheckOutFailed
+    | Judged
     | Preparing
     | Prepared
     | PrepareFailed

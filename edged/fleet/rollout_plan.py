@@ -15,7 +15,7 @@ class Refused:
     """A deployment that was tried and will not be again.
 
     Attributes:
-        reverted: it was live, and failed then.
+        reverted: it was live, and failed then; or it failed, and so did what was live before it.
     """
 
     version: Version

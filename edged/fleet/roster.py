@@ -20,6 +20,7 @@ from edged.fleet.names import check_address, check_app, check_app_glob, check_ho
 from edged.fleet.record import VERSION, check_signed, open_envelope, refusing, seal
 from edged.fleet.record import Key as RecordKey
 from edged.fleet.record import Version as RecordVersion
+from edged.fleet.wave_order import Waves, read_waves
 from edged.limits import (
     CERTIFICATE_BYTES_MAX,
     EPOCH_MAX,
@@ -32,6 +33,7 @@ from edged.limits import (
     REGION_COUNT_MAX,
     REVOKED_COUNT_MAX,
     ROOT_KEY_COUNT_MAX,
+    WAVE_SOAK_S_MAX,
 )
 from registry import strict
 from registry.digest import Digest, digest_of, parse_digest
@@ -39,8 +41,9 @@ from registry.keys import PublicKey, SigningKey
 
 PAYLOAD_TYPE = "application/vnd.edged.roster.v1+msgpack"
 
-ROLES = ("deploy", "read", "admit")
-"""What a key may do: sign releases and deployments; see status and logs; make vouchers and steer nodes."""
+ROLES = ("deploy", "read", "admit", "checkpoint")
+"""What a key may do: sign releases and deployments; see status and logs; make vouchers and steer nodes; sign
+checkpoints."""
 
 _KEY_BYTES = 32  # Ed25519, RFC 8032
 _TEXT_BYTES_MAX = 512
@@ -107,6 +110,9 @@ class Roster:
         prefixes: the networks that nodes may announce.
         allow_removal: how many of the prefixes of the roster before this one may take away; see
             `edged.fleet.roster_prefixes`.
+        waves: regions in the order in which publishers give them a new release, some of them together; those that are
+            left out come last, one by one.
+        soak_s: how long each wave has to serve it until the next goes; None for the usual time.
     """
 
     fleet: str
@@ -123,6 +129,8 @@ class Roster:
     floors: Mapping[str, RecordVersion] = field(default_factory=lambda: MappingProxyType({}))
     prefixes: tuple[str, ...] = ()
     allow_removal: int = 0
+    waves: Waves = ()
+    soak_s: int | None = None
 
     @property
     def key(self) -> RecordKey:
@@ -185,8 +193,10 @@ class Roster:
                 "revoked": sorted(self.revoked),
                 "floors": {app: list(floor) for app, floor in self.floors.items()},
                 "prefixes": list(self.prefixes),
-                # Left out where it is not used: rosters that were signed before there was such a key stay as they are.
+                # Left out where they are not used: what was signed before there were such keys stays as it is.
                 **({"allow_removal": self.allow_removal} if self.allow_removal else {}),
+                **({"waves": [list(wave) for wave in self.waves]} if self.waves else {}),
+                **({} if self.soak_s is None else {"soak_s": self.soak_s}),
             }
         )
 
@@ -210,15 +220,16 @@ class Roster:
         """
         with refusing():
             fields = strict.decode(payload, RECORD_BYTES_MAX)
-            reader = strict.Reader(fields, "roster")
+            reader = strict.Reader({"waves": [], **fields} if isinstance(fields, dict) else fields, "roster")
             reader.integer("v", VERSION, VERSION)
+            regions = _each(reader, "regions", REGION_COUNT_MAX, _region)
             roster = Roster(
                 fleet=check_label(reader.line("fleet", _TEXT_BYTES_MAX), "fleet"),
                 epoch=reader.integer("epoch", 1, EPOCH_MAX),
                 version=reader.integer("version", 1),
                 previous=_optional(reader, "previous", parse_digest),
                 domain=_optional(reader, "domain", lambda text: check_host_name(text, "domain")),
-                regions=_each(reader, "regions", REGION_COUNT_MAX, _region),
+                regions=regions,
                 nodes=_each(reader, "nodes", NODE_COUNT_MAX, _node),
                 keys=_each(reader, "keys", KEY_COUNT_MAX, _key),
                 root_keys=_root_keys(reader),
@@ -227,6 +238,8 @@ class Roster:
                 floors=MappingProxyType(_floors(reader)),
                 prefixes=tuple(_prefix(text) for text in reader.texts("prefixes", PREFIX_COUNT_MAX, _TEXT_BYTES_MAX)),
                 allow_removal=_allow_removal(reader, fields),
+                waves=read_waves(reader, [region.name for region in regions], whole=False),
+                soak_s=_soak_s(reader, fields),
             )
             reader.end()
             if roster.encode() != payload:
@@ -363,6 +376,11 @@ def _floors(reader: strict.Reader) -> dict[str, RecordVersion]:
 def _allow_removal(reader: strict.Reader, fields: object) -> int:
     is_there = isinstance(fields, dict) and "allow_removal" in fields
     return reader.integer("allow_removal", 1, PREFIX_COUNT_MAX) if is_there else 0
+
+
+def _soak_s(reader: strict.Reader, fields: object) -> int | None:
+    is_there = isinstance(fields, dict) and "soak_s" in fields
+    return reader.integer("soak_s", 0, WAVE_SOAK_S_MAX) if is_there else None
 
 
 def _prefix(text: str) -> str:

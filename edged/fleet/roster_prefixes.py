@@ -7,19 +7,20 @@ child compute this each for itself, from the signed rosters on disk.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from bgp.errors import BgpError
 from bgp.prefix import AllowList, Network, parse_prefix
-from edged.errors import RecordInvalid, RecordsUnusable
+from edged.errors import RecordInvalid
 from edged.fleet.record import Key, check_signed, open_envelope, refusing
 from edged.fleet.roster import PAYLOAD_TYPE, Roster
 from edged.fleet.store import RecordStore
 from edged.limits import PREFIX_COUNT_MAX, RECORD_BYTES_MAX, ROOT_KEY_COUNT_MAX
 from registry import strict
+from registry.disk import Disk
 from registry.dsse import Envelope
 from registry.keys import PublicKey
 
@@ -81,34 +82,26 @@ def refused_prefixes(signed: Iterable[bytes], drafted: Roster) -> str:
     return allowed_prefixes([*before, (_prefixes(drafted.prefixes), drafted.allow_removal)]).refused
 
 
-def read_allowed(state_dir: Path) -> AllowedPrefixes:
+def read_allowed(state_dir: Path, *, disk: Disk | None = None) -> AllowedPrefixes:
     """From the rosters that a node keeps, each signed as the one before demands. Blocks.
 
+    Args:
+        disk: another one than the real one, for tests.
+
     Raises:
-        RecordsUnusable: the folder cannot be read.
-        RecordInvalid, RecordForbidden: a roster is not what was accepted.
+        RecordsUnusable: the folder, or one of the rosters, cannot be read now: an older one would say something else.
+        RecordInvalid, RecordForbidden: a roster is not what was accepted, or there are those of several fleets.
     """
-    store = RecordStore(state_dir / "records")
+    store = RecordStore(state_dir / "records", disk=disk)
+    names = store.names("roster")
+    if len(names) > 1:
+        raise RecordInvalid(f"{state_dir} has rosters of several fleets: {', '.join(names[:3])}")
     chain: list[RosterPrefixes] = []
-    for name in _fleets(state_dir):
-        chain = [_parse(stored.envelope) for stored in reversed(store.history(Key("roster", name)))]
+    for name in names:
+        chain = [_parse(stored.envelope) for stored in reversed(store.history(Key("roster", name), is_complete=True))]
     for former, newer in pairwise(chain):
         check_signed(newer.envelope, former.root_keys, former.threshold, "the roster")
     return allowed_prefixes((one.prefixes, one.allow_removal) for one in chain)
-
-
-def _fleets(state_dir: Path) -> Sequence[str]:
-    """The one that the node is in; none before its first roster."""
-    folder = state_dir / "records" / "roster"
-    try:
-        names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        raise RecordsUnusable(f"records cannot be read in {folder}: {error.strerror}") from error
-    if len(names) > 1:
-        raise RecordInvalid(f"{folder} has rosters of several fleets: {', '.join(names[:3])}")
-    return names
 
 
 def _parse(data: bytes) -> RosterPrefixes:

@@ -1,6 +1,6 @@
 """Links that others open to us.
 
-    listener -> caps: all, per address -> TLS -> who is it -> caps: per certificate -> Link -> dispatch
+    listener -> caps: all, per address -> handshake -> who is it -> caps: per certificate -> Link -> dispatch
 
 Every cap closes the new connection and leaves the old ones alone: nobody can push others out.
 """
@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import errno
 import ssl
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 import trio
 
 from edged.errors import LinkError
 from edged.fleet.certificate import Identity
-from edged.fleet.link import Dispatch, Link
+from edged.fleet.depth import Depth, HighWater
+from edged.fleet.handshake import Handshake, accept_tls
+from edged.fleet.link import Dispatch, Link, Outboxes
 from edged.fleet.peer import ANYONE, Anchors, Peer
 from edged.fleet.session import Hello
-from edged.fleet.tls import handshake_failed, peer_of, seconds_left, server_context
+from edged.fleet.tls import handshake_failed, server_context
 from edged.http.admission import Admission, client_address
 from edged.limits import (
     ACCEPT_PAUSE_S,
@@ -74,6 +76,8 @@ class Server:
         self._dispatch = dispatch
         self._admission = Admission(LINK_COUNT_MAX, LINK_PER_ADDRESS_MAX)
         self._links: set[Link] = set()
+        self._outboxes = Outboxes()
+        self._open_high = HighWater()
         self._refused = 0
         self._context: tuple[Anchors, ssl.SSLContext] | None = None
 
@@ -88,7 +92,8 @@ class Server:
         Raises:
             TlsError: the identity is of no use; before `task_status` is started.
         """
-        self._tls()
+        if listeners:  # where there is none, streams come by `serve_stream`, and nobody asks for TLS
+            self._tls()
         try:
             async with trio.open_nursery() as nursery:
                 for listener in listeners:
@@ -108,6 +113,11 @@ class Server:
     def statistics(self) -> ServerStatistics:
         peers = Counter(link.peer.name or link.peer.kind for link in self._links)
         return ServerStatistics(self._admission.open, self._admission.refused + self._refused, dict(peers))
+
+    def depths(self) -> tuple[Depth, Depth]:
+        """Connections, handshakes included, and what waits to be sent over the links."""
+        open_ = Depth("links", self._admission.open, self._open_high.highest, LINK_COUNT_MAX)
+        return open_, self._outboxes.depth(self._links)
 
     def _tls(self) -> tuple[Anchors, ssl.SSLContext]:
         """The context for whom we trust now; made anew only when that changed."""
@@ -138,29 +148,38 @@ class Server:
         except OSError:  # gone already
             tcp.socket.close()
             return
-        if not self._admission.enter(address):
-            tcp.socket.close()
-            return
         try:
-            await self._serve_connection(tcp, address)
+            await self.serve_stream(address, partial(accept_tls, tcp, lambda: self._tls()[1], self._anchors))
         finally:
-            self._admission.leave(address)
             tcp.socket.close()
 
-    async def _serve_connection(self, tcp: trio.SocketStream, address: str) -> None:
-        """Handshake, then the link; what goes wrong is the peer's affair and ends here."""
+    async def serve_stream(self, address: str, handshake: Handshake) -> None:
+        """A connection from an address, until it ends; what goes wrong is the peer's affair and is not raised.
+
+        Args:
+            address: IP address of the peer.
+            handshake: ours, not begun yet. Whoever accepted the connection closes it afterwards.
+        """
+        if not self._admission.enter(address):
+            return
+        self._open_high.reached(self._admission.open)
+        try:
+            await self._serve_connection(address, handshake)
+        finally:
+            self._admission.leave(address)
+
+    async def _serve_connection(self, address: str, handshake: Handshake) -> None:
+        """Handshake, then the link."""
         link: Link | None = None
         try:
             async with trio.open_nursery() as nursery:
                 with trio.fail_after(LINK_HANDSHAKE_TIMEOUT_S):
-                    _, context = self._tls()
-                    stream = trio.SSLStream(tcp, context, server_side=True, https_compatible=True)
-                    await stream.do_handshake()
-                    # As it is now: during the handshake `refresh` would not have found this link.
-                    peer = peer_of(stream, self._anchors())
+                    opened = await handshake()
+                    peer = opened.peer
                     self._check_room(peer)
-                    lasts_s = seconds_left(stream, time.time())
-                    link = Link(stream, self._hello(), peer, self._dispatch, address=address, lasts_s=lasts_s)
+                    link = Link(
+                        opened.stream, self._hello(), peer, self._dispatch, address=address, lasts_s=opened.lasts_s
+                    )
                     self._links.add(link)
                     await nursery.start(link.run)
                 if peer is ANYONE:
@@ -176,6 +195,7 @@ class Server:
         finally:
             if link is not None:
                 self._links.discard(link)
+                self._outboxes.ended(link)
 
     def _check_room(self, peer: Peer) -> None:
         """

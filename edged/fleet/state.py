@@ -1,4 +1,4 @@
-"""What a node accepts of the fleet, and nothing else: rosters, deployments and admissions, the newest of each.
+"""What a node accepts of the fleet, and nothing else: rosters, deployments, admissions, checkpoints, the newest.
 
     envelope ── parse ── who signed it ── is it newer ── on disk ── new View
 
@@ -55,6 +55,7 @@ from edged.fleet.ledger import Ledger
 from edged.fleet.loading import load
 from edged.fleet.peer import Anchors
 from edged.fleet.record import Head, Key, Version, open_envelope
+from edged.fleet.removed import check_known, rosters_after
 from edged.fleet.roster import Node, Roster
 from edged.fleet.roster_chain import steps
 from edged.fleet.store import RecordStore, Stored
@@ -182,6 +183,18 @@ class FleetState:
     def alarms(self) -> tuple[Alarm, ...]:
         return self._alarms.all
 
+    def rosters_for(self, certificate: bytes, proof: bytes, asked: str, version: int) -> list[bytes]:
+        """The rosters that whoever knows that version has to see, for a party that was removed. Takes some ms.
+
+        Args:
+            asked: fingerprint of this node.
+
+        Raises:
+            CallForbidden, IdentityInvalid: see `edged.fleet.removed.check_known`.
+        """
+        check_known(self._view, self._ledger, certificate, proof, asked)
+        return rosters_after(self._roster_chain, version)
+
     def statistics(self) -> Statistics:
         return Statistics(dict(self._outcomes), dict(self._codes), len(self._view.records), len(self._alarms.all))
 
@@ -215,7 +228,10 @@ class FleetState:
             try:
                 Roster.open(data, pinned)
                 candidate = parse(open_envelope(data), data)
+                check_order(self._view, candidate, self._highest.get(candidate.head.key))
                 return self._keep(candidate, Signer(), now)
+            except RecordStale as error:  # older than one that a damaged disk, or a reseed, has taken away
+                return self._counted(Outcome("stale", candidate.head.key, error))
             except EdgedError as error:
                 return self._counted(Outcome("refused", None, error))
 
@@ -257,6 +273,16 @@ class FleetState:
             if outcome.error is not None:
                 raise outcome.error
             return data
+
+    def raise_alarm(self, error: EdgedError, subject: str, now: float) -> None:
+        """Something else about records that somebody must look at."""
+        with self._lock:
+            self._alarms.raise_(error, subject, now)
+
+    def clear_alarm(self, subject: str, code: str) -> None:
+        """That is over, if it was."""
+        with self._lock:
+            self._alarms.clear(subject, code)
 
     def history(self, app: str) -> list[Record]:
         """The deployments of an app that are still on disk, newest first. Damaged ones are left out.
@@ -343,7 +369,9 @@ class FleetState:
                 self._write(self._ledger.settled())
             self._turn_to(candidate.value, records, now)
         else:
-            self._view = View(records, self._view.roster).prepared()
+            is_deployment = isinstance(candidate.value, Deployment)
+            view = self._view.with_deployment(record) if is_deployment else View(records, self._view.roster)
+            self._view = view.prepared()
         _logger.info("record.accepted", kind=key.kind, name=key.name, version=list(candidate.head.version))
         self._tell(record)
         return self._counted(Outcome("accepted", key, record=record))
@@ -362,7 +390,7 @@ class FleetState:
                     self._forget(key)
                 continue
             kept[key] = replace(record, is_orphaned=error is not None)
-            if error is not None:
+            if error is not None and key.kind != "checkpoint":  # which says nothing any more, and harms nobody
                 self._alarms.raise_(RecordOrphaned(_orphaned(key, error)), _subject(key), now)
             else:
                 self._alarms.clear(_subject(key), RecordOrphaned.code)

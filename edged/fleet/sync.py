@@ -187,7 +187,7 @@ class Round:
             match pair:
                 case [int(index), list(items)] if index in self._buckets and index not in came:
                     came.append(index)
-                    self._compare(index, _heads(items, index))
+                    self._compare(index, parse_heads(items, index))
                 case _:
                     raise reader.refused("buckets", "has something that was not asked for")
         # A peer that gives none of what was asked for is not asked again.
@@ -229,8 +229,12 @@ class Round:
     }
 
 
-def _heads(items: list[object], index: int) -> dict[Key, Head]:
-    """The heads of one bucket, as a peer says them."""
+def parse_heads(items: list[object], index: int) -> dict[Key, Head]:
+    """The heads of one bucket, as a peer says them.
+
+    Raises:
+        ProtocolError, RegistryError: they are none.
+    """
     found: dict[Key, Head] = {}
     if len(items) > SYNC_HEAD_COUNT_MAX:
         raise ProtocolError(f"a peer gives more than {SYNC_HEAD_COUNT_MAX} heads at once")

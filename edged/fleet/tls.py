@@ -62,7 +62,15 @@ def peer_of(connection: trio.SSLStream[trio.SocketStream], anchors: Anchors) -> 
     """
     if connection.selected_alpn_protocol() != ALPN:
         raise ProtocolError(f"the peer does not speak {ALPN}")
-    certificate = connection.getpeercert(binary_form=True)
+    return whose(connection.getpeercert(binary_form=True), anchors)
+
+
+def whose(certificate: bytes | None, anchors: Anchors) -> Peer:
+    """Whose a certificate (DER) is; `ANYONE` if there is none.
+
+    Raises:
+        PeerUntrusted: it is not in the anchors.
+    """
     if certificate is None:
         return ANYONE
     peer = anchors.find(certificate)

@@ -11,6 +11,7 @@ from edged.manifest.document import Node, parse_document
 from edged.manifest.draft import assemble
 from edged.manifest.model import App
 from edged.manifest.problems import Invalid, Problem, manifest_error, nearest, shown
+from edged.manifest.scopes import parse_scopes, with_scopes
 
 MANIFEST_NAME = "spin.toml"
 
@@ -62,7 +63,9 @@ def _app(root: Node, file: Path, profile: str | None) -> App:
     version = v1 if number == 1 else v2
     context = version.make_context(root, manifest_path.parent)
     draft = version.read(root, context)
+    scopes = parse_scopes(root) if number == 2 else {}
     triggers, components = assemble(draft, profile)
+    triggers = with_scopes(triggers, scopes)
     if profile is not None and profile not in draft.profiles():
         raise UsageError(
             f"no component in {file} has a profile {shown(profile)}{nearest(profile, draft.profiles())}",

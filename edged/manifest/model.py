@@ -172,6 +172,9 @@ class Component:
 
 # --- triggers ---
 
+Scope = Literal["node", "region", "fleet"]
+"""Among whom a trigger's calls are shared: each node makes them all, or one node of a region, or of the fleet."""
+
 
 @dataclass(frozen=True, slots=True)
 class SpinExecutor:
@@ -234,6 +237,7 @@ class CronTrigger:
     id: str
     component: str | None = None
     schedule: Schedule = field(kw_only=True)
+    scope: Scope = field(default="node", kw_only=True)
     components: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dependencies: Mapping[str, tuple[Dependency, ...]] = field(default_factory=dict)
     line: int = field(default=1, compare=False)
@@ -253,6 +257,7 @@ class RedisTrigger:
     component: str | None = None
     channel: Template = field(kw_only=True)
     address: Template = field(kw_only=True, repr=False)
+    scope: Scope = field(default="node", kw_only=True)
     components: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dependencies: Mapping[str, tuple[Dependency, ...]] = field(default_factory=dict)
     line: int = field(default=1, compare=False)

@@ -19,11 +19,19 @@ from typing import Protocol
 import structlog
 import trio
 
-from edged.errors import CacheError, LogFolderError, SourceUnavailable, StateFolderError, VariablesUnavailable
+from edged.errors import (
+    CacheError,
+    LogFolderError,
+    RemovalHeld,
+    SourceUnavailable,
+    StateFolderError,
+    VariablesUnavailable,
+)
 from edged.fleet.deployment import Deployment
 from edged.fleet.record import Version
-from edged.fleet.report import AppReport
+from edged.fleet.report import AppReport, Stage
 from edged.fleet.rollout_event import Crashed, Event, Prepared, PrepareFailed, Preparing, Requests
+from edged.fleet.wave import Nodes
 from edged.limits import POOL_LOOK_INTERVAL_S, ROLLOUT_RETRY_S_MAX, ROLLOUT_TASK_COUNT_MAX, START_CHECK_OUT_S_MAX
 from edged.node.app_rollout import AppRollout, Moved, Placed
 from edged.node.pool_event import PoolEvent, SiteFailed, SiteProbed, SiteReady, WorkerCrashed
@@ -43,6 +51,10 @@ _PASSING = frozenset(
 """Why a release may fail to load today and not tomorrow: this machine, or somebody else's server."""
 
 
+_DECIDED: tuple[Stage, ...] = ("live", "waiting", "held")
+"""Nothing is under way but what workers do with what is live."""
+
+
 class Pool(Protocol):
     """What the agent needs of `edged.node.workers.WorkerPool`."""
 
@@ -60,6 +72,8 @@ class Agent:
 
     Args:
         deployments: by app, the newest that this node has accepted, removed ones included.
+        removals_held: of the removed ones, those that are not to go -> why (`edged.fleet.removal`).
+        heard: what was heard of the other nodes, on trio's clock: for waves (`edged.fleet.wave`).
         region: of this node, as the fleet has it now.
         domain: of the fleet: an app that names no host answers for one below it.
         networks_closed: that no guest reaches.
@@ -73,6 +87,8 @@ class Agent:
         self,
         *,
         deployments: Callable[[], Mapping[str, Deployment]],
+        removals_held: Callable[[], Mapping[str, str]],
+        heard: Callable[[], Nodes],
         region: Callable[[], str],
         domain: Callable[[], str],
         networks_closed: Callable[[], tuple[str, ...]],
@@ -85,6 +101,10 @@ class Agent:
         apps_folder: Path,
     ) -> None:
         self._deployments = deployments
+        self._removals_held = removals_held
+        self._heard = heard
+        self._kept: dict[str, str] = {}
+        """Apps that were removed and are served all the same -> why."""
         self._region = region
         self._domain = domain
         self._networks_closed = networks_closed
@@ -96,6 +116,8 @@ class Agent:
         self._set_sites = set_sites
         self._apps_folder = apps_folder
         self._turns = trio.Semaphore(ROLLOUT_TASK_COUNT_MAX)
+        self.checking_out = trio.Lock()
+        """Held while a release is laid out; see `edged.node.housekeeping`."""
         self._rollouts: dict[str, AppRollout] = {}
         self._sites: dict[str, tuple[Site, ...]] = {}
         self._keys: dict[str, tuple[str, Version]] = {}
@@ -137,13 +159,23 @@ class Agent:
         if self._nursery is None:
             return
         region = self._region()
+        kept: dict[str, str] = {}
+        held: Mapping[str, str] | None = None
         for app, deployment in self._deployments().items():
             rollout = self._rollouts.get(app)
             if rollout is None:
                 if not deployment.regions.get(region):
                     continue  # it never was here
                 rollout = self._add(app, None)
+            if not deployment.regions and rollout.has_something:
+                held = self._removals_held() if held is None else held
+                if app in held:
+                    kept[app] = held[app]
+                    continue
             rollout.desire(deployment, region)
+        for app in kept.keys() - self._kept.keys():
+            log.error("app.removal-held", app=app, reason=kept[app])
+        self._kept = kept
 
     def networks_changed(self) -> None:
         """What is closed to guests may be another: workers are told, for whatever they load from now on."""
@@ -184,10 +216,16 @@ class Agent:
             key = _key(app, live.version) if live else ""
             seen = sites[key].traffic if key in sites else Traffic()
             report = rollout.report(requests=seen.served + seen.failed, failures=seen.failed)
-            if report.stage == "live" and key and key not in self._served:
+            if app in self._kept:
+                report = replace(report, error_code=RemovalHeld.code, error_message=self._kept[app])
+            if report.stage in _DECIDED and key and key not in self._served:
                 report = replace(report, stage="compile")  # it is decided, and workers are still to do it
             found[app] = report
         return found
+
+    def alarms(self) -> tuple[str, ...]:
+        """What somebody has to look at."""
+        return tuple(f"app {app}: {why} [{RemovalHeld.code}]" for app, why in sorted(self._kept.items()))
 
     def releases(self) -> set[Digest]:
         """What rollouts have a use for: nothing of it may be removed."""
@@ -215,7 +253,8 @@ class Agent:
 
     async def check_out(self, release: str) -> None:
         digest = parse_digest(release)
-        self._paths[release] = await trio.to_thread.run_sync(self._check_out, digest)
+        async with self.checking_out:
+            self._paths[release] = await trio.to_thread.run_sync(self._check_out, digest)
 
     # --- inside ---
 
@@ -267,7 +306,18 @@ class Agent:
         while True:
             for key, summary in self._pool.sites().items():
                 self._look(key, summary)
+            await self._judge()
             await trio.sleep(POOL_LOOK_INTERVAL_S)
+
+    async def _judge(self) -> None:
+        """Whether releases that wait for other regions may go on. One after another: a publisher may have a thousand
+        of them held, and the loop has other things to do."""
+        waiting = [rollout for rollout in self._rollouts.values() if rollout.waits]
+        if waiting:
+            nodes, now = self._heard(), trio.current_time()
+            for rollout in waiting:
+                rollout.judge(nodes, now)
+                await trio.lowlevel.checkpoint()
 
     def _look(self, key: str, summary: SiteSummary) -> None:
         ended, failed = summary.traffic.served + summary.traffic.failed, summary.traffic.failed

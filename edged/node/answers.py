@@ -17,6 +17,7 @@ import trio
 
 from edged.errors import EdgedError
 from edged.fleet.calls import Handler
+from edged.fleet.depth import Depth, HighWater
 from edged.fleet.link import Link
 from edged.fleet.peer import Peer
 from edged.fleet.report import Board, NodeReport
@@ -30,6 +31,7 @@ log = structlog.get_logger()
 
 Items = AsyncIterator[dict[str, Any]]
 Send = trio.MemorySendChannel[dict[str, Any]]
+Lines = trio.MemoryReceiveChannel[dict[str, Any]]
 
 
 class OpenLinks(Protocol):
@@ -73,6 +75,13 @@ class Answers:
         self._nursery: trio.Nursery | None = None
         self._watchers = 0
         self._watched = trio.Event()
+        self._merging: set[Lines] = set()
+        self._merging_high = HighWater()
+
+    def depth(self) -> Depth:
+        """Lines of all nodes that wait for who reads them."""
+        now = max((each.statistics().current_buffer_used for each in self._merging), default=0)
+        return Depth("log_merge_lines", now, self._merging_high.highest, LOG_MERGE_LINE_COUNT_MAX)
 
     async def run(self) -> None:
         """Until cancelled, which ends all streams of lines."""
@@ -124,10 +133,13 @@ class Answers:
             if peer.kind != "node":
                 sources += [partial(self._lines_of, link, app, tail, follow) for link in self._links.open()]
             self._nursery.start_soon(_merge, sources, send, scope)
+            self._merging.add(receive)
             try:
                 async for line in receive:
+                    self._merging_high.reached(receive.statistics().current_buffer_used + 1)
                     yield line
             finally:
+                self._merging.discard(receive)
                 scope.cancel()
 
     async def _ask(self, link: Link) -> None:

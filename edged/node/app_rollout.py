@@ -30,10 +30,12 @@ from edged.fleet.rollout_event import (
     Event,
     Fetched,
     FetchFailed,
+    Judged,
     Target,
     Tick,
 )
 from edged.fleet.rollout_plan import Plan, Task
+from edged.fleet.wave import Go, Nodes, Verdict, Wave
 from edged.limits import ROLLOUT_RETRY_S_MAX
 from edged.node.rollout_store import Kept
 from registry.errors import (
@@ -110,6 +112,9 @@ class AppRollout:
         self._on_disk = kept.saved if kept else None
         self._unsaved: RolloutNotSaved | None = None
         self._plan = self._rollout.plan()
+        self._wanted: tuple[Target, str] | None = None
+        self._wave: Wave | None = None
+        self._verdict: Verdict | None = None
         self._since = time.time()
         self._moved = Moved()
         self._task: Task | None = None
@@ -122,8 +127,38 @@ class AppRollout:
     def desire(self, deployment: Deployment, region: str) -> None:
         """The newest deployment of the app, for a node of this region."""
         target = Target(deployment.version, deployment.regions.get(region, ""))
+        if (target, region) == self._wanted:
+            return
+        self._wanted = target, region
         self._deployments[deployment.version] = deployment
-        self.tell(Desired(target))
+        wave = Wave(deployment, region)
+        self._wave, self._verdict = None if wave.is_first else wave, None
+        self.tell(Desired(target, waits=not wave.is_first))
+
+    @property
+    def waits(self) -> bool:
+        """Whether `judge` is to be called."""
+        return self._wave is not None
+
+    def judge(self, nodes: Nodes, now: float) -> None:
+        """Look whether the waves before this node's have done well.
+
+        Args:
+            nodes: what was heard of the others.
+            now: of the clock that is theirs.
+        """
+        if self._wave is None:
+            return
+        verdict = self._wave.verdict(nodes, now)
+        if verdict == self._verdict:
+            return
+        self._verdict = verdict
+        assert self._wanted is not None
+        if isinstance(verdict, Go):
+            self._wave = None
+            for region in verdict.passed_over:
+                log.warning("wave.passed-over", app=self.app, sequence=self._wanted[0].version.sequence, region=region)
+        self.tell(Judged(self._wanted[0].version, verdict))
 
     def tell(self, event: Event) -> None:
         """Something happened."""
@@ -143,9 +178,17 @@ class AppRollout:
     def plan(self) -> Plan:
         return self._plan
 
+    @property
+    def has_something(self) -> bool:
+        """Whether this node serves it, or is about to."""
+        return self._plan.saved.live is not None or bool(self._plan.desired)
+
     def releases(self) -> set[str]:
-        """Digests of the releases that it has a use for."""
-        return {target.release for target in self._targets() if target.release}
+        """Digests of the releases that it has a use for: one that waits for others, or for its next try, among them."""
+        targets = self._targets()
+        if self._wanted is not None and self._plan.stage not in ("failed", "reverted"):
+            targets.append(self._wanted[0])
+        return {target.release for target in targets if target.release}
 
     def report(self, *, requests: int, failures: int) -> AppReport:
         """How it does.
@@ -279,7 +322,7 @@ class AppRollout:
 
     def _log(self) -> None:
         plan = self._plan
-        (log.warning if plan.stage in ("failed", "reverted") else log.info)(
+        (log.warning if plan.stage in ("failed", "reverted", "held") else log.info)(
             "rollout.stage",
             app=self.app,
             stage=plan.stage,

@@ -19,8 +19,15 @@ import structlog
 import trio
 
 from edged.errors import EdgedError
-from edged.limits import CHILD_LINE_BYTES_MAX, CHILD_STDERR_S_MAX, CHILD_STOP_S_MAX
-from edged.node.backoff import Backoff
+from edged.http.backoff import Backoff
+from edged.limits import (
+    CHILD_BACKOFF_RESET_S,
+    CHILD_BACKOFF_S_MAX,
+    CHILD_BACKOFF_S_MIN,
+    CHILD_LINE_BYTES_MAX,
+    CHILD_STDERR_S_MAX,
+    CHILD_STOP_S_MAX,
+)
 
 log = structlog.get_logger()
 
@@ -115,7 +122,7 @@ class Child:
         self._line = line
         self._started = started
         self._ended = ended
-        self._backoff = Backoff() if backoff is None else backoff
+        self._backoff = backoff or Backoff(CHILD_BACKOFF_S_MIN, CHILD_BACKOFF_S_MAX, CHILD_BACKOFF_RESET_S)
         self._process: trio.Process | None = None
         self._stopping = trio.Event()
 
@@ -131,7 +138,13 @@ class Child:
                     log.info("child.stopped", child=self.name, reason=reason)
                     break
                 retry_s = self._backoff.ended(lasted_s)
-                log.warning("child.ended", child=self.name, reason=reason, lasted_s=round(lasted_s, 3), retry_s=retry_s)
+                log.warning(
+                    "child.ended",
+                    child=self.name,
+                    reason=reason,
+                    lasted_s=round(lasted_s, 3),
+                    retry_s=round(retry_s, 3),
+                )
                 self._ended(Exit(reason, lasted_s, retry_s))
                 with trio.move_on_after(retry_s):
                     await self._stopping.wait()

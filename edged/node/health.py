@@ -49,6 +49,11 @@ class Health:
             log.error("node.unhealthy", problem=problem)
         self._problem = problem
 
+    @property
+    def lag_s(self) -> float:
+        """How late the loop came to the last look, s."""
+        return self._lag_s
+
     def __call__(self) -> bool:
         """For `Notifier.watch`."""
         return not self._now()

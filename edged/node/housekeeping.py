@@ -86,6 +86,8 @@ class Housekeeping:
         needed: what must stay, see `needed`. Blocks, is called in a thread, and raises where it cannot be told.
         running: what workers have or are about to have.
         repair: brings chunks back from peers.
+        turn: held by whoever makes a checkout, or looks which of them nothing needs: one that was made in between would
+            be removed.
         clock: unix time, s.
     """
 
@@ -98,8 +100,10 @@ class Housekeeping:
         needed: Callable[[], set[Digest]],
         running: Callable[[], set[Digest]],
         repair: Repair,
+        turn: trio.Lock | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._turn = trio.Lock() if turn is None else turn
         self._chunks = chunks
         self._releases = releases
         self._checkouts = checkouts
@@ -122,10 +126,11 @@ class Housekeeping:
         Raises:
             EdgedError, RegistryError: nothing more was removed.
         """
-        running = self._running()
-        # What ran until lately may still have requests under way, whose guests have its files open.
-        keep, self._ran = running | self._ran, running
-        await trio.to_thread.run_sync(self._checkouts.keep, keep)
+        async with self._turn:
+            running = self._running()
+            # What ran until lately may still have requests under way, whose guests have its files open.
+            keep, self._ran = running | self._ran, running
+            await trio.to_thread.run_sync(self._checkouts.keep, keep)
         removed = await trio.to_thread.run_sync(self._remove, running, trio.current_time())
         collected = await trio.to_thread.run_sync(self._collect_chunks)
         if removed or collected:

@@ -17,7 +17,7 @@ import trio
 
 from edged.errors import EdgedError, JoinFailed
 from edged.fleet.certificate import Identity
-from edged.fleet.client import connect
+from edged.fleet.client import Connect, connect
 from edged.fleet.files import read_file
 from edged.fleet.peer import Anchors
 from edged.fleet.roster import Node
@@ -59,11 +59,14 @@ def read_voucher(file: Path) -> bytes:
     return parse_token(data.decode("ascii", "replace"))
 
 
-async def join(state: FleetState, identity: Identity, envelope: bytes, *, version: str) -> None:
+async def join(
+    state: FleetState, identity: Identity, envelope: bytes, *, version: str, connect: Connect = connect
+) -> None:
     """Join by a signed voucher: the first seed that answers decides.
 
     Args:
         version: of edged.
+        connect: another way to the seeds, for tests.
 
     Raises:
         JoinFailed: no seed could be asked, or one refused; the message has each one's reason.
@@ -72,7 +75,7 @@ async def join(state: FleetState, identity: Identity, envelope: bytes, *, versio
     reasons = []
     for seed in voucher.seeds:
         try:
-            await _join_at(seed, state, identity, voucher, envelope, version=version)
+            await _join_at(seed, state, identity, voucher, envelope, version=version, connect=connect)
         except EdgedError as error:
             reasons.append(f"{seed.address}: {error.message} [{error.code}]")
         else:
@@ -82,7 +85,14 @@ async def join(state: FleetState, identity: Identity, envelope: bytes, *, versio
 
 
 async def _join_at(
-    seed: Seed, state: FleetState, identity: Identity, voucher: Voucher, envelope: bytes, *, version: str
+    seed: Seed,
+    state: FleetState,
+    identity: Identity,
+    voucher: Voucher,
+    envelope: bytes,
+    *,
+    version: str,
+    connect: Connect,
 ) -> None:
     anchors = Anchors.of_nodes([(seed.address, seed.certificate)])
     hello = Hello(fleet=voucher.fleet, name=voucher.node, edged=version)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import trio
 
 from edged.errors import Overloaded
+from edged.fleet.depth import Depth, HighWater
 from edged.limits import (
     LOG_TAIL_APP_COUNT_MAX,
     LOG_TAIL_CHARS_MAX,
@@ -49,13 +50,22 @@ class LogLine:
 class Subscription:
     """The lines of one app from now on.
 
+    Args:
+        high: told how many wait.
+
     Attributes:
         dropped: lines that came faster than they were taken.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, high: HighWater) -> None:
         self._send, self._receive = trio.open_memory_channel[LogLine](LOG_TAIL_QUEUE_COUNT_MAX)
+        self._high = high
         self.dropped = 0
+
+    @property
+    def waiting(self) -> int:
+        """Lines that were not taken yet."""
+        return self._receive.statistics().current_buffer_used
 
     async def next(self) -> LogLine:
         return await self._receive.receive()
@@ -73,6 +83,7 @@ class Subscription:
             self._send.send_nowait(line)
         except trio.WouldBlock:
             self.dropped += 1
+        self._high.reached(self.waiting)
 
 
 class LogTail:
@@ -82,6 +93,8 @@ class LogTail:
         self._rings: OrderedDict[str, deque[LogLine]] = OrderedDict()
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._subscription_count = 0
+        self._lines_high = HighWater()
+        self._chars_high = HighWater()
         self._chars = 0
 
     def add(self, line: bytes) -> None:
@@ -108,12 +121,21 @@ class LogTail:
             self._chars -= len(longest_silent.popleft().text)
             if not longest_silent:
                 del self._rings[app]
+        self._chars_high.reached(self._chars)
         for subscription in self._subscriptions.get(parsed.app, ()):
             subscription.put(parsed)
 
     def tail(self, app: str, count: int = LOG_TAIL_LINE_COUNT) -> list[LogLine]:
         """The last lines of an app, oldest first."""
         return list(self._rings.get(app, ()))[-count:] if count > 0 else []
+
+    def depths(self) -> tuple[Depth, Depth]:
+        """Lines that wait for a reader, and all that are kept."""
+        waiting = max((each.waiting for readers in self._subscriptions.values() for each in readers), default=0)
+        return (
+            Depth("log_lines", waiting, self._lines_high.highest, LOG_TAIL_QUEUE_COUNT_MAX),
+            Depth("log_tail_characters", self._chars, self._chars_high.highest, LOG_TAIL_CHARS_MAX),
+        )
 
     @contextmanager
     def subscribe(self, app: str) -> Iterator[Subscription]:
@@ -124,7 +146,7 @@ class LogTail:
         """
         if self._subscription_count >= LOG_TAIL_SUBSCRIBER_COUNT_MAX:
             raise Overloaded(f"{self._subscription_count} readers follow logs of this node already")
-        subscription = Subscription()
+        subscription = Subscription(self._lines_high)
         self._subscription_count += 1
         self._subscriptions.setdefault(app, []).append(subscription)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import trio
@@ -12,6 +12,7 @@ import trio
 from bgp.status import AnycastStatus
 from edged.fleet.certificate import Identity, days_left
 from edged.fleet.report import AppReport, NodeReport, cut_alarms
+from edged.fleet.scope import TriggerReport
 from edged.fleet.state import FleetState
 from edged.limits import REPORT_AGE_S_MAX, REPORT_RATE_SAMPLE_COUNT_MAX, REPORT_RATE_WINDOW_S
 from edged.node.pool_state import PoolStatistics
@@ -33,6 +34,7 @@ class Rates:
 
     def __init__(self) -> None:
         self._samples: deque[_Sample] = deque(maxlen=REPORT_RATE_SAMPLE_COUNT_MAX)
+        self._found: tuple[float, float | None, float | None] | None = None  # in these samples
 
     def add(self, traffic: Mapping[str, Traffic], now: float) -> None:
         """All requests so far, by app. An app that has gone takes its count with it, which is not a negative rate."""
@@ -43,9 +45,15 @@ class Rates:
         self._samples.append(_Sample(now, count, latency))
         while len(self._samples) > 2 and now - self._samples[1].at >= REPORT_RATE_WINDOW_S:
             self._samples.popleft()
+        self._found = None
 
     def read(self) -> tuple[float, float | None, float | None]:
         """Requests a second, and p50 and p99 in ms; None without requests."""
+        if self._found is None:
+            self._found = self._read()
+        return self._found
+
+    def _read(self) -> tuple[float, float | None, float | None]:
         if len(self._samples) < 2:
             return 0.0, None, None
         first, last = self._samples[0], self._samples[-1]
@@ -63,11 +71,13 @@ class OwnReport:
         region: as the fleet has it now.
         version: of edged.
         incarnation: unix time of the start, s.
-        apps: what the agent says.
+        apps, app_alarms: what the agent says.
         pool, traffic: what the workers say.
         storage: what the chunk store says. It looks at the disk, so it is asked by `refresh`, in a thread.
         anycast: how announcing does; None where nothing is announced.
         install_alarm: why new machines are not given the one file; "" where nothing is wrong.
+        triggers: what is to be known of those that nodes share.
+        outdone: incarnation that others take for this node's, see `edged.fleet.report.Board`.
     """
 
     def __init__(
@@ -79,11 +89,14 @@ class OwnReport:
         version: str,
         incarnation: int,
         apps: Callable[[], Mapping[str, AppReport]],
+        app_alarms: Callable[[], Sequence[str]],
         pool: Callable[[], PoolStatistics],
         traffic: Callable[[], Mapping[str, Traffic]],
         storage: Callable[[], StoreStatistics],
         anycast: Callable[[], AnycastStatus | None] = lambda: None,
         install_alarm: Callable[[], str] = lambda: "",
+        triggers: Callable[[], Mapping[str, TriggerReport]] = dict,
+        outdone: Callable[[], int] = lambda: 0,
     ) -> None:
         self._identity = identity
         self._state = state
@@ -91,11 +104,14 @@ class OwnReport:
         self._version = version
         self._incarnation = incarnation
         self._apps = apps
+        self._app_alarms = app_alarms
         self._pool = pool
         self._traffic = traffic
         self._ask_storage = storage
         self._anycast = anycast
         self._install_alarm = install_alarm
+        self._triggers = triggers
+        self._outdone = outdone
         self._storage: StoreStatistics | None = None
         self._storage_failure = ""
         self._rates = Rates()
@@ -128,12 +144,13 @@ class OwnReport:
         alarms = [f"{alarm.subject}: {alarm.message} [{alarm.code}]" for alarm in self._state.alarms()]
         if pool.certificate_failure is not None:
             alarms.append(f"certificates: {pool.certificate_failure.message} [{pool.certificate_failure.code}]")
+        alarms += self._app_alarms()
         alarms += filter(None, (self._storage_failure, self._install_alarm()))
         return cut_alarms(
             NodeReport(
                 node=self._identity.name,
                 region=self._region(),
-                incarnation=self._incarnation,
+                incarnation=max(self._incarnation, self._outdone() + 1),
                 beat=self._beat,
                 time=now,
                 version=self._version,
@@ -150,5 +167,6 @@ class OwnReport:
                 disk_used_bytes=storage.used_bytes if storage else 0,
                 alarms=tuple(alarms),
                 anycast=self._anycast(),
+                triggers=self._triggers(),
             )
         )

@@ -50,4 +50,27 @@ class WorkerCrashed:
     loading: str
 
 
-PoolEvent = SiteProbed | SiteReady | SiteFailed | WorkerCrashed
+@dataclass(frozen=True, slots=True)
+class TickBegun:
+    """A worker is about to call a tick (unix s) of a trigger with a scope."""
+
+    app: str
+    trigger: str
+    tick: int
+
+
+@dataclass(frozen=True, slots=True)
+class TickEnded:
+    """That call has ended, well or not.
+
+    Attributes:
+        was_cut: its worker ended with it.
+    """
+
+    app: str
+    trigger: str
+    tick: int
+    was_cut: bool = False
+
+
+PoolEvent = SiteProbed | SiteReady | SiteFailed | WorkerCrashed | TickBegun | TickEnded

@@ -1,7 +1,7 @@
 """What a supervisor knows of its workers, and what each is to be told. Sans-IO.
 
-    set(sites), started, loading, reported, ended ──> PoolState ──> take_tables: who is told which table
-                                                           └────> events, summaries, traffic
+    set(sites), started, loading, reported, ended ──> PoolState ──> take_tables, take_orders: who is told what
+                                                           └────> events, summaries, traffic, triggers
 
 The lowest worker that lives leads: it loads a site first, and the others once it has the site ready. So a component is
 compiled once for all of them, and one that ends the process that loads it ends one at a time.
@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 from edged.errors import LoadCrashed, TableFull
 from edged.limits import LOAD_CRASH_COUNT_MAX, TABLE_SITES_BYTES_MAX
 from edged.node.pool_event import PoolEvent, SiteFailed, SiteProbed, SiteReady, WorkerCrashed
+from edged.node.trigger_calls import TriggerCalls
 from edged.worker.latency import Latency
-from edged.worker.report import Failure, Report, SiteState, Stage, Traffic
-from edged.worker.table import CertificateFiles, Site, Table
+from edged.worker.report import Failure, Report, SiteState, Stage, Tick, Traffic, TriggerState
+from edged.worker.table import CertificateFiles, Orders, Site, Table, TriggerOrder
 
 _SITE_BYTES = 1024  # names of fields, keys and numbers
 
@@ -72,6 +73,7 @@ class _Worker:
     report: Report | None = None
     loading: str = ""
     told: tuple[tuple[Site, ...], int, bool] | None = None
+    told_orders: Orders = field(default_factory=Orders)
 
 
 @dataclass(slots=True)
@@ -111,9 +113,14 @@ class PoolState:
         """Keys of sites that a leader had ready once: all may load them."""
         self._load_crashes: dict[str, int] = {}
         self._announced: dict[str, Stage] = {}
+        self._may_announce = True
+        """Something happened besides reports that may have changed a stage."""
         self._by_app: dict[str, _Total] = {}
         self._by_site: dict[str, _Total] = {}
         self._restarts = 0
+        self._made: tuple[object, tuple[Site, ...], tuple[Site, ...]] | None = None
+        """What tables were made of last, and the sites in them."""
+        self._calls = TriggerCalls()
 
     # --- inputs ---
 
@@ -123,6 +130,7 @@ class PoolState:
         self._certificates = tuple(certificates)
         self._left_out = without_room(self._sites)
         self._revision += 1
+        self._may_announce = True
         keys = {site.key for site in sites}
         apps = {site.app for site in sites}
         self._shared &= keys
@@ -139,6 +147,7 @@ class PoolState:
     def started(self, worker: int) -> None:
         """A process runs, and knows nothing yet."""
         self._workers[worker] = _Worker()
+        self._may_announce = True
 
     def loading(self, worker: int, key: str) -> None:
         """It is about to load a site; "" when that is over."""
@@ -150,12 +159,19 @@ class PoolState:
         if known is None:
             return []  # it has ended: a last word that was on its way
         self._count_traffic(known.report, report)
+        self._may_announce = self._may_announce or known.report is None or _stages(known.report) != _stages(report)
         known.report = report
+        self._calls.serving(
+            worker,
+            frozenset(
+                site.app for site in self._sites if (state := report.sites.get(site.key)) is not None and state.serving
+            ),
+        )
         if worker == self._leader():
             self._shared |= {
                 site.key for site in self._sites if (state := report.sites.get(site.key)) and state.stage == "ready"
             }
-        return self._announce()
+        return self._announce() if self._may_announce else []
 
     def ended(self, worker: int, reason: str) -> list[PoolEvent]:
         """Its process has ended, and nobody had asked for it."""
@@ -165,7 +181,17 @@ class PoolState:
             self._load_crashes[known.loading] = self._load_crashes.get(known.loading, 0) + 1
         states = {} if known.report is None else known.report.sites
         serving = tuple(sorted(key for key, state in states.items() if state.serving))
-        return [WorkerCrashed(worker, reason, serving, known.loading), *self._announce()]
+        crashed = WorkerCrashed(worker, reason, serving, known.loading)
+        return [crashed, *self._calls.ended(worker), *self._announce()]
+
+    def set_orders(self, orders: Mapping[str, Mapping[str, TriggerOrder]]) -> None:
+        """What is to be done for triggers with a scope, by app and trigger id; nothing for others."""
+        self._calls.set(orders)
+
+    def tick(self, worker: int, tick: Tick) -> list[PoolEvent]:
+        """A worker calls such a trigger, or has called it."""
+        event = self._calls.tick(worker, tick) if worker in self._workers else None
+        return [] if event is None else [event]
 
     # --- outputs ---
 
@@ -175,18 +201,48 @@ class PoolState:
             return {}
         told: dict[int, Table] = {}
         leader = self._leader()
+        first, rest = self._tables()
         for number, worker in self._workers.items():
-            sites = tuple(
-                replace(site, held=number != leader and site.key not in self._shared)
-                for site in self._sites
-                if not self._ends_workers(site.key) and site.key not in self._left_out
-            )
+            sites = first if number == leader else rest
             tell = (sites, self._revision, self._closing)
             if worker.told != tell:
                 worker.told = tell
                 self._version += 1
                 told[number] = Table(self._version, sites, self._certificates, self._revision, self._closing)
         return told
+
+    def _tables(self) -> tuple[tuple[Site, ...], tuple[Site, ...]]:
+        """The sites for who leads, and for the others. Asked for at every word of every worker, and made anew only
+        where what it follows from is another: between two `set`, these only grow."""
+        follows_from = self._revision, len(self._shared), sum(self._load_crashes.values())
+        if self._made is None or self._made[0] != follows_from:
+            sites = [
+                site for site in self._sites if not self._ends_workers(site.key) and site.key not in self._left_out
+            ]
+            first = tuple(replace(site, held=False) for site in sites)
+            rest = tuple(replace(site, held=site.key not in self._shared) for site in sites)
+            self._made = follows_from, first, rest
+        return self._made[1], self._made[2]
+
+    def take_orders(self) -> Mapping[int, Orders]:
+        """The workers whose orders are others than before."""
+        told: dict[int, Orders] = {}
+        for number, worker in self._workers.items():
+            orders = self._calls.orders(number)
+            if worker.told_orders != orders:
+                worker.told_orders = told[number] = orders
+        return told
+
+    def triggers(self) -> dict[str, Mapping[str, TriggerState]]:
+        """By app and trigger id, those with a scope, as the worker says that calls them."""
+        found: dict[str, Mapping[str, TriggerState]] = {}
+        for site in self._sites:
+            runner = self._calls.runner(site.app)
+            worker = None if runner is None else self._workers.get(runner)
+            state = None if worker is None or worker.report is None else worker.report.sites.get(site.key)
+            if state is not None and state.serving and state.triggers:
+                found[site.app] = state.triggers
+        return found
 
     def summaries(self) -> dict[str, SiteSummary]:
         """By key, each site that was set."""
@@ -257,6 +313,7 @@ class PoolState:
 
     def _announce(self) -> list[PoolEvent]:
         """Sites that became ready or failed, or are probed for the first time, since this was last asked."""
+        self._may_announce = False
         events: list[PoolEvent] = []
         for site in self._sites:
             summary = self._summary(site.key)
@@ -280,9 +337,19 @@ class PoolState:
             if state is None:
                 continue
             former = None if before is None else before.sites.get(site.key)
+            if former is not None and _ended(former) == _ended(state):
+                continue  # nothing ended since, of most sites in most seconds
             news = _since(state.traffic, None if former is None else former.traffic)
             self._by_app.setdefault(site.app, _Total()).add(news)
             self._by_site.setdefault(site.key, _Total()).add(news)
+
+
+def _stages(report: Report) -> dict[str, Stage]:
+    return {key: state.stage for key, state in report.sites.items()}
+
+
+def _ended(state: SiteState) -> tuple[int, int]:
+    return state.traffic.served, state.traffic.failed
 
 
 def without_room(sites: Sequence[Site], bytes_max: int = TABLE_SITES_BYTES_MAX) -> frozenset[str]:

@@ -4,7 +4,8 @@
     state_dir/rollouts/.damaged-<app>   the last one of that name that could not be read
 
 With `Saved` go the deployments that it speaks of, so that what is live can be served before any peer is heard of and
-whatever became of the records. What is here was accepted once; nothing of it is verified again but its form.
+whatever became of the records. What is here was accepted once; nothing of it is verified again but that it is what was
+written: its digest stands beside it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from edged.fleet.rollout_event import Target
 from edged.fleet.rollout_plan import Refused, Saved
 from edged.limits import ROLLOUT_FILE_BYTES_MAX
 from registry import strict
+from registry.checked import content_of, with_digest
 from registry.digest import parse_digest
+from registry.disk import Disk, make_folders
 from registry.errors import RegistryError
 from registry.whole_file import TEMPORARY, write_whole
 
@@ -54,29 +57,40 @@ class RolloutStore:
         RolloutNotSaved: the folder cannot be used.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, disk: Disk | None = None) -> None:
+        """
+        Args:
+            disk: another one than the real one, for tests.
+        """
         self._folder = folder
+        self._disk = Disk() if disk is None else disk
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for path in folder.glob(f".*{TEMPORARY}"):
-                path.unlink()
+            make_folders(self._disk, folder, ())  # durable with its names: a process may have been killed before that
+            for name in self._disk.names(folder):
+                if name.startswith(".") and name.endswith(TEMPORARY):
+                    self._disk.unlink(folder / name)
         except OSError as error:
             raise RolloutNotSaved(f"{folder} cannot be written: {error.strerror}") from error
 
     def load(self) -> dict[str, Kept]:
-        """All apps. A file that cannot be read is put aside and logged: its app begins anew."""
+        """All apps. A file that is not what was written is put aside and logged: its app begins anew.
+
+        So does one whose file the disk cannot read now, which stays where it is: the next start may read it.
+        """
         found: dict[str, Kept] = {}
         try:
-            paths = sorted(path for path in self._folder.iterdir() if not path.name.startswith("."))
+            names = sorted(name for name in self._disk.names(self._folder) if not name.startswith("."))
         except OSError as error:
             raise RolloutNotSaved(f"{self._folder} cannot be read: {error.strerror}") from error
-        for path in paths:
+        for name in names:
             try:
-                found[check_app(path.name)] = _parse(_read(path))
-            except (OSError, EdgedError, RegistryError) as error:
-                log.error("rollout.damaged", app=path.name, reason=str(error))
+                found[check_app(name)] = _parse(self._disk.read(self._folder / name, ROLLOUT_FILE_BYTES_MAX))
+            except OSError as error:
+                log.error("rollout.damaged", app=name, reason=str(error))
+            except (EdgedError, RegistryError) as error:
+                log.error("rollout.damaged", app=name, reason=str(error))
                 with suppress(OSError):
-                    path.replace(path.with_name(_DAMAGED + path.name))
+                    self._disk.rename(self._folder / name, self._folder / (_DAMAGED + name))
         return found
 
     def save(self, app: str, kept: Kept) -> None:
@@ -86,20 +100,15 @@ class RolloutStore:
             RolloutNotSaved: what was there before is still there.
         """
         try:
-            write_whole(self._folder / check_app(app), _encode(kept), mode=0o600, replace=True)
+            write_whole(self._folder / check_app(app), _encode(kept), mode=0o600, replace=True, disk=self._disk)
         except OSError as error:
             raise RolloutNotSaved(f"{self._folder} cannot be written: {error.strerror}") from error
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(ROLLOUT_FILE_BYTES_MAX + 1)
 
 
 def _encode(kept: Kept) -> bytes:
     saved = kept.saved
     refused = saved.refused
-    return strict.encode(
+    content = strict.encode(
         {
             "format": _FORMAT,
             "floor": list(saved.floor),
@@ -112,6 +121,7 @@ def _encode(kept: Kept) -> bytes:
             "deployments": [kept.deployments[at].encode() for at in sorted(kept.deployments)],
         }
     )
+    return with_digest(content)
 
 
 def _target(target: Target | None) -> list[object] | None:
@@ -119,8 +129,7 @@ def _target(target: Target | None) -> list[object] | None:
 
 
 def _parse(data: bytes) -> Kept:
-    value = strict.decode(data, ROLLOUT_FILE_BYTES_MAX)
-    match value:
+    match strict.decode(content_of(data, ROLLOUT_FILE_BYTES_MAX), ROLLOUT_FILE_BYTES_MAX):
         case {
             "format": 1,
             "floor": [int(epoch), int(sequence)],

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from edged.errors import RemovalHeld
 from edged.fleet.alarm import Alarm
 from edged.fleet.certificate import days_left
 from edged.fleet.deployment import Deployment
@@ -80,17 +81,19 @@ def status_view(node: str, view: View, alarms: Sequence[Alarm], board: Board, mo
 
 
 def rollout_views(app: str, sequence: int, view: View, board: Board, moment: Moment) -> list[RolloutView]:
-    """The items of `watch`, one for each node that should run this deployment; none if the app is not known here."""
+    """The items of `watch`, one for each node that should run this deployment, or of a removed app one for each node;
+    none if the app is not known here."""
     deployment = view.deployments.get(app)
     if deployment is None:
         return []
     seen = _seen(view, board, moment)
     found = []
     for node in _in_order(view):
-        if node.region in deployment.regions:
+        if node.region in deployment.regions or not deployment.regions:
             heard = seen[node.name]
             report = _report_of(heard, app)
-            stage, code, message = _progress(heard, sequence, app, moment)
+            progress = _progress if deployment.regions else _departure
+            stage, code, message = progress(heard, sequence, app, moment)
             at = report or _NOTHING
             is_there = at.desired == sequence
             found.append(
@@ -232,3 +235,14 @@ def _progress(seen: Seen, sequence: int, app: str, moment: Moment) -> tuple[Stag
         return "superseded", "", ""
     # A node that is told nothing has nothing to be idle about: it is about to begin.
     return "waiting" if report.stage == "idle" else report.stage, report.error_code, report.error_message
+
+
+def _departure(seen: Seen, sequence: int, app: str, moment: Moment) -> tuple[Stage, str, str]:
+    """Whether a node serves a removed app still, and why."""
+    if seen.state != "up":
+        return _progress(seen, sequence, app, moment)
+    report = _report_of(seen, app)
+    if report is None or not (report.running or report.desired):
+        return "removed", "", ""
+    is_held = report.error_code == RemovalHeld.code
+    return ("held", report.error_code, report.error_message) if is_held else ("waiting", "", "")

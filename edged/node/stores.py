@@ -19,6 +19,7 @@ from edged.fleet.store import RecordStore
 from edged.node.rollout_store import RolloutStore
 from registry.checkout import Checkouts
 from registry.chunk_store import ChunkStore
+from registry.disk import Disk, make_folders
 from registry.release_store import ReleaseStore
 
 
@@ -39,27 +40,35 @@ class Stores:
     cache: Path
 
 
-def open_stores(state_dir: Path, chunk_bytes_max: int) -> Stores:
+def open_stores(state_dir: Path, chunk_bytes_max: int, *, disk: Disk | None = None) -> Stores:
     """Open all of them, made where they are not there.
+
+    Args:
+        disk: another one than the real one, for tests.
 
     Raises:
         StateFolderError, RecordsUnusable, RolloutNotSaved: a folder cannot be used.
         RegistryError: likewise.
     """
+    disk = Disk() if disk is None else disk
     apps, cache, registry = (state_dir / name for name in ("apps", "cache", "registry"))
     try:
-        state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+        if not disk.is_folder(state_dir.parent):
+            make_folders(disk, state_dir.parent, ())
+        disk.make_folder(state_dir, 0o750)
         for folder in (apps, cache, registry):
-            folder.mkdir(mode=0o700, exist_ok=True)
+            disk.make_folder(folder)
+        disk.sync_folder(state_dir)
+        disk.sync_folder(state_dir.parent)
     except OSError as error:
         raise StateFolderError(f"{error.filename or state_dir} cannot be made: {error.strerror}") from error
-    chunks = ChunkStore(registry, chunk_bytes_max)
+    chunks = ChunkStore(registry, chunk_bytes_max, disk=disk)
     return Stores(
-        records=RecordStore(state_dir / "records"),
+        records=RecordStore(state_dir / "records", disk=disk),
         chunks=chunks,
-        releases=ReleaseStore(registry, chunks),
-        checkouts=Checkouts(state_dir / "checkouts", chunks),
-        rollouts=RolloutStore(state_dir / "rollouts"),
+        releases=ReleaseStore(registry, chunks, disk=disk),
+        checkouts=Checkouts(state_dir / "checkouts", chunks, disk=disk),
+        rollouts=RolloutStore(state_dir / "rollouts", disk=disk),
         apps=apps,
         cache=cache,
     )

@@ -21,7 +21,13 @@ import trio
 
 from edged import child
 from edged.errors import ControlError
-from edged.limits import CONTROL_GONE_S_MAX, LOG_DROPPED_INTERVAL_S, REPORT_SILENCE_S_MAX, SOCKETS_WAIT_S_MAX
+from edged.limits import (
+    CONTROL_GONE_S_MAX,
+    LOG_DROPPED_INTERVAL_S,
+    REPORT_SILENCE_S_MAX,
+    SOCKETS_WAIT_S_MAX,
+    WORKER_START_S_MAX,
+)
 from edged.node.children import Child, Exit, Start
 from edged.node.line_gate import LineGate
 from edged.node.log_tail import LogLine, LogTail, parse_line
@@ -29,8 +35,18 @@ from edged.node.pool_event import PoolEvent
 from edged.node.pool_state import PoolState, PoolStatistics, SiteSummary
 from edged.node.sockets import Addresses, Sockets, WorkerSockets
 from edged.worker.control import Control, control_pair
-from edged.worker.report import Traffic, parse_loading, parse_report
-from edged.worker.table import CertificateFiles, Settings, Site, Table, settings_wire, table_wire
+from edged.worker.report import Traffic, TriggerState, parse_loading, parse_report, parse_tick
+from edged.worker.table import (
+    CertificateFiles,
+    Orders,
+    Settings,
+    Site,
+    Table,
+    TriggerOrder,
+    orders_wire,
+    settings_wire,
+    table_wire,
+)
 
 log = structlog.get_logger()
 
@@ -116,6 +132,11 @@ class WorkerPool:
         self._state.set_closing(closing)
         self.tell()
 
+    def set_orders(self, orders: Mapping[str, Mapping[str, TriggerOrder]]) -> None:
+        """What is to be done for triggers with a scope, by app and trigger id; nothing for others."""
+        self._state.set_orders(orders)
+        self._tell_orders()
+
     def cut(self, worker: int) -> None:
         """Take a worker that hangs out of service at once, and end it. It is started again.
 
@@ -140,6 +161,10 @@ class WorkerPool:
     def traffic(self) -> Mapping[str, Traffic]:
         """Requests by app. Only grows while the app has sites."""
         return self._state.traffic()
+
+    def triggers(self) -> Mapping[str, Mapping[str, TriggerState]]:
+        """By app and trigger id, those with a scope that are served."""
+        return self._state.triggers()
 
     def statistics(self) -> PoolStatistics:
         return self._state.statistics()
@@ -187,10 +212,15 @@ class WorkerPool:
         """Something changed: hand out tables, and say what happened."""
         for number, table in self._state.take_tables().items():
             self._workers[number].tell(table)
+        self._tell_orders()
         changed, self._changed = self._changed, trio.Event()
         changed.set()
         for event in events:
             self._emit(event)
+
+    def _tell_orders(self) -> None:
+        for number, orders in self._state.take_orders().items():
+            self._workers[number].order(orders)
 
 
 class _Worker:
@@ -205,6 +235,7 @@ class _Worker:
         self._sockets: WorkerSockets | None = None
         self._control: Control
         self._table: Table | None = None
+        self._orders: Orders | None = None
         self._news = trio.Event()
         self._down_since: float | None = None
         """When the last process that listened has ended; None while one listens."""
@@ -212,6 +243,11 @@ class _Worker:
     def tell(self, table: Table) -> None:
         """The next table. One that was not sent yet is passed over."""
         self._table = table
+        self._news.set()
+
+    def order(self, orders: Orders) -> None:
+        """The next orders, likewise."""
+        self._orders = orders
         self._news.set()
 
     def close_sockets(self) -> None:
@@ -243,7 +279,7 @@ class _Worker:
             raise
 
     def _started(self, _pid: int) -> None:
-        self._table = None
+        self._table = self._orders = None
         self._pool.state.started(self._number)
         self.nursery.start_soon(self._converse, self._control)
         self._pool.tell()
@@ -285,18 +321,24 @@ class _Worker:
                 except ControlError as error:
                     log.error("worker.not-told", worker=self._number, code=error.code, message=error.message)
                 continue
+            orders, self._orders = self._orders, None
+            if orders is not None:
+                await control.send("orders", orders_wire(orders))
+                continue
             self._news = trio.Event()
             await self._news.wait()
 
     async def _receive(self, control: Control) -> None:
-        with trio.move_on_after(REPORT_SILENCE_S_MAX) as silence:
+        longest_s = WORKER_START_S_MAX
+        with trio.move_on_after(longest_s) as silence:
             async with aclosing(control.receive()) as records:
                 async for kind, value in records:
-                    silence.deadline = trio.current_time() + REPORT_SILENCE_S_MAX
+                    longest_s = REPORT_SILENCE_S_MAX
+                    silence.deadline = trio.current_time() + longest_s
                     self._take(control, kind, value)
                     await trio.lowlevel.checkpoint()  # whatever comes in one piece, others have their turn in between
         if silence.cancelled_caught and control is self._control:
-            log.error("worker.silent", worker=self._number, seconds=REPORT_SILENCE_S_MAX)
+            log.error("worker.silent", worker=self._number, seconds=longest_s)
             self.child.kill()
 
     def _take(self, control: Control, kind: str, value: object) -> None:
@@ -310,5 +352,7 @@ class _Worker:
             self._pool.tell(self._pool.state.reported(self._number, report))
         elif kind == "loading":
             self._pool.state.loading(self._number, parse_loading(value).key)
+        elif kind == "tick":
+            self._pool.tell(self._pool.state.tick(self._number, parse_tick(value)))
         else:
             raise ControlError(f"a worker tells reports, not a {kind[:20]!r}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
 from edged.fleet.deployment import Deployment
+from edged.fleet.wave_order import Waves
 from registry.digest import Digest
 
 
@@ -32,6 +34,12 @@ class Author(Protocol):
 
     def epoch_of(self, app: str) -> int:
         """What deployments of an app carry."""
+
+    def floor_of(self, app: str) -> int:
+        """The lowest sequence that the roster lets an app have in that epoch; 0 where it says none."""
+
+    def pace(self, regions: Collection[str]) -> tuple[Waves, int]:
+        """The waves in which a release goes to these regions, empty for all at once, and how long each takes, s."""
 
     def sign_release(self, payload: bytes) -> bytes:
         """The envelope of a release."""

@@ -1,4 +1,4 @@
-"""A change of an app that uploads nothing: another release of its history, other variables, no regions at all."""
+"""A change of an app that uploads nothing: another release of its history, or other variables."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from edged.errors import PushInterrupted, UsageError
 from edged.fleet.deployment import Deployment
 from edged.limits import PUSH_TIMEOUT_S
 from edged.publish.author import Author
-from edged.publish.deployments import Head, again, publish, removed
-from edged.publish.event import Finished, Published, Show
+from edged.publish.deployments import Head, again, publish
+from edged.publish.event import Finished, Show, published
 from edged.publish.fleet import Fleet
 from edged.publish.hosts import check_hosts
 from edged.publish.interrupts import Interrupts, until
+from edged.publish.pace import IN_WAVES, Pace, patience_s
 from edged.publish.url import app_url
 from edged.publish.watch import check, regions_of, watch
 
@@ -71,12 +72,15 @@ def rolled_back(author: Author, head: Head, target: Deployment, now: int, runnin
     return again(author, head, target, now, f"back to sequence {target.sequence}", variables=variables)
 
 
-def with_variables(author: Author, head: Head, values: Mapping[str, str], gone: Sequence[str], now: int) -> Deployment:
+def with_variables(
+    author: Author, head: Head, values: Mapping[str, str], gone: Sequence[str], now: int, *, pace: Pace = IN_WAVES
+) -> Deployment:
     """The newest deployment with other variables: the same release, loaded anew.
 
     Args:
         values: to set.
         gone: names to delete.
+        pace: in which waves; they may break the app as well as a release may.
 
     Raises:
         AppUnknown: the fleet has no such app.
@@ -90,18 +94,7 @@ def with_variables(author: Author, head: Head, values: Mapping[str, str], gone: 
     variables = {name: value for name, value in {**live.variables, **values}.items() if name not in gone}
     names = ", ".join(sorted({*values, *gone}))
     message = f"variables {names}"[:200]
-    return again(author, head, live, now, message, variables=variables)
-
-
-def without(author: Author, head: Head, now: int) -> Deployment:
-    """The app in no region.
-
-    Raises:
-        AppUnknown: the fleet has no such app.
-    """
-    if not head.is_doubtful:
-        head.known()
-    return removed(author, head, now, "removed")
+    return again(author, head, live, now, message, variables=variables, pace=pace)
 
 
 async def apply(
@@ -117,13 +110,14 @@ async def apply(
     """Publish a deployment and watch it arrive.
 
     Args:
+        timeout_s: how long each wave is waited for.
         remedy: where a region fails.
 
     Raises:
         HostTaken: another app has a host that this one had. Nothing is published.
         PushInterrupted: the deployment is published, or not, as the message says.
         PushConflict: somebody else changed the app.
-        RolloutFailed, RolloutUnfinished: a region that is not live.
+        RolloutFailed, RolloutHeld, RolloutUnfinished: a region that is not live.
         EdgedError: see `Link.call`.
     """
     started = trio.current_time()
@@ -132,13 +126,11 @@ async def apply(
     if interrupts.first.is_set():
         raise PushInterrupted("interrupted: nothing was changed")
     await publish(fleet.link.call, fleet.author, deployment, head)
-    digest = next(iter(deployment.regions.values()), "")
-    show(Published(deployment.app, deployment.sequence, digest, tuple(sorted(deployment.regions))))
+    show(published(deployment))
     regions = regions_of(view, deployment)
-    if deployment.regions:
-        with trio.move_on_after(timeout_s):
-            async with until(interrupts.first):
-                await watch(fleet.link, deployment.app, deployment.sequence, regions, show)
+    with trio.move_on_after(patience_s(deployment, timeout_s)):
+        async with until(interrupts.first):
+            await watch(fleet.link, deployment.app, deployment.sequence, regions, show)
     if interrupts.first.is_set() and not regions.is_settled:
         raise PushInterrupted(
             f"interrupted: sequence {deployment.sequence} of {deployment.app} is published and goes on by itself",
@@ -147,7 +139,7 @@ async def apply(
     finished = Finished(
         app=deployment.app,
         sequence=deployment.sequence,
-        url=app_url(view, deployment.app, deployment.hosts, deployment.regions) if deployment.regions else "",
+        url=app_url(view, deployment.app, deployment.hosts, deployment.regions),
         regions=regions.stages(),
         bytes_total=0,
         bytes_sent=0,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edged.errors import AppUnknown, PushConflict, RecordConflict, RecordForbidden, RecordStale, RemoteError
 from edged.fleet.deployment import Deployment
+from edged.limits import SEQUENCE_JUMP_MAX
 from edged.publish.author import Author, Signed
+from edged.publish.pace import ALL_AT_ONCE, IN_WAVES, Pace
 from edged.publish.upload import Call
 from edged.status.answer import Answer
 from registry.digest import Digest
@@ -67,6 +69,7 @@ class Wish:
     Attributes:
         regions: that run it; None for those that run it now, or all of the fleet.
         variables: set these, besides those that are set. They may be secrets and stay out of the repr.
+        pace: in which waves.
     """
 
     release: Digest
@@ -76,6 +79,7 @@ class Wish:
     limits: Mapping[str, float | int] | None = None
     probe: str = ""
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    pace: Pace = IN_WAVES
 
 
 async def read_head(call: Call, author: Author, app: str) -> Head:
@@ -114,6 +118,7 @@ def wished(author: Author, head: Head, wish: Wish, fleet_regions: Sequence[str],
         variables={**({} if before is None else before.variables), **wish.variables},
         probe=wish.probe,
         message=wish.message,
+        pace=wish.pace,
     )
 
 
@@ -125,11 +130,13 @@ def again(
     message: str,
     *,
     variables: Mapping[str, str] | None = None,
+    pace: Pace = ALL_AT_ONCE,
 ) -> Deployment:
     """An earlier deployment, as the newest one.
 
     Args:
         variables: in place of those that it had.
+        pace: what goes back does not wait; what is another with it does.
     """
     return _after(
         author,
@@ -141,12 +148,18 @@ def again(
         variables=dict(old.variables if variables is None else variables),
         probe=old.probe,
         message=message,
+        pace=pace,
     )
 
 
-def removed(author: Author, head: Head, issued: int, message: str) -> Deployment:
-    """The app in no region. Its history stays, its variables do not."""
-    return _after(author, head, issued, regions={}, hosts=(), limits={}, variables={}, probe="", message=message)
+def removed(author: Author, head: Head, issued: int, message: str, count: int = 1) -> Deployment:
+    """The app in no region. Its history stays, its variables do not.
+
+    Args:
+        count: of the apps that are removed together; all of them with the same `issued`.
+    """
+    deployment = _after(author, head, issued, regions={}, hosts=(), limits={}, variables={}, probe="", message=message)
+    return replace(deployment, removal_count=count)
 
 
 async def publish(call: Call, author: Author, deployment: Deployment, head: Head) -> None:
@@ -184,12 +197,15 @@ def _after(
     variables: Mapping[str, str],
     probe: str,
     message: str,
+    pace: Pace = ALL_AT_ONCE,
 ) -> Deployment:
+    before = None if head.signed is None else head.signed.deployment
+    waves, soak_s = pace.waves(author, before, tuple(regions))
     return Deployment(
         fleet=author.fleet,
         app=head.app,
         epoch=author.epoch_of(head.app),
-        sequence=head.sequence + 1,
+        sequence=_sequence_after(author, head),
         regions=regions,
         hosts=hosts,
         limits=limits,
@@ -198,4 +214,15 @@ def _after(
         previous="" if head.signed is None else head.signed.digest,
         message=message,
         probe=probe,
+        waves=waves,
+        soak_s=soak_s,
     )
+
+
+def _sequence_after(author: Author, head: Head) -> int:
+    """The next number, also across epochs, as nodes and people compare sequences of one app alone. But not below the
+    roster's floor; and where a stolen key ran far ahead before root began a new epoch, it begins anew, too."""
+    floor = author.floor_of(head.app)
+    sequence = max(head.sequence + 1, floor)
+    is_new_epoch = head.signed is not None and head.signed.deployment.epoch != author.epoch_of(head.app)
+    return max(floor, 1) if is_new_epoch and sequence - floor > SEQUENCE_JUMP_MAX else sequence

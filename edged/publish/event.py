@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edged.event import Event
+from edged.fleet.deployment import Deployment
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,8 @@ class Published(Event):
     Attributes:
         digest: of the release, "" for an app that is removed.
         regions: that run it.
+        waves: the regions in the order in which they get it; empty: all at once.
+        soak_s: how long each wave serves it until the next goes.
     """
 
     name: ClassVar[str] = "published"
@@ -96,6 +99,8 @@ class Published(Event):
     sequence: int
     digest: str
     regions: tuple[str, ...]
+    waves: tuple[tuple[str, ...], ...] = ()
+    soak_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,8 @@ class RegionChanged(Event):
     Attributes:
         stage: one of docs/status.md: the least advanced of its nodes, and `failed` before all others. Nodes that are
             not heard of hold up none; a region with no other is `silent`.
-        nodes_live: nodes that serve the deployment.
+        wave: which of them, from 1 on; 0 where there are none.
+        nodes_live: nodes that serve the deployment, or are done with removing the app.
         nodes_total: nodes of the region.
         nodes_silent: those of them that are not heard of.
         bytes_done: plain bytes fetched by all its nodes together.
@@ -124,6 +130,7 @@ class RegionChanged(Event):
     bytes_total: int
     bytes_saved: int
     error: str = ""
+    wave: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +170,18 @@ class Finished(Event):
     bytes_sent: int
     bytes_saved: int
     seconds: float
+
+
+def published(deployment: Deployment) -> Published:
+    """That the fleet has it."""
+    return Published(
+        deployment.app,
+        deployment.sequence,
+        next(iter(deployment.regions.values()), ""),
+        tuple(sorted(deployment.regions)),
+        deployment.waves,
+        deployment.soak_s,
+    )
 
 
 Show = Callable[[Event], None]

@@ -34,9 +34,9 @@ async def package(app: App, author: Author, cache_folder: Path, show: Show) -> t
     show(Packing(app.name, 0, packed.size_bytes))
     token = trio.lowlevel.current_trio_token()
 
-    def progress(done: int, total: int) -> None:
+    def progress(done: int, _fresh: int) -> None:
         trio.from_thread.check_cancelled()  # Ctrl-C: between two files
-        token.run_sync_soon(show, Packing(app.name, done, total), idempotent=False)
+        token.run_sync_soon(show, Packing(app.name, done, packed.size_bytes), idempotent=False)
 
     def work() -> Package:
         chunks = open_cache(cache_folder).chunks

@@ -20,10 +20,11 @@ from edged.limits import PUSH_TIMEOUT_S, UPLOAD_CALL_TIMEOUT_S
 from edged.manifest.problems import nearest, shown
 from edged.publish.author import Author
 from edged.publish.deployments import Head, Wish, again, publish, read_head, removed, wished
-from edged.publish.event import Connected, Finished, Published, PuttingBack, Show, Warned
+from edged.publish.event import Connected, Finished, PuttingBack, Show, Warned, published
 from edged.publish.hosts import check_hosts
 from edged.publish.interrupts import Interrupts, until
 from edged.publish.link import Link
+from edged.publish.pace import patience_s
 from edged.publish.regions import Regions
 from edged.publish.upload import Frames, Upload
 from edged.publish.url import app_url
@@ -60,7 +61,7 @@ class Push:
 
     Args:
         clock: unix time, s.
-        timeout_s: how long regions are waited for.
+        timeout_s: how long each wave is waited for.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class Push:
             PushInterrupted: the message says what the fleet has now.
             HostTaken: another app has a host of this one. Nothing was sent.
             PushConflict: somebody else changed the app.
-            RolloutFailed, RolloutUnfinished: a region that is not live.
+            RolloutFailed, RolloutHeld, RolloutUnfinished: a region that is not live.
             EdgedError: as `Link.call`.
         """
         published: list[tuple[Head, Deployment, StatusView]] = []
@@ -104,7 +105,7 @@ class Push:
             raise PushInterrupted("interrupted: nothing was changed")
         before, deployment, view = published[0]
         regions = regions_of(view, deployment)
-        with trio.move_on_after(self._timeout_s):
+        with trio.move_on_after(patience_s(deployment, self._timeout_s)):
             async with until(self._interrupts.first):
                 await watch(self._link, deployment.app, deployment.sequence, regions, self._show)
         if self._interrupts.first.is_set() and not regions.is_settled:
@@ -129,9 +130,7 @@ class Push:
                     await publish(self._link.call_once, self._author, deployment, head)
             except LinkError:
                 continue  # each node is tried once: this ends with FleetUnreachable
-            self._show(
-                Published(deployment.app, deployment.sequence, self._package.digest, tuple(sorted(deployment.regions)))
-            )
+            self._show(published(deployment))
             return head, deployment, view
 
     def _wished(self, head: Head, view: StatusView) -> Deployment:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from edged.fleet.wave_order import Waves
 from edged.publish.event import RegionChanged
 from edged.status.view import FAILED
 
@@ -13,9 +14,12 @@ STAGES = ("waiting", "fetch", "verify", "compile", "probe", "live")
 
 SUPERSEDED = "superseded"
 SILENT = "silent"
+HELD = "held"
+REMOVED = "removed"
 
 _ERRORS_TOLD_MAX = 3  # different ones of a region: the first says most
-_ENDS = frozenset({"live", SUPERSEDED, SILENT, *FAILED})
+_DONE = frozenset({"live", REMOVED})
+_ENDS = frozenset({*_DONE, SUPERSEDED, SILENT, *FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,11 @@ class Regions:
 
     Args:
         nodes: region -> names of the nodes that are known to be there. More may speak up.
+        waves: the regions in the order in which they get it, if they do not all at once.
     """
 
-    def __init__(self, nodes: Mapping[str, Iterable[str]]) -> None:
+    def __init__(self, nodes: Mapping[str, Iterable[str]], waves: Waves = ()) -> None:
+        self._waves = {name: number for number, wave in enumerate(waves, 1) for name in wave}
         self._nodes = {
             region: {name: NodeProgress(region, name, "waiting") for name in names} for region, names in nodes.items()
         }
@@ -68,11 +74,18 @@ class Regions:
         """The regions that failed, or went back."""
         return [region for region, stage in self.stages().items() if stage in FAILED]
 
+    def held(self) -> list[str]:
+        """The regions that do not get it, as an earlier wave could not serve it."""
+        return [region for region, stage in self.stages().items() if stage == HELD]
+
     def reasons(self) -> dict[str, list[str]]:
-        """Why nodes failed -> where: the region, if all its nodes did for that reason, else `region/node`."""
+        """Why nodes failed -> where: the region, if all its nodes did for that reason, else `region/node`. Those that
+        are held only because others failed are left out."""
+        stages = {progress.stage for nodes in self._nodes.values() for progress in nodes.values()} & set(FAILED)
+        told = stages - {HELD} or stages
         found: dict[str, list[str]] = {}
         for region, nodes in self._nodes.items():
-            failed = [progress for progress in nodes.values() if progress.stage in FAILED]
+            failed = [progress for progress in nodes.values() if progress.stage in told]
             for reason in dict.fromkeys(progress.error for progress in failed):
                 names = [progress.node for progress in failed if progress.error == reason]
                 places = [region] if len(names) == len(nodes) else [f"{region}/{name}" for name in names]
@@ -103,13 +116,14 @@ class Regions:
         return RegionChanged(
             region,
             _stage(heard),
-            nodes_live=sum(progress.stage == "live" for progress in heard),
+            nodes_live=sum(progress.stage in _DONE for progress in heard),
             nodes_total=len(self._nodes[region]),
             nodes_silent=len(self._nodes[region]) - len(heard),
             bytes_done=sum(progress.bytes_done for progress in heard),
             bytes_total=sum(progress.bytes_total for progress in heard),
             bytes_saved=sum(progress.bytes_saved for progress in heard),
             error="; ".join(_errors(bad)[:_ERRORS_TOLD_MAX]),
+            wave=self._waves.get(region, 0),
         )
 
 

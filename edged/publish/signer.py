@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from fnmatch import fnmatchcase
+
 from edged.errors import RecordForbidden, RecordInvalid
 from edged.fleet.certificate import Identity, public_key
 from edged.fleet.deployment import PAYLOAD_TYPE as DEPLOYMENT_TYPE
@@ -10,6 +13,8 @@ from edged.fleet.peer import Anchors
 from edged.fleet.record import check_signed, open_envelope
 from edged.fleet.roster import PAYLOAD_TYPE as ROSTER_TYPE
 from edged.fleet.roster import Node, Roster
+from edged.fleet.wave_order import Waves, waves_for
+from edged.limits import WAVE_SOAK_S
 from edged.publish.author import Signed
 from registry.dsse import Envelope, sign
 from registry.errors import RegistryError
@@ -42,6 +47,20 @@ class Signer:
 
     def epoch_of(self, app: str) -> int:
         return self.roster.epoch_of(app)
+
+    def floor_of(self, app: str) -> int:
+        floor = self.roster.floors.get(app)
+        return 0 if floor is None or floor.epoch != self.epoch_of(app) else floor.sequence
+
+    def pace(self, regions: Collection[str]) -> tuple[Waves, int]:
+        known = [region.name for region in self.roster.regions]
+        soak_s = self.roster.soak_s
+        return waves_for(known, regions, self.roster.waves), WAVE_SOAK_S if soak_s is None else soak_s
+
+    def may_deploy(self, app: str) -> bool:
+        """Whether the roster lets this key deploy an app somewhere."""
+        own = (key for key in self.roster.keys if key.certificate == self.identity.certificate)
+        return any("deploy" in key.roles and any(fnmatchcase(app, glob) for glob in key.apps) for key in own)
 
     def sign_release(self, payload: bytes) -> bytes:
         return sign(RELEASE_TYPE, payload, self.identity.key).encode()

@@ -9,7 +9,8 @@ from edged.status.view import NodeView, StatusView
 
 
 def app_url(view: StatusView, app: str, hosts: Sequence[str], regions: Collection[str]) -> str:
-    """The address to try: the first host, or `APP.DOMAIN`, with scheme and port of a node that serves it.
+    """The address to try: the first host, or `APP.DOMAIN`, with scheme and port of a node that serves it:
+    of the first region, where one is up.
 
     Returns:
         "" if no host is known: neither the app nor the fleet has one.
@@ -18,8 +19,9 @@ def app_url(view: StatusView, app: str, hosts: Sequence[str], regions: Collectio
     host = next((host for host in hosts if not host.startswith("*")), f"{app}.{domain}" if domain else "")
     if not host:
         return ""
+    order = {region.name: number for number, region in enumerate(view.regions)}
     nodes = [node for node in view.nodes if node.region in regions and node.url]
-    nodes.sort(key=lambda node: node.state != "up")
+    nodes.sort(key=lambda node: (node.state != "up", order.get(node.region, len(order))))
     scheme, port = _scheme_and_port(nodes[0]) if nodes else ("https", None)
     return f"{scheme}://{host}{'' if port is None else f':{port}'}/"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import aclosing
 
-from edged.errors import PushConflict, RolloutFailed, RolloutUnfinished
+from edged.errors import PushConflict, RolloutFailed, RolloutHeld, RolloutUnfinished
 from edged.fleet.deployment import Deployment
 from edged.publish.event import Show
 from edged.publish.link import Link
@@ -20,7 +20,8 @@ def regions_of(view: StatusView, deployment: Deployment) -> Regions:
             region.name: [node.name for node in view.nodes if node.region == region.name]
             for region in view.regions
             if region.name in deployment.regions
-        }
+        },
+        deployment.waves,
     )
 
 
@@ -49,6 +50,7 @@ def check(app: str, sequence: int, regions: Regions, remedy: str | None = None) 
 
     Raises:
         RolloutFailed: a region did not take it, or went back.
+        RolloutHeld: and others do not get it for that.
         PushConflict: somebody published another one.
         RolloutUnfinished: a region is still on its way, or none of its nodes is heard of.
     """
@@ -56,6 +58,9 @@ def check(app: str, sequence: int, regions: Regions, remedy: str | None = None) 
         reasons = [
             f"{', '.join(places)}: {reason or 'no reason was given'}" for reason, places in regions.reasons().items()
         ]
+        if held := regions.held():
+            stopped = f"{app} {sequence} was stopped: it does not go to {', '.join(held)}"
+            raise RolloutHeld("\n".join([stopped, *reasons]))
         raise RolloutFailed(
             "\n".join([f"{app} {sequence} is not live in {', '.join(failed)}", *reasons]), remedy=remedy
         )

@@ -11,6 +11,8 @@ from edged.status.anycast_diagnosis import anycast_problems
 from edged.status.problem import Problem, Severity, duration
 from edged.status.view import FAILED, AppNodeView, AppView, NodeView, Stage, StatusView
 
+_NAMED_MAX = 5  # nodes of one alarm
+
 _CODE = re.compile(r" \[([a-z.-]+)\]$")
 
 
@@ -39,10 +41,24 @@ def _nodes(view: StatusView) -> Iterator[Problem]:
         elif node.workers_total and (node.workers_ready or 0) < node.workers_total:
             severity: Severity = "warning" if node.workers_ready else "error"
             yield Problem(severity, f"{where} has {node.workers_ready or 0} of {node.workers_total} workers ready")
-        for alarm in node.alarms:
-            yield _alarm(f"{where}: {alarm}")
         if node.disk_free_bytes is not None and node.disk_free_bytes < DISK_FREE_BYTES_WARNED:
             yield Problem("warning", f"{where} has {node.disk_free_bytes // 1024**2} MiB of disk left", "Make room.")
+    yield from _alarms(view)
+
+
+def _alarms(view: StatusView) -> Iterator[Problem]:
+    """Those of nodes: what many of them say is one problem."""
+    raised: dict[str, list[NodeView]] = {}
+    for node in view.nodes:
+        for alarm in node.alarms:
+            raised.setdefault(alarm, []).append(node)
+    for alarm, nodes in raised.items():
+        if len(nodes) == 1:
+            yield _alarm(f"node {nodes[0].name} in {nodes[0].region}: {alarm}")
+            continue
+        named = ", ".join(node.name for node in nodes[:_NAMED_MAX])
+        more = f" and {len(nodes) - _NAMED_MAX} more" if len(nodes) > _NAMED_MAX else ""
+        yield _alarm(f"nodes {named}{more}: {alarm}")
 
 
 def is_awaited(view: StatusView, node: NodeView) -> bool:
@@ -60,6 +76,7 @@ def _has_others(view: StatusView, node: NodeView) -> bool:
 def _apps(view: StatusView) -> Iterator[Problem]:
     for app in view.apps:
         failed: dict[tuple[Stage, str], list[str]] = {}  # stage and why -> where
+        waits: dict[str, list[str]] = {}  # for what -> where
         behind: dict[int, list[str]] = {}  # what runs -> where
         for region in app.regions:
             nodes = [node for node in app.nodes if node.region == region and node.state == "up"]
@@ -68,14 +85,20 @@ def _apps(view: StatusView) -> Iterator[Problem]:
             for stage, why in sorted(whys):
                 those = [node for node in late if (node.stage, node.error_message or node.error_code) == (stage, why)]
                 failed.setdefault((stage, why), []).append(_place(region, those, nodes))
-            if late and not whys:
+            reasons = sorted({node.error_message for node in late if node.stage == "waiting"} - {""})
+            if reasons and not whys:
+                waits.setdefault(reasons[0], []).append(_place(region, late, nodes))
+            elif late and not whys:
                 behind.setdefault(min(node.running for node in late), []).append(_place(region, late, nodes))
-        for (stage, why), places in failed.items():
+        # What is held is so because of what failed elsewhere, which is therefore said first.
+        for (stage, why), places in sorted(failed.items(), key=lambda item: item[0][0] == "held"):
             yield Problem(
                 "error",
                 f"{app.name} {stage} in {', '.join(places)}" + (f": {why}" if why else ""),
                 f"Push a corrected one, or run `edged rollback {app.name}`.",
             )
+        for reason, places in waits.items():
+            yield Problem("warning", f"{app.name} {app.sequence} waits before {', '.join(places)}: {reason}")
         for lowest, places in behind.items():
             start = f"region {places[0]} is" if len(places) == 1 else f"regions {', '.join(places)} are"
             if lowest == app.sequence:  # a node that has just started, or a worker of it
@@ -97,8 +120,17 @@ def is_behind(app: AppView, node: AppNodeView) -> bool:
     return node.running != app.sequence or node.stage != "live"
 
 
+_EXPIRING = "[fleet.certificate-expiring]"
+
+
 def _certificates(view: StatusView) -> Iterator[Problem]:
-    parties = [(f"the certificate of node {node.name}", node.certificate_days) for node in view.nodes]
+    parties = [
+        (f"the certificate of node {node.name}", node.certificate_days)
+        for node in view.nodes
+        if not any(
+            _EXPIRING in alarm for alarm in node.alarms if alarm.startswith(f"certificate of node {node.name}: ")
+        )
+    ]  # those that say it themselves have done so
     parties += [(f"the certificate of key {key.name}", key.certificate_days) for key in view.fleet.keys]
     for what, days in parties:
         if days is None or days >= CERTIFICATE_DAYS_WARNED:

@@ -17,11 +17,14 @@ from bgp.status import AnycastStatus
 
 NodeState = Literal["up", "silent", "never"]
 AppState = Literal["live", "rolling", "failed", "unknown"]
-Stage = Literal["waiting", "fetch", "verify", "compile", "probe", "live", "failed", "reverted", "superseded", "silent"]
+Stage = Literal[
+    "waiting", "fetch", "verify", "compile", "probe", "live",
+    "failed", "reverted", "held", "superseded", "silent", "removed",
+]  # fmt: skip
 
 FORMAT = 1
 
-FAILED: tuple[Stage, ...] = ("failed", "reverted")
+FAILED: tuple[Stage, ...] = ("failed", "reverted", "held")
 """Stages of a node that will not serve a deployment by itself."""
 
 

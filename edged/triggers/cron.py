@@ -1,8 +1,9 @@
 """The cron trigger: calls a guest at the moments of a schedule.
 
-    wall clock -> CronClock.due -> TickGate.claim -> the guest's handle-cron-event, with the tick
+    wall clock -> CronClock.due ─ CronTrigger ──┬─> the guest's handle-cron-event, with the tick
+    supervisor ── order ── OrderedCron ─────────┘
 
-A tick is a moment of the schedule, in UTC. What is promised of it, on one node:
+A tick is a moment of the schedule, in UTC. A trigger without a scope is a `CronTrigger` on each node. What it promises:
 
 - It runs at most once, also when the wall clock is set back: ticks up to the last one seen are over.
 - It never runs early. It is late by as long as the event loop is busy, and by `CRON_CLOCK_CHECK_S` at most after the
@@ -11,6 +12,8 @@ A tick is a moment of the schedule, in UTC. What is promised of it, on one node:
 - After a while in which nobody looked (a suspended machine, a clock set forward) the last missed tick runs, if it is
   not older than `CRON_GRACE_S`; nothing is caught up besides. Ticks before the trigger was started are not missed.
 - Missed ticks are counted and logged. A failed run is not tried again.
+
+One with a scope is an `OrderedCron`: `edged.fleet.scope` says which node runs which tick, and promises something else.
 """
 
 from __future__ import annotations
@@ -18,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 import structlog
 import trio
@@ -29,6 +31,7 @@ from edged.manifest.model import CronTrigger as Model
 from edged.manifest.schedule import Schedule
 from edged.triggers.component import TriggerComponent
 from edged.triggers.counts import Counts
+from edged.triggers.scope import TickNews
 
 log = structlog.get_logger()
 
@@ -36,28 +39,6 @@ Call = Callable[[int], Awaitable[None]]
 """Runs a guest for a tick, in seconds since 1970; raises EdgedError."""
 
 _TICK = "%Y-%m-%dT%H:%M:%SZ"
-
-
-class TickGate(Protocol):
-    """Says who runs a tick, where more than one node has the trigger.
-
-    A gate over a fleet has to grant each tick to one caller at most; nodes agree on what a tick is, since it is
-    computed from the schedule and not from when a node noticed it. A claim that takes long delays the run.
-    """
-
-    async def claim(self, trigger_id: str, tick: datetime) -> bool:
-        """Whether this node is to run the tick.
-
-        Raises:
-            EdgedError: nobody knows; the tick is counted as failed.
-        """
-
-
-class NodeGate:
-    """Every node runs every tick."""
-
-    async def claim(self, _trigger_id: str, _tick: datetime) -> bool:
-        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +96,6 @@ class CronStatistics:
         served: runs that ended well.
         failed: runs that did not.
         missed: ticks that came due and did not run.
-        elsewhere: ticks that the gate left to another node.
     """
 
     last_tick: datetime | None
@@ -123,7 +103,6 @@ class CronStatistics:
     served: int
     failed: int
     missed: int
-    elsewhere: int
 
 
 def utc_now() -> datetime:
@@ -144,17 +123,15 @@ class CronTrigger:
         model: Model,
         call: Call,
         *,
-        gate: TickGate | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.model = model
         self.counts = Counts()
         self._call = call
-        self._gate = NodeGate() if gate is None else gate
         self._now = now
         self._clock = CronClock(model.schedule, now())
         self._last_tick: datetime | None = None
-        self._missed = self._elsewhere = 0
+        self._missed = 0
         self._is_running = False
         self._missed_in_run = 0
         self._app = app
@@ -166,7 +143,6 @@ class CronTrigger:
             self.counts.served,
             self.counts.failed,
             self._missed,
-            self._elsewhere,
         )
 
     async def run(self, calls: trio.Nursery) -> None:
@@ -192,17 +168,9 @@ class CronTrigger:
             calls.start_soon(self._run_tick, due.tick)
 
     async def _run_tick(self, tick: datetime) -> None:
+        self._last_tick = tick
         try:
-            if not await self._gate.claim(self.model.id, tick):
-                self._elsewhere += 1
-                return
-            self._last_tick = tick
-            with self.counts:
-                await self._call(int(tick.timestamp()))
-        except EdgedError as error:
-            self._report_failure(tick, error, error.__cause__)
-        except Exception as error:  # a mistake of ours ends this run, not the worker
-            self._report_failure(tick, HostFailed("the cron trigger failed"), error)
+            await _run(self._call, tick, self._app, self.model, self.counts)
         finally:
             self._is_running = False
             missed, self._missed_in_run = self._missed_in_run, 0
@@ -220,19 +188,69 @@ class CronTrigger:
                 reason=reason,
             )
 
-    def _report_failure(self, tick: datetime, error: EdgedError, cause: BaseException | None) -> None:
-        self.counts.failed += 1
-        (log.warning if cause is None else log.error)(
-            "tick.failed",
-            code=error.code,
-            message=error.message,
-            app=self._app,
-            component=self.model.component,
-            trigger=self.model.id,
-            request_id=error.request_id,
-            tick=f"{tick:{_TICK}}",
-            exc_info=cause,
-        )
+
+class OrderedCron:
+    """One `[[trigger.cron]]` with a scope: it runs the ticks that it is told to, one at a time.
+
+    Args:
+        call: as for `CronTrigger`.
+        news: told before a run and after it.
+    """
+
+    def __init__(self, app: str, model: Model, call: Call, news: TickNews) -> None:
+        self.model = model
+        self.counts = Counts()
+        self.scope = model.scope
+        self._app = app
+        self._call = call
+        self._news = news
+        self._is_running = False
+
+    @property
+    def expression(self) -> str:
+        return self.model.schedule.expression
+
+    def order(self, tick: int, calls: trio.Nursery) -> None:
+        """Run a tick, unix s. During a run nothing happens: whoever gives orders knows of it, or soon will."""
+        if not self._is_running:
+            self._is_running = True
+            calls.start_soon(self._run_tick, tick)
+
+    async def _run_tick(self, tick: int) -> None:
+        try:
+            await _run(self._begin, datetime.fromtimestamp(tick, UTC), self._app, self.model, self.counts)
+            await self._news.ended(self.model.id, tick)
+        finally:
+            self._is_running = False
+
+    async def _begin(self, tick: int) -> None:
+        await self._news.begun(self.model.id, tick)
+        await self._call(tick)
+
+
+async def _run(call: Call, tick: datetime, app: str, model: Model, counts: Counts) -> None:
+    """A run, from which only a cancellation comes out."""
+    failure: EdgedError
+    try:
+        with counts:
+            await call(int(tick.timestamp()))
+        return
+    except EdgedError as error:
+        failure, cause = error, error.__cause__
+    except Exception as error:  # a mistake of ours ends this run, not the worker
+        failure, cause = HostFailed("the cron trigger failed"), error
+    counts.failed += 1
+    (log.warning if cause is None else log.error)(
+        "tick.failed",
+        code=failure.code,
+        message=failure.message,
+        app=app,
+        component=model.component,
+        trigger=model.id,
+        request_id=failure.request_id,
+        tick=f"{tick:{_TICK}}",
+        exc_info=cause,
+    )
 
 
 def guest_call(guest: TriggerComponent) -> Call:

@@ -27,6 +27,7 @@ from edged.host.network.dialer import Dialer
 from edged.host.redis.address import RedisAddress, parse_address
 from edged.host.redis.connection import Connection, RedisFailed, connect
 from edged.host.redis.resp import ErrorReply
+from edged.http.backoff import Backoff
 from edged.limits import (
     REDIS_TRIGGER_BACKOFF_S_MAX,
     REDIS_TRIGGER_BACKOFF_S_MIN,
@@ -34,6 +35,7 @@ from edged.limits import (
     REDIS_TRIGGER_PING_S,
 )
 from edged.manifest.model import RedisTrigger as Model
+from edged.manifest.model import Scope
 from edged.triggers.component import TriggerComponent
 from edged.triggers.counts import Counts
 
@@ -83,28 +85,10 @@ class SubscriberStatistics:
     active: int
 
 
-class Backoff:
-    """How long to wait until the next attempt: twice as long each time, with jitter, so that nodes do not come at once.
-
-    Args:
-        random: a number from 0 to 1.
-    """
-
-    def __init__(self, random: Callable[[], float] = random.random) -> None:
-        self._random = random
-        self._limit_s = REDIS_TRIGGER_BACKOFF_S_MIN
-
-    def next(self, lasted_s: float) -> float:
-        """Half of the limit to all of it.
-
-        Args:
-            lasted_s: how long the connection stood; 0 where there was none.
-        """
-        if lasted_s >= REDIS_TRIGGER_BACKOFF_S_MAX:
-            self._limit_s = REDIS_TRIGGER_BACKOFF_S_MIN
-        wait_s = self._limit_s * (1 + self._random()) / 2
-        self._limit_s = min(2 * self._limit_s, REDIS_TRIGGER_BACKOFF_S_MAX)
-        return wait_s
+def backoff_of(random: Callable[[], float]) -> Backoff:
+    """Between two attempts to connect to one server."""
+    highest_s = REDIS_TRIGGER_BACKOFF_S_MAX
+    return Backoff(REDIS_TRIGGER_BACKOFF_S_MIN, highest_s, highest_s, random)
 
 
 class Subscriber:
@@ -145,13 +129,19 @@ class Subscriber:
 
     async def run(self, nursery: trio.Nursery) -> None:
         """Stay connected until cancelled. Calls run in the nursery. Never raises."""
+        try:
+            await self._stay(nursery)
+        finally:
+            self._state = "waiting"
+
+    async def _stay(self, nursery: trio.Nursery) -> None:
         while True:
             self._state = "connecting"
             try:
                 reason = await self._listen(nursery)
             except RedisFailed as failed:
                 reason = str(failed)
-            retry_s = self._backoff.next(self._lasted_s())
+            retry_s = self._backoff.ended(self._lasted_s())
             self._state = "waiting"
             self._disconnections += 1
             log.warning(
@@ -233,6 +223,7 @@ class RedisTrigger:
     Args:
         dialer: of the app: an app is not trusted with where it connects to, here as elsewhere.
         tls: see `edged.host.redis.connection.connect`.
+        scope: of them all.
         random: a number from 0 to 1.
     """
 
@@ -243,15 +234,23 @@ class RedisTrigger:
         dialer: Dialer,
         tls: ssl.SSLContext | None = None,
         random: Callable[[], float] = random.random,
+        *,
+        scope: Scope = "node",
     ) -> None:
         self.counts = Counts()
+        self.scope = scope
         servers: dict[RedisAddress, list[Subscription]] = {}
         for subscription in subscriptions:
             servers.setdefault(subscription.address, []).append(subscription)
         connecting: Connect = functools.partial(connect, dial=dialer.dial, tls=tls)
         self._subscribers = [
-            Subscriber(app, at_server, self.counts, connecting, Backoff(random)) for at_server in servers.values()
+            Subscriber(app, at_server, self.counts, connecting, backoff_of(random)) for at_server in servers.values()
         ]
+
+    @property
+    def is_connected(self) -> bool:
+        """Messages of all its channels arrive."""
+        return all(subscriber.statistics().state == "connected" for subscriber in self._subscribers)
 
     def statistics(self) -> Sequence[SubscriberStatistics]:
         """One record for each server."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from edged.errors import ProtocolError
 from edged.status.answer import Answer
-from edged.status.view import StatusView
+from edged.status.view import AppNodeView, StatusView
 
 _RANK = {"plain": 2, "last-resort": 1}
 _AWAY = ("draining", "drained")
@@ -51,14 +51,20 @@ def serving(view: StatusView) -> Serving:
         version=own.version,
         workers_ready=own.workers_ready or 0,
         workers_total=own.workers_total or 0,
-        apps={name: each.running for name, each in here.items() if each.stage == "live"},
-        waiting={name: each.error_message or each.stage for name, each in here.items() if each.stage != "live"},
+        apps={name: each.running for name, each in here.items() if _serves(each)},
+        waiting={name: each.error_message or each.stage for name, each in here.items() if not _serves(each)},
         sessions=frozenset(peer.name for peer in own.anycast.peers if peer.state == "established")
         if own.anycast
         else frozenset(),
         prefixes={each.prefix: each.announced for each in prefixes if each.announced in _RANK},
         is_drained=any(each.state in _AWAY for each in prefixes),
     )
+
+
+def _serves(app: AppNodeView) -> bool:
+    """Whether it serves what it is to for now: what waits for other regions, or is held, goes on as it was."""
+    waits = app.stage == "held" or (app.stage == "waiting" and bool(app.error_message))
+    return app.stage == "live" or (waits and app.running > 0)
 
 
 @dataclass(frozen=True, slots=True)

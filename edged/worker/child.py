@@ -1,6 +1,6 @@
 """A worker as a process of its own: `edged worker`, started by `edged node`.
 
-    control connection ── Settings, Table, Table, ... ──> Sites ── Worker.set ──┐
+    control connection ── Settings, Table, Orders, ... ─> Sites ── Worker.set ──┐
                        <── Report, every second ──────── all of it              │
     sockets inherited ── Listener ── Worker.handle ── the app of that host <────┘
 
@@ -47,9 +47,9 @@ from edged.worker.canary import Canary
 from edged.worker.control import Control
 from edged.worker.deadman import run_deadman
 from edged.worker.limits_of import limits_of
-from edged.worker.report import Failure, Report, report_wire
+from edged.worker.report import Failure, Report, Tick, report_wire, tick_wire
 from edged.worker.sites import Sites
-from edged.worker.table import Settings, Site, Table, parse_settings, parse_table
+from edged.worker.table import Settings, Site, Table, parse_orders, parse_settings, parse_table
 from edged.worker.worker import Worker, open_worker, pool_for
 
 log = structlog.get_logger()
@@ -125,6 +125,20 @@ def _site_options(settings: Settings) -> LoadOptions:
     )
 
 
+class _TickNews:
+    """Tells the supervisor of an app's ticks. If it is gone, so is this process soon."""
+
+    def __init__(self, control: Control, app: str) -> None:
+        self._control = control
+        self._app = app
+
+    async def begun(self, trigger: str, tick: int) -> None:
+        await self._control.send("tick", tick_wire(Tick(self._app, trigger, tick, ended=False)))
+
+    async def ended(self, trigger: str, tick: int) -> None:
+        await self._control.send("tick", tick_wire(Tick(self._app, trigger, tick, ended=True)))
+
+
 class _Process:
     """The parts of one worker process, and what they know of each other."""
 
@@ -181,8 +195,13 @@ class _Process:
     async def take(self, records: AsyncIterator[tuple[str, object]]) -> None:
         """Tables as they come, until the supervisor is gone, and this process has nothing to serve for."""
         async for kind, value in records:
+            if self._work.cancel_called:
+                continue  # it ends what it has begun, and begins nothing
+            if kind == "orders":
+                self._sites.order(parse_orders(value))
+                continue
             if kind != "table":
-                raise ControlError(f"a worker is told tables, not a {kind[:20]!r}")
+                raise ControlError(f"a worker is told tables and orders, not a {kind[:20]!r}")
             table = parse_table(value)
             await trio.to_thread.run_sync(self._set_certificates, table)
             self._set_closing(table.closing)
@@ -257,6 +276,7 @@ class _Process:
             state_folder=Path(site.state_folder) if site.state_folder else None,
             limits=limits_of(site.limits, self._usual, self._worker.engine.pool),
             networks_closed=tuple(map(ip_network, site.networks_closed)),
+            ticks=_TickNews(self._control, site.app),
         )
 
     def _changed(self) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from edged.errors import EdgedError
 from edged.worker.latency import Latency
-from edged.worker.wire import Wire, parse_record
+from edged.worker.wire import Wire, as_wire, parse_record
 
 Stage = Literal["waiting", "loading", "compiling", "probing", "ready", "failed"]
 
@@ -42,6 +42,20 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
+class TriggerState:
+    """A trigger with a scope, of a site whose triggers this worker calls.
+
+    Attributes:
+        expression: of its schedule; "" for a channel.
+        listening: messages of the channel arrive.
+    """
+
+    scope: Literal["region", "fleet"]
+    expression: str = ""
+    listening: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SiteState:
     """One site in one worker.
 
@@ -49,12 +63,14 @@ class SiteState:
         stage: `waiting` for its turn to be loaded.
         serving: whether requests reach it.
         failure: why it is not ready; None unless `failed`.
+        triggers: those with a scope, by id; none where another worker calls them.
     """
 
     stage: Stage
     serving: bool = False
     failure: Failure | None = None
     traffic: Traffic = field(default_factory=Traffic)
+    triggers: Mapping[str, TriggerState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +99,32 @@ class Loading:
     """What a worker is about to load: told before, since it may not survive it. "" when that is over."""
 
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A call of a cron trigger with a scope: told before it, since the process may not survive it, and after it.
+
+    Attributes:
+        tick: unix s.
+        ended: it has ended, however.
+    """
+
+    app: str
+    trigger: str
+    tick: int
+    ended: bool
+
+
+def tick_wire(tick: Tick) -> Wire:
+    return as_wire(tick)
+
+
+def parse_tick(value: object) -> Tick:
+    """Raises:
+    ControlError
+    """
+    return parse_record(Tick, value)
 
 
 def parse_loading(value: object) -> Loading:
@@ -117,6 +159,7 @@ def _site_wire(site: SiteState) -> Wire:
         "serving": site.serving,
         "failure": _failure_wire(site.failure),
         "traffic": {"served": traffic.served, "failed": traffic.failed, "latency": traffic.latency.filled()},
+        "triggers": {id_: as_wire(trigger) for id_, trigger in site.triggers.items()},
     }
 
 

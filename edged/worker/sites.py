@@ -25,8 +25,8 @@ from edged.manifest.model import App
 from edged.nursery import first_error
 from edged.worker.placing import place, same_host
 from edged.worker.probe import probe
-from edged.worker.report import Failure, SiteState, Stage, Traffic
-from edged.worker.table import Site, Table
+from edged.worker.report import Failure, SiteState, Stage, Traffic, TriggerState
+from edged.worker.table import Orders, Site, Table
 from edged.worker.worker import Counted, Served
 
 log = structlog.get_logger()
@@ -92,6 +92,9 @@ class Sites:
         self._serving: dict[str, str] = {}
         self._refused: Mapping[str, EdgedError] = {}
         self._load: tuple[str, trio.CancelScope] | None = None
+        self._orders = Orders()
+        self._order_number = 0
+        """Of the last one that was passed on."""
         self._news = trio.Event()
 
     @property
@@ -128,6 +131,26 @@ class Sites:
             self._close(entry)
         self._tell()
 
+    def order(self, orders: Orders) -> None:
+        """These are the orders from now on. One to call a tick is passed on once, to the release that is served then:
+        if none is, it is given again."""
+        are_others = orders.apps.keys() != self._orders.apps.keys()
+        self._orders = orders
+        fresh = [
+            (order.number, app, trigger, order.tick)
+            for app, triggers in orders.apps.items()
+            for trigger, order in triggers.items()
+            if order.tick and order.number > self._order_number
+        ]
+        for number, app, trigger, tick in sorted(fresh):
+            self._order_number = number
+            entry = self._served(app)
+            if entry is not None and entry.app is not None:
+                entry.app.background.order(trigger, tick)
+        self._listen()
+        if are_others:
+            self._changed()
+
     async def run(self) -> None:
         """Load what is to be loaded, until cancelled."""
         while True:
@@ -159,7 +182,8 @@ class Sites:
             return SiteState("failed", failure=Failure.of(refusal))
         counted = None if entry.app is None else self._worker.counted(entry.app)
         traffic = Traffic() if counted is None else Traffic(counted.served, counted.failed, counted.latency)
-        return SiteState(entry.stage, self._serving.get(site.app) == site.key, entry.failure, traffic)
+        serving = self._serving.get(site.app) == site.key
+        return SiteState(entry.stage, serving, entry.failure, traffic, self._triggers(entry) if serving else {})
 
     def _next(self) -> _Entry | None:
         now = trio.current_time()
@@ -251,14 +275,39 @@ class Sites:
             assert entry.app is not None, "it is ready"
             entry.served = True
             # A host that a publisher wrote twice is one host.
-            served.append(Served(entry.app, tuple(dict.fromkeys(map(same_host, site.hosts)))))
+            served.append(Served(entry.app, tuple(dict.fromkeys(map(same_host, site.hosts))), self._calls(site)))
         self._worker.set(served)
+        self._listen()
         for key in set(before.values()) - set(self._serving.values()):
             former = self._entries.get(key)
             if former is not None and former.served:
                 # The worker closes what it serves no more. As a candidate again, it is loaded again.
                 self._entries[key] = _Entry(former.site)
         self._changed()
+
+    def _served(self, app: str) -> _Entry | None:
+        return self._entries.get(self._serving.get(app, ""))
+
+    def _listen(self) -> None:
+        """Switch triggers on and off as the orders say; a release that has just come is told here."""
+        for app, key in self._serving.items():
+            entry = self._entries[key]
+            assert entry.app is not None, "it is served"
+            orders = self._orders.apps.get(app, {})
+            entry.app.background.set(self._calls(entry.site))
+            entry.app.background.listen([id_ for id_, order in orders.items() if order.listen])
+
+    def _calls(self, site: Site) -> bool:
+        """Whether this worker calls the triggers of a site that it serves."""
+        return site.app in self._orders.apps
+
+    def _triggers(self, entry: _Entry) -> dict[str, TriggerState]:
+        if entry.app is None or not self._calls(entry.site):
+            return {}
+        return {
+            id_: TriggerState("region" if each.scope == "region" else "fleet", each.expression, each.listening)
+            for id_, each in entry.app.background.shared().items()
+        }
 
     def _close(self, entry: _Entry) -> None:
         app, entry.app = entry.app, None

@@ -1,8 +1,9 @@
 """What a supervisor tells a worker, always the whole of it.
 
-    Settings, once ── Table, Table, ... ──> worker
+    Settings, once ── Table, Table, Orders, Table, ... ──> worker
 
-A `Table` names every site. The worker finds out by itself what is new, what stays and what goes.
+A `Table` names every site. The worker finds out by itself what is new, what stays and what goes. `Orders` say whose
+triggers it calls, and what to do for those with a scope (`edged.fleet.scope`).
 """
 
 from __future__ import annotations
@@ -98,6 +99,29 @@ class Table:
     closing: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class TriggerOrder:
+    """What to do for one trigger with a scope.
+
+    Attributes:
+        tick: to be called, unix s; 0 for none.
+        number: of the order: with a greater one than before it is another order.
+        listen: to a channel.
+    """
+
+    tick: int = 0
+    number: int = 0
+    listen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """All of them, by app and id of the trigger. The apps are those whose triggers that no request starts this worker
+    calls, and no other one of its node. What is not among them is not to be done."""
+
+    apps: Mapping[str, Mapping[str, TriggerOrder]] = field(default_factory=dict)
+
+
 def settings_wire(settings: Settings) -> Wire:
     return as_wire(settings)
 
@@ -118,3 +142,14 @@ def parse_table(value: object) -> Table:
     ControlError
     """
     return parse_record(Table, value)
+
+
+def orders_wire(orders: Orders) -> Wire:
+    return as_wire(orders)
+
+
+def parse_orders(value: object) -> Orders:
+    """Raises:
+    ControlError
+    """
+    return parse_record(Orders, value)

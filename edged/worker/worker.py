@@ -32,10 +32,16 @@ from edged.worker.latency import Latency
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """An app and the hosts that it answers for, as `edged.http.hosts` writes them."""
+    """An app that is served.
+
+    Attributes:
+        hosts: that it answers for, as `edged.http.hosts` writes them.
+        triggers: those that no request starts are called by this worker.
+    """
 
     app: LoadedApp
     hosts: tuple[str, ...] = ("*",)
+    triggers: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +185,8 @@ class Worker:
             if app not in self._running:
                 self._running[app] = scope = trio.CancelScope()
                 self._nursery.start_soon(self._run, app, scope)
+        for site in sites:
+            site.app.background.set(site.triggers)
 
     async def drain(self) -> None:
         """Serve no app any more; return when what they began has ended."""

@@ -6,15 +6,18 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from edged.admin.loop_metrics import Loop
 from edged.admin.metrics import metrics_text
-from edged.status.view import StatusView
+from edged.fleet.depth import Depth
+from edged.status.view import KeyView, StatusView
 from tests.status.anycast import FULL, V4, V6, anycast, prefix
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
+LOOP = Loop(0.25, (Depth("news", 3, 7, 1_000), Depth("links", 0, 2, 512)))
 
 
 def samples(status: StatusView) -> dict[tuple[str, str], float]:
-    families = text_string_to_metric_families(metrics_text(status).decode())
+    families = text_string_to_metric_families(metrics_text(status, LOOP, {"*.shop.example": 12.5}).decode())
     return {(s.name, s.labels.get("node", "")): s.value for family in families for s in family.samples}
 
 
@@ -33,7 +36,7 @@ def test_what_is_known_is_there_and_what_is_not_is_left_out(unwell: StatusView) 
 
 def labelled(status: StatusView) -> dict[tuple[str, ...], float]:
     """By the name, and the values of all labels but the node's region."""
-    families = text_string_to_metric_families(metrics_text(status).decode())
+    families = text_string_to_metric_families(metrics_text(status, LOOP, {"*.shop.example": 12.5}).decode())
     return {
         (s.name, *(value for key, value in s.labels.items() if key != "region")): s.value
         for family in families
@@ -79,6 +82,25 @@ def test_drained_is_all_prefixes(unwell: StatusView) -> None:
         assert labelled(replace(unwell, nodes=nodes))["edged_bgp_drained", "ams1"] == value
 
 
+def test_how_long_certificates_are_good_for(unwell: StatusView) -> None:
+    fleet = replace(unwell.fleet, keys=(KeyView("ada", ("deploy",), 3.5), KeyView("unknown", (), None)))
+    found = labelled(replace(unwell, fleet=fleet))
+    assert found["edged_node_certificate_days", "sin1"] == 3.2
+    assert found["edged_tls_certificate_days", "*.shop.example"] == 12.5
+    assert {key: days for key, days in found.items() if key[0] == "edged_key_certificate_days"} == {
+        ("edged_key_certificate_days", "ada"): 3.5
+    }
+
+
+def test_the_loop_and_its_queues(unwell: StatusView) -> None:
+    found = labelled(unwell)
+    assert found["edged_loop_lag_seconds",] == 0.25
+    of_news = ("edged_queue_depth", "edged_queue_depth_highest", "edged_queue_depth_limit")
+    assert [found[name, "news"] for name in of_news] == [3, 7, 1_000]
+    assert [found[name, "links"] for name in of_news] == [0, 2, 512]
+
+
 def test_the_docs_list_every_metric_and_no_other(unwell: StatusView) -> None:
     documented = set(re.findall(r"^\| `(edged_\w+)`", DOCS.read_text(), re.MULTILINE))
-    assert documented == {name for name, _ in samples(unwell)}
+    fleet = replace(unwell.fleet, keys=(KeyView("ada", ("deploy",), 3.5),))
+    assert documented == {name for name, _ in samples(replace(unwell, fleet=fleet))}

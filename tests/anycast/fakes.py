@@ -110,6 +110,7 @@ class World:
     prefixes: tuple[Network, ...] = (PREFIX,)
     refused: str = ""
     roster_fails: bool = False
+    expelled: str = ""
     applied: bool = True
     free_bytes: int = 10**12
     disk_fails: bool = False
@@ -144,6 +145,7 @@ class World:
             free_bytes=self._free_bytes,
             is_present=lambda address: address not in self.absent,
             settings=lambda: self.settings,
+            expelled=lambda: self.expelled,
             outside=Outside(self._fetch, self._speaker, self._investigate),
         )
         return Anycast(self.table, around, rng=random.Random(1))

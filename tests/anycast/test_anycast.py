@@ -14,7 +14,7 @@ import trio
 from trio.testing import MockClock
 
 from bgp.kernel_settings import SettingProblem
-from bgp.limits import DRAIN_CLOSE_S
+from bgp.limits import DRAIN_CLOSE_S, GATE_WARM_S
 from bgp.metadata.provider_sessions import ProviderSessions
 from bgp.peer import Peer
 from bgp.wire import NotificationSeen
@@ -272,6 +272,17 @@ async def test_drain_and_undrain(mock_clock: MockClock, world: World) -> None:
         assert world.announced == PLAIN
 
 
+async def test_a_node_that_warms_up_announces_nothing_once_it_is_to_drain(mock_clock: MockClock, world: World) -> None:
+    async with running(world) as anycast:
+        await warm(anycast, GATE_WARM_S - 0.5)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(anycast.drain, "a test")
+            await warm(anycast, 1)  # it would have been warm by now, and kept connections have time to end
+            assert world.announced == {}
+            assert {each.state for each in anycast.status().prefixes} == {"drained"}
+            await pass_s(60)
+
+
 async def test_a_drained_node_is_drained_at_its_next_start(mock_clock: MockClock, world: World) -> None:
     (world.folder / "drained").write_text("by hand\n")
     async with running(world) as anycast:
@@ -281,6 +292,55 @@ async def test_a_drained_node_is_drained_at_its_next_start(mock_clock: MockClock
         await anycast.leave("the node stops")  # at once: no clock moves
         assert world.speaker.is_stopped.is_set()
     assert (world.folder / "drained").exists()
+
+
+async def test_a_node_that_the_roster_takes_out_leaves_and_comes_back_with_a_later_one(
+    mock_clock: MockClock, world: World
+) -> None:
+    async with running(world) as anycast:
+        await warm(anycast)
+        anycast.roster_changed()  # one that has it still
+        await warm(anycast, 2 * ANYCAST_ROSTER_SPREAD_S)
+        assert (world.announced, world.closing) == (PLAIN, [])
+        world.expelled = "version 7 of the roster has taken this node out"
+        anycast.roster_changed()
+        await warm(anycast, DRAIN_CLOSE_S + 1)
+        assert (world.announced, world.closing) == (SHUNNED, [True])
+        await warm(anycast, 60)
+        assert world.announced == {}
+        assert {each.reason for each in anycast.status().prefixes} == {world.expelled}
+        await anycast.undrain()  # the roster knows better than who steers the node
+        await warm(anycast, 60)
+        assert world.announced == {}
+        assert not (world.folder / "drained").exists()  # the roster on disk says it
+
+        world.expelled = ""
+        anycast.roster_changed()
+        await warm(anycast, 60)
+        assert (world.announced, world.closing) == (PLAIN, [True, False])
+
+
+async def test_a_node_that_was_taken_out_announces_nothing_at_its_next_start(
+    mock_clock: MockClock, world: World
+) -> None:
+    world.expelled = "version 7 of the roster has taken this node out"
+    async with running(world) as anycast:
+        await warm(anycast, 60)
+        assert world.announced == {}
+        world.expelled = ""
+        anycast.roster_changed()
+        await warm(anycast, 60)
+        assert world.announced == PLAIN
+
+
+async def test_a_drained_node_stays_so_when_the_roster_has_it_again(mock_clock: MockClock, world: World) -> None:
+    (world.folder / "drained").write_text("by hand\n")
+    world.expelled = "version 7 of the roster has taken this node out"
+    async with running(world) as anycast:
+        world.expelled = ""
+        anycast.roster_changed()
+        await warm(anycast, 60)
+        assert world.announced == {}
 
 
 async def test_leaving_for_good_ends_the_sessions_after_the_withdrawal(mock_clock: MockClock, world: World) -> None:

@@ -22,6 +22,7 @@ class Node:
 
     def __init__(self) -> None:
         self.told: list[tuple[float, str]] = []
+        self.away: list[tuple[float, int]] = []  # when, and after how many other words
         self.reason = ""
         self.announced = True
         self.proven_after_s = 0.25
@@ -35,6 +36,9 @@ class Node:
 
     def now(self) -> float:
         return trio.current_time() - self._start
+
+    def stay_away(self, reason: str) -> None:
+        self.away.append((self.now(), len(self.told)))
 
     def close_connections(self, on: bool) -> None:
         self._tell("close" if on else "keep")
@@ -73,6 +77,7 @@ async def node() -> Node:
 
 async def test_all_steps(autojump_clock: trio.testing.MockClock, node: Node) -> None:
     report = await node.drain.run("an operator asked")
+    assert node.away == [(0.0, 0)]
     assert node.told[:3] == [(0.0, "close"), (0.0, "shift"), (2.0, "withdraw")]
     assert {what for _, what in node.told[3:]} == {"withdraw"}  # said again at the end, and harmless
     assert node.now() == pytest.approx(2 + 0.25 + 5)

@@ -198,6 +198,18 @@ def with_prefixes(shell: Shell, prefixes: list[str], more: str = "") -> Typed:
     return done
 
 
+def test_waves(shell: Shell) -> None:
+    path = Path("demo/fleet.toml")
+    text = path.read_text()
+    path.write_text(f'waves = [["us"], ["eu"]]\nsoak_s = 0\n{text}')
+    out = shell.ok("fleet", "sign", "--yes", "-C", "demo").out
+    assert "+ waves of a release  us, then eu" in out
+    assert "+ time that a wave takes  0 s" in out
+    assert (signed().waves, signed().soak_s) == ((("us",), ("eu",)), 0)
+    path.write_text(f'waves = [["us"], ["mars"]]\n{text}')
+    assert "'mars'" in shell.fails("fleet.record-invalid", "fleet", "sign", "--yes", "-C", "demo").err
+
+
 def test_prefixes_that_nodes_would_keep_are_warned_of_before_they_are_signed(shell: Shell) -> None:
     one, two, three = "203.0.113.10/32", "203.0.113.11/32", "203.0.113.12/32"
     warning = "Nodes will not follow in this: the roster would take away {} prefixes, and says that {} may go"
@@ -254,7 +266,15 @@ def test_root_keys_are_changed_by_old_and_new(shell: Shell) -> None:
 
 @pytest.mark.parametrize(
     ("text", "named"),
-    [("x = [", "fleet.toml"), ("regoins = []", "`regoins`"), ("epoch = 'one'", "`epoch`"), ("node = 1", "[[node]]")],
+    [
+        ("x = [", "fleet.toml"),
+        ("regoins = []", "`regoins`"),
+        ("epoch = 'one'", "`epoch`"),
+        ("node = 1", "[[node]]"),
+        ("waves = 'eu'", "`waves`"),
+        ("waves = ['eu']", "`waves`"),
+        ("soak_s = 0.5", "`soak_s`"),
+    ],
 )
 def test_a_fleet_toml_that_is_none(shell: Shell, text: str, named: str) -> None:
     path = Path("demo/fleet.toml")

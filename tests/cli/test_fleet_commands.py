@@ -23,6 +23,7 @@ from edged.errors import (
     LoginRefused,
     NotLoggedIn,
     PushInterrupted,
+    RestoreUnfinished,
     UsageError,
 )
 from edged.fleet.certificate import make_identity, save_identity
@@ -245,7 +246,7 @@ def test_a_rollback_to_a_host_that_another_app_has_by_now(user: Commands) -> Non
     assert head is not None
     assert head.sequence == 2
     user.run("variables", "set", "shop", "token=1")  # the hosts of now are its own
-    user.run("remove", "blog", "--yes")
+    user.run("remove", "blog", "--count", "1")
     user.run("rollback", "shop", "1", "--yes")
 
 
@@ -273,7 +274,8 @@ def test_rollback_to_nowhere(user: Commands) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["releases"], ["rollback"], ["variables", "list"], ["variables", "delete", "--", "x"], ["remove", "-y"]]
+    "command",
+    [["releases"], ["rollback"], ["variables", "list"], ["variables", "delete", "--", "x"], ["remove", "--count", "1"]],
 )
 def test_an_app_that_is_not_there(user: Commands, command: list[str]) -> None:
     command = ["variables", "delete", "nothing", "x"] if "delete" in command else [*command, "nothing"]
@@ -307,12 +309,44 @@ def test_remove_and_back(user: Commands) -> None:
     head = user.fleet.first.head()
     assert head is not None
     assert head.regions
-    user.run("remove", "shop", "--yes")
+    assert "✓ shop is in no region any more" in user.run("remove", "shop", "--count", "1").stdout
     assert user.json("apps") == []
     with pytest.raises(AppUnknown):
-        user.run("remove", "shop", "--yes")
+        user.run("remove", "shop", "--count", "1")
     user.run("rollback", "shop")
     assert [app["app"] for app in user.json("apps")] == ["shop"]
+
+
+@pytest.mark.parametrize("count", [[], ["--yes"], ["--count", "1"], ["--count", "3"]])
+def test_apps_are_removed_only_if_their_number_is_said(user: Commands, count: list[str]) -> None:
+    user.run("push", str(user.app()))
+    manifest = user.app() / "spin.toml"
+    manifest.write_text(manifest.read_text().replace('name = "shop"', 'name = "blog"'))
+    user.run("push", str(manifest.parent))
+    with pytest.raises(UsageError, match="shop, blog would be taken out") as refused:
+        user.run("remove", "shop", "blog", "shop", *count)
+    assert "--count 2" in refused.value.remedy
+    assert {app["app"] for app in user.json("apps")} == {"shop", "blog"}
+    events = user.json("remove", "shop", "blog", "--count", "2")
+    assert [(one["event"], one["app"]) for one in events if one["event"] in ("published", "finished")] == [
+        ("published", "shop"), ("published", "blog"), ("finished", "shop"), ("finished", "blog")
+    ]  # fmt: skip
+    removed = [user.fleet.first.head(app) for app in ("shop", "blog")]
+    assert [(one.removal_count, one.regions) for one in removed if one] == [(2, {}), (2, {})]
+    assert len({one.issued for one in removed if one}) == 1
+
+
+@pytest.mark.parametrize(("said", "goes"), [("1\n", False), ("2\n", True)])
+def test_a_removal_asks_for_the_number(user: Commands, monkeypatch: pytest.MonkeyPatch, said: str, goes: bool) -> None:
+    user.run("push", str(user.app()))
+    terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("edged.cli.remove.sys", terminal)
+    ended = CliRunner().invoke(cli._edged, ["remove", "shop", "nothing"], input=said, standalone_mode=False)
+    assert "Type how many apps that are" in ended.output
+    assert type(ended.exception) is (AppUnknown if goes else UsageError)  # only who meant it learns what is not there
+    head = user.fleet.first.head()
+    assert head is not None
+    assert head.regions
 
 
 def test_logs(user: Commands) -> None:
@@ -444,3 +478,23 @@ def test_keys_of_a_fleet_that_does_not_answer(user: Commands) -> None:
     ended = user.run("keys")
     assert "last used" not in ended.stdout
     assert "not known" in ended.stderr
+
+
+def test_a_backup_and_its_restore(user: Commands) -> None:
+    user.run("push", str(user.app()), "--variable", "token=t")
+    file, folder = user.folder / "fleet.backup", user.folder / "releases"
+    (told,) = user.json("fleet", "backup", str(file), "--releases", str(folder))
+    assert (told["event"], told["counts"]["deployment"], told["left_out"]) == ("backup", 1, [])
+    assert file.stat().st_mode & 0o777 == 0o600
+    (bundle,) = folder.glob("*.bundle")
+    assert told["releases"] == [str(bundle)]
+
+    (again,) = user.json("fleet", "restore", str(file), "--releases", str(folder))
+    assert (sum(again["accepted"].values()), again["known"], again["releases"]) == (0, 2, 1)
+    said = user.run("fleet", "restore", str(file), "--releases", str(folder)).stdout.splitlines()
+    assert said[0] == f"{bundle} is there"
+    assert said[1].endswith("has records of 1 app and version 1 of the roster.")
+    assert said[2] == "It gave the fleet 0 records; 2 more are there as they are, or newer."
+    bundle.write_bytes(b"no bundle")
+    with pytest.raises(RestoreUnfinished, match="bundle"):
+        user.run("fleet", "restore", str(file), "--releases", str(folder))

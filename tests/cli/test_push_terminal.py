@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 
+import pytest
 from rich.console import Console
 
 from edged.cli.push_terminal import PushView
@@ -96,6 +97,69 @@ def test_who_changes_an_app_otherwise_is_told_no_commands() -> None:
     assert shown(finished) == ["  ✓ live in eu after 1.0 s", "  http://hello.example/"]
 
 
+def test_waves() -> None:
+    assert shown(
+        events.Published("hello", 5, DIGEST, ("ap", "eu", "us"), (("eu",), ("ap", "us")), 10),
+        events.RegionChanged("eu", "waiting", 0, 1, 0, 0, 0, 0, wave=1),
+        events.RegionChanged("us", "waiting", 0, 2, 0, 0, 0, 0, wave=2),
+        events.RegionChanged("eu", "live", 1, 1, 0, 0, 0, 0, wave=1),
+        events.RegionChanged("us", "held", 0, 2, 0, 0, 0, 0, "b: eu/a failed: no", 2),
+    ) == [
+        "  published as sequence 5  release abababababab",
+        "  in 2 waves, 10 s apart: eu, then ap, us",
+        "  eu: waiting  0 of 1 node, wave 1 of 2",
+        "  us: waiting  0 of 2 nodes, wave 2 of 2",
+        "  eu: live  1 node",
+        "  us: held  0 of 2 nodes, wave 2 of 2",
+        "  ✗ us: b: eu/a failed: no",
+    ]
+
+
+def test_why_a_wave_failed_is_not_said_again_for_those_that_it_holds() -> None:
+    assert shown(
+        events.RegionChanged("eu", "failed", 0, 1, 0, 0, 0, 0, "a: no", 1),
+        events.RegionChanged("us", "held", 0, 1, 0, 0, 0, 0, "b: eu/a failed: no", 2),
+        events.RegionChanged("ap", "failed", 0, 1, 0, 0, 0, 0, "c: neither", 1),
+    ) == [
+        "  eu: failed  0 of 1 node, wave 1 of 0",
+        "  ✗ eu: a: no",
+        "  us: held  0 of 1 node, wave 2 of 0",
+        "  ap: failed  0 of 1 node, wave 1 of 0",
+        "  ✗ ap: c: neither",
+    ]
+
+
+def test_a_removal() -> None:
+    assert shown(
+        events.Published("hello", 5, "", ()),
+        region("eu", "removed", live=1),
+        events.Finished("hello", 5, "", {"eu": "removed"}, 0, 0, 0, 1.0),
+    ) == ["  published as sequence 5  hello is removed", "  eu: removed  1 node", "  ✓ hello is in no region any more"]
+
+
+@pytest.mark.parametrize("terminal", [False, True], ids=["lines", "bars"])
+def test_apps_that_are_removed_together(terminal: bool) -> None:
+    """Each has bars and lines of its own, in the same regions."""
+    lines = shown(
+        *(events.Published(app, 2, "", ()) for app in ("blog", "wiki")),
+        *(
+            event
+            for app in ("blog", "wiki")
+            for event in (
+                region("eu", "removed", live=1),
+                events.Finished(app, 2, "", {"eu": "removed"}, 0, 0, 0, 1.0),
+            )
+        ),
+        terminal=terminal,
+    )
+    assert lines[:2] == ["  published as sequence 2  blog is removed", "  published as sequence 2  wiki is removed"]
+    said = [line for line in lines if line.startswith("  ✓")]
+    assert said == ["  ✓ blog is in no region any more", "  ✓ wiki is in no region any more"]
+    first, second = (lines.index(line) for line in said)
+    assert [line for line in lines[2:first] if "eu" in line]
+    assert [line for line in lines[first:second] if "eu" in line]
+
+
 def test_nothing_live_has_no_address() -> None:
     finished = events.Finished("hello", 4, "http://hello.example/", {"eu": "failed"}, 1, 1, 1, 1.0)
     assert shown(finished) == []
@@ -111,7 +175,7 @@ def test_warnings_and_putting_back() -> None:
         "  warning only in eu\\x1b",
         "  interrupted sequence 5: release abababababab again",
         "  interrupted sequence 2: the app is removed again",
-        "  published as sequence 6  removed",
+        "  published as sequence 6  hello is removed",
     ]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from functools import cache
 from pathlib import Path
 
 from edged.event import Event
@@ -34,3 +36,15 @@ def names(cell: str) -> list[str]:
 def events_of(module: str) -> list[type[Event]]:
     """Those that one module tells."""
     return [kind for kind in Event.__subclasses__() if kind.__module__ == module]
+
+
+@cache
+def known_tests(module: str) -> frozenset[str]:
+    """The functions of a test file that pytest takes for tests; none where there is no such file."""
+    path = DOCS.parent / module
+    found = ast.parse(path.read_text()).body if path.name.startswith("test_") and path.is_file() else []
+    return frozenset(
+        each.name
+        for each in found
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and each.name.startswith("test_")
+    )

@@ -6,6 +6,9 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+import pytest
+
+from edged.cli.node import node
 from edged.node import status_view
 from edged.node.config_file import LIMITS, Context, parse, tables
 from edged.node.stores import __doc__ as layout
@@ -65,3 +68,10 @@ def test_status() -> None:
 
 def test_stages() -> None:
     assert keys_of("stage") == set(status_view.Stage.__args__)
+
+
+@pytest.mark.parametrize("name", ["backup", "restore", "reseed"])
+def test_options(name: str) -> None:
+    documented = {names(cells[0])[0].split()[0] for cells in rows(PAGE, f"option of `node {name}`")}
+    options = {text for option in node.commands[name].params for text in option.opts if text.startswith("-")}
+    assert documented == options

@@ -41,7 +41,7 @@ async def running(folder: Path, guest: Path) -> AsyncIterator[tuple[LoadedApp, C
         async with open_worker(CACHE) as worker:
             loaded = await worker.load(model, options)
             worker.set([Served(loaded)])
-            [trigger] = loaded.background
+            [trigger] = loaded.background.own
             assert isinstance(trigger, CronTrigger)
             yield loaded, trigger
             await worker.drain()

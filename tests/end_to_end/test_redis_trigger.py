@@ -56,7 +56,7 @@ async def running(folder: Path, guest: Path, port: int) -> AsyncIterator[RedisTr
     async with open_worker(CACHE) as worker:
         loaded = await worker.load(model, options)
         worker.set([Served(loaded)])
-        [trigger] = loaded.background
+        [trigger] = loaded.background.own
         assert isinstance(trigger, RedisTrigger)
         yield trigger
         await worker.drain()

@@ -15,9 +15,10 @@ from edged.fleet.deployment import Deployment
 from edged.fleet.record import Key as RecordKey
 from edged.fleet.roster import Key, Node, Region, Roster
 from edged.fleet.state import FleetState
-from edged.fleet.store import FileOperations, RecordStore
+from edged.fleet.store import RecordStore
 from edged.fleet.voucher import Seed, Voucher, prove
 from registry.digest import Digest, digest_of
+from registry.disk import Disk
 from registry.keys import SigningKey
 
 NOW = 1_800_000_000.0
@@ -84,9 +85,9 @@ def signed(app: str = "shop", sequence: int = 1, by: str = "operator", **changes
     return deployment(app, sequence, **changes).seal(identity(by).key)
 
 
-def state(folder: Path, *, operations: FileOperations | None = None, **changes: Any) -> FleetState:
+def state(folder: Path, *, disk: Disk | None = None, **changes: Any) -> FleetState:
     """A node that has the roster."""
-    found = FleetState(RecordStore(folder, operations), now=NOW)
+    found = FleetState(RecordStore(folder, disk=disk), now=NOW)
     if found.roster is None:
         outcome = found.begin(roster(**changes).seal([root()]), NOW)
         assert outcome.kind == "accepted", outcome

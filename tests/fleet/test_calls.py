@@ -31,6 +31,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "release": {"digest": DIGEST},
     "chunk": {"digest": DIGEST},
     "reports": {"reports": []},
+    "beats": {"beats": [], "reports": []},
     "missing": {"digests": [DIGEST], "lease": "l"},
     "put_chunk": {"digest": DIGEST, "size": 1, "frame": b"x"},
     "put_release": {"envelope": b"x"},
@@ -47,6 +48,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "drain": {},
     "undrain": {},
     "join": {"voucher": b"v", "certificate": b"c", "proof": b"p" * 64},
+    "removed": {"certificate": b"c", "proof": b"p" * 64, "roster_version": 1},
 }
 PEERS = {
     "node": NODE,
@@ -60,12 +62,13 @@ NODES, PARTIES = {"node"}, {"node", "deploy", "read", "admit", "no role"}
 READERS = {"node", "deploy", "read", "admit"}
 ALLOWED = {
     "heads": NODES,
-    "buckets": NODES,
-    "records": NODES,
+    "buckets": PARTIES,
+    "records": PARTIES,
     "offer": NODES,
-    "release": NODES,
-    "chunk": NODES,
+    "release": {"node", "deploy"},
+    "chunk": {"node", "deploy"},
     "reports": NODES,
+    "beats": NODES,
     "missing": {"node", "deploy"},
     "put_chunk": {"deploy"},
     "put_release": {"deploy"},
@@ -82,6 +85,7 @@ ALLOWED = {
     "drain": {"admit"},
     "undrain": {"admit"},
     "join": set(PEERS),
+    "removed": set(PEERS),
 }
 
 

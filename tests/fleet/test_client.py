@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -9,11 +10,13 @@ import trio
 from trio.testing import MockClock
 
 from edged.fleet.client import Peers
+from edged.fleet.neighbours import Neighbours
 from edged.fleet.peer import Anchors, Peer
-from edged.limits import RECONNECT_S_HIGHEST, RECONNECT_S_LOWEST
+from edged.limits import LINK_PING_INTERVAL_S, LINK_TURN_S, RECONNECT_S_HIGHEST, RECONNECT_S_LOWEST
 from tests.fleet.fakes import HELLO, anchors_of, identity, nodes, peer_of, rng, serving, settle
 
-ME, ONE, TWO = identity("me"), identity("one"), identity("two")
+ME, ONE, TWO, THREE = identity("me"), identity("one"), identity("two"), identity("three")
+OTHERS = ONE, TWO, THREE
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -29,10 +32,31 @@ class Fleet:
         self.addresses = addresses
 
     def anchors(self) -> Anchors:
-        known = {"me": ME, "one": ONE, "two": TWO}
+        known = {"me": ME, "one": ONE, "two": TWO, "three": THREE}
         return anchors_of(
             *((known[name], peer_of(known[name], address=address)) for name, address in self.addresses.items())
         )
+
+
+def some() -> Neighbours:
+    """Two links, where there are three others."""
+    return Neighbours(rng(), kept_max=3, chosen_count=2, near_count=1)
+
+
+def first_to(name: str, fleet: Fleet) -> Neighbours:
+    """One link, at first to that one."""
+    for seed in range(100):
+        made = Neighbours(random.Random(seed), kept_max=2, chosen_count=1, near_count=0)
+        made.set(fleet.anchors().nodes)
+        if made.chosen[0].name == name:
+            return made
+    raise AssertionError("a hundred seeds choose another")
+
+
+async def pings() -> None:
+    """Until those on their way have come: links are not silent, however far the clock is moved."""
+    for _ in range(100):
+        await trio.lowlevel.checkpoint()
 
 
 def peers_of(fleet: Fleet) -> Peers:
@@ -148,6 +172,63 @@ async def test_pauses_grow_up_to_a_limit(mock_clock: MockClock) -> None:
         highest = min(RECONNECT_S_LOWEST * 2**number, RECONNECT_S_HIGHEST)
         assert highest / 2 - RECONNECT_S_LOWEST <= pause <= highest + RECONNECT_S_LOWEST
     assert len(set(pauses[-4:])) > 1  # jitter
+
+
+async def test_a_large_fleet_has_links_to_some_and_another_for_who_cannot_be_reached(mock_clock: MockClock) -> None:
+    everybody = nodes(ME, *OTHERS)
+    async with serving(ONE, everybody) as one, serving(TWO, everybody) as two, trio.open_nursery() as nursery:
+        fleet = Fleet(me="127.0.0.1:1", one=one.address, two=two.address, three="127.0.0.1:1")  # nobody listens there
+        peers = Peers(ME, fleet.anchors, lambda: HELLO, rng(), neighbours=some())
+        nursery.start_soon(peers.run)
+        while len(peers.open()) < 2:
+            assert len(peers.states()) <= 2
+            for _ in range(100):  # sockets tell nobody when they are done
+                await trio.lowlevel.checkpoint()
+            mock_clock.jump(RECONNECT_S_LOWEST)
+        assert {link.peer.name for link in peers.open()} == {"one", "two"}
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_link_of_a_large_fleet_is_given_up_for_another(mock_clock: MockClock) -> None:
+    everybody = nodes(ME, *OTHERS)
+    async with (
+        serving(ONE, everybody) as one,
+        serving(TWO, everybody) as two,
+        serving(THREE, everybody) as three,
+        trio.open_nursery() as nursery,
+    ):
+        fleet = Fleet(one=one.address, two=two.address, three=three.address)
+        peers = Peers(ME, fleet.anchors, lambda: HELLO, rng(), neighbours=some())
+        nursery.start_soon(peers.run)
+        await until(lambda: len(peers.open()) == 2)
+        before = {state.name for state in peers.states()}
+        for _ in range(round(1.5 * LINK_TURN_S / LINK_PING_INTERVAL_S)):
+            await pings()
+            mock_clock.jump(LINK_PING_INTERVAL_S)
+        await until(lambda: len(peers.open()) == 2)
+        assert len(before & {state.name for state in peers.states()}) == 1
+        assert peers.lost() == {}  # nobody is gone: we left
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_is_lost_and_replaced_stays_lost_until_it_leaves(mock_clock: MockClock) -> None:
+    fleet = Fleet(one="", two="")
+    async with serving(TWO, nodes(ME, *OTHERS)) as two, trio.open_nursery() as nursery:
+        async with serving(ONE, nodes(ME, *OTHERS)) as one:
+            fleet.addresses = {"one": one.address, "two": two.address}
+            peers = Peers(ME, fleet.anchors, lambda: HELLO, rng(), neighbours=first_to("one", fleet))
+            nursery.start_soon(peers.run)
+            await until(peers.open)
+            assert [state.name for state in peers.states()] == ["one"]
+        while not peers.open():
+            await pings()
+            mock_clock.jump(RECONNECT_S_LOWEST)
+        assert [state.name for state in peers.states()] == ["two"]
+        assert list(peers.lost()) == ["one"]
+        del fleet.addresses["one"]
+        peers.refresh()
+        assert peers.lost() == {}
+        nursery.cancel_scope.cancel()
 
 
 def test_a_peer_is_what_the_roster_says() -> None:

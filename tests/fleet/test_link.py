@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from edged.errors import CallForbidden, LinkError, ProtocolError, RemoteError
 from edged.fleet.frame import FrameReader, encode_frame
-from edged.fleet.link import Link
+from edged.fleet.link import OUTBOX_BYTES_MOST, Link, Outboxes
 from edged.fleet.peer import Peer
 from edged.fleet.session import Session
 from edged.fleet.stream import Stream
@@ -345,7 +346,7 @@ async def test_who_takes_nothing_is_cut_and_costs_no_more_than_the_outbox(autoju
         began = trio.current_time()
         with trio.move_on_after(1):
             await link.wait_closed()
-        assert link._outbox_bytes < LINK_OUTBOX_BYTES_MAX + FRAME_BYTES_MAX
+        assert link.outbox_bytes < LINK_OUTBOX_BYTES_MAX + FRAME_BYTES_MAX
         assert "took nothing" in (await link.wait_closed()).message
         assert trio.current_time() - began >= LINK_WRITE_TIMEOUT_S - 1
 
@@ -380,8 +381,13 @@ async def test_small_words_that_are_not_taken_are_not_kept_for_ever() -> None:
         link, _ = await played(nursery)
         while link.is_open:
             link._put(bytes(64 * 1024))  # as `took` and `cancel` do, which wait for nothing
-        assert link._outbox_bytes < LINK_OUTBOX_BYTES_MAX + 2 * FRAME_BYTES_MAX
+        assert link.outbox_bytes < LINK_OUTBOX_BYTES_MAX + 2 * FRAME_BYTES_MAX
         assert "more than it takes" in (await link.wait_closed()).message
+        outboxes = Outboxes()
+        found = outboxes.depth([link])
+        assert found.limit == OUTBOX_BYTES_MOST < found.highest == link.outbox_high.highest < OUTBOX_BYTES_MOST + 2**16
+        outboxes.ended(link)
+        assert outboxes.depth([]) == replace(found, now=0)
 
 
 async def test_who_answers_pings_and_nothing_else_is_cut_when_all_its_places_are_taken(

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from edged.errors import RequestInvalid
+from edged.fleet.beats import Beat
 from edged.fleet.frame import FrameReader, encode_frame
 from edged.fleet.report import AppReport, Board, NodeReport, cut_alarms, parse_reports
 from edged.limits import (
     REPORT_ALARM_COUNT_MAX,
     REPORT_APP_COUNT_MAX,
     REPORT_COUNT_MAX,
+    REPORT_INCARNATION_STEP_MAX,
     REPORT_TEXT_CHARS_MAX,
     REPORT_UP_S,
     REPORTS_BYTES_MAX,
@@ -140,13 +142,59 @@ def test_nobody_speaks_for_this_node_or_for_strangers() -> None:
 
 def test_a_peer_that_lies_cannot_silence_another() -> None:
     seen = board()
-    lie = report("one", incarnation=2**60)
+    lie = report("one", incarnation=2**32)
     seen.merge([report("one")], "one", 0.0)
     assert seen.merge([lie], "two", 1.0) == []  # its own word is fresh
     assert seen.merge([lie], "two", REPORT_UP_S + 1) == ["one"]
     assert seen.seen(["one"], REPORT_UP_S + 1)[0].is_hearsay
     assert seen.merge([report("one", beat=2)], "one", REPORT_UP_S + 2) == ["one"]
     assert seen.get("one") == report("one", beat=2)
+
+
+@pytest.mark.parametrize(
+    ("step", "counts"), [(REPORT_INCARNATION_STEP_MAX, True), (REPORT_INCARNATION_STEP_MAX + 1, False)]
+)
+def test_hearsay_may_be_ahead_of_a_node_by_so_much(step: int, *, counts: bool) -> None:
+    """More than any clock was ever wrong, and far less than there are numbers: the node can go above each of them."""
+    seen = board()
+    seen.merge([report("one", 7)], "one", 0.0)
+    lie = report("one", 7 + step)
+    assert (seen.merge([lie], "two", 10.0) == ["one"]) is counts
+    assert (seen.get("one") == lie) is counts
+    other = board()
+    other.merge([report("one", 7)], "one", 0.0)
+    other.hear([Beat("one", 7 + step, 1, 1)], 10.0)
+    assert (other.seen(["one"], 20.0)[0].state == "up") is counts
+
+
+@pytest.mark.parametrize("how", ["report", "beat"])
+@pytest.mark.parametrize("step", [0, 1, REPORT_INCARNATION_STEP_MAX])
+def test_a_node_that_is_outdone_goes_above_so_that_it_is_heard_again(how: str, step: int) -> None:
+    """Somebody lies, or its clock was ahead when it ran before: neither may last for longer than whoever said it."""
+    here, there = board(), Board("one", {"me", "one", "two"}.__contains__, 0.0)
+    there.put(report("one", 7), 0.0)
+    here.merge([report("one", 7)], "two", 0.0)
+    lie = report("one", 7 + step, beat=5)
+    here.merge([lie], "two", 1.0)
+    assert here.merge([report("one", 7, beat=4)], "two", 2.0) == []  # true, and it comes too late
+    if how == "report":
+        there.merge(here.all(), "me", 3.0)
+    else:
+        there.hear(here.beats(), 3.0)
+    assert there.outdone == 7 + step
+    there.put(report("one", there.outdone + 1, beat=5), 4.0)
+    assert here.merge(there.all(), "two", 4.0) == ["one"]
+    assert here.get("one") == report("one", there.outdone + 1, beat=5)
+    there.merge([lie], "two", 5.0)
+    assert there.outdone == 7 + step  # it is above that now
+
+
+def test_what_others_know_of_us_outdoes_nobody() -> None:
+    here = board()
+    here.put(report("me", 7, beat=5), 0.0)
+    here.merge([report("me", 7, beat=5), report("me", 6, beat=9), report("one", 99)], "two", 1.0)
+    here.hear([Beat("me", 7, 4, 4), Beat("me", 7 + REPORT_INCARNATION_STEP_MAX + 1, 1, 1), Beat("one", 200, 1, 1)], 1.0)
+    assert here.outdone == 0
 
 
 def test_who_left_is_forgotten() -> None:

@@ -20,6 +20,7 @@ from edged.fleet.rollout_event import (
     Event,
     Fetched,
     FetchFailed,
+    Judged,
     Prepared,
     PrepareFailed,
     Preparing,
@@ -28,6 +29,7 @@ from edged.fleet.rollout_event import (
     Tick,
 )
 from edged.fleet.rollout_plan import Placement, Plan, Refused, Saved, Task
+from edged.fleet.wave import Go, Held, Verdict, Wait
 from edged.limits import (
     ROLLOUT_CRASH_COUNT_MAX,
     ROLLOUT_FAILURE_COUNT_MAX,
@@ -135,6 +137,81 @@ def test_a_higher_epoch_counts_more_than_any_sequence() -> None:
     driver.tell(Desired(target(1, epoch=2)))
     plan = driver.tell(*[replace(event, version=version(1, 2)) for event in way(1)])
     assert plan.saved.live == target(1, epoch=2)
+
+
+# --- waves ---
+
+
+def judged(sequence: int, verdict: Verdict) -> Judged:
+    return Judged(version(sequence), verdict)
+
+
+def test_a_release_whose_wave_is_not_yet_waits_on_disk_and_its_predecessor_serves() -> None:
+    driver = Driver()
+    driver.settle(1)
+    driver.tell(Desired(target(2), waits=True), Fetched(version(2)))
+    plan = driver.tell(CheckedOut(version(2)))
+    assert (plan.stage, plan.code, plan.message, plan.task) == ("waiting", "", "", None)
+    plan = driver.tell(judged(2, Wait("eu is late")))
+    assert (plan.stage, plan.message, plan.running, plan.desired) == ("waiting", "eu is late", 1, 2)
+    assert plan.placements == (Placement(target(1), serve=True),)
+    assert driver.wait(1e6).stage == "waiting"
+    plan = driver.tell(judged(2, Go()))
+    assert (plan.stage, plan.message) == ("compile", "")
+    assert plan.placements == (Placement(target(1), serve=True), Placement(target(2), serve=False))
+    assert driver.tell(Prepared(version(2))).running == 2
+
+
+def test_a_verdict_that_comes_before_the_release_is_here_counts_then() -> None:
+    for verdict, stage in ((Go(), "compile"), (Wait("x"), "waiting"), (Held("x"), "held")):
+        driver = Driver()
+        driver.tell(Desired(target(1), waits=True))
+        assert driver.tell(judged(1, verdict)).stage == "fetch"
+        assert driver.tell(Fetched(version(1)), CheckedOut(version(1))).stage == stage
+
+
+def test_what_is_held_may_still_go_and_what_has_gone_is_not_held() -> None:
+    driver = Driver()
+    driver.tell(Desired(target(1), waits=True), *way(1)[:2])
+    plan = driver.tell(judged(1, Held("eu/n1 failed: no")))
+    assert (plan.stage, plan.code, plan.message, plan.placements) == ("held", "rollout.held", "eu/n1 failed: no", ())
+    assert driver.tell(judged(1, Go())).stage == "compile"
+    for verdict in (Held("x"), Wait("x")):
+        assert driver.tell(judged(1, verdict)).stage == "compile"
+    assert driver.tell(Prepared(version(1))).stage == "live"
+
+
+def test_a_verdict_about_another_release_is_none() -> None:
+    driver = Driver()
+    driver.tell(Desired(target(2), waits=True), *way(2)[:2])
+    assert driver.tell(judged(1, Go()), judged(3, Go())).stage == "waiting"
+
+
+def test_who_waits_for_nobody_does_not_wait() -> None:
+    driver = Driver()
+    driver.tell(Desired(target(1)), judged(1, Held("x")), *way(1)[:2])
+    assert driver.plan.stage == "compile"
+
+
+def test_a_newer_deployment_takes_the_place_of_one_that_is_held() -> None:
+    driver = Driver()
+    driver.tell(Desired(target(1), waits=True), *way(1)[:2], judged(1, Held("x")))
+    assert driver.bring(2).running == 2
+
+
+def test_a_region_that_was_passed_over_is_said_while_it_runs() -> None:
+    driver = Driver()
+    driver.tell(Desired(target(1), waits=True), *way(1)[:2], judged(1, Go(("eu", "ap"))))
+    said = "it did not wait for eu, ap, where nobody is heard of"
+    assert (driver.plan.stage, driver.plan.code, driver.plan.message) == ("compile", "", said)
+    assert (driver.tell(Prepared(version(1))).stage, driver.plan.message) == ("live", said)
+    assert driver.bring(2).message == ""
+
+
+def test_what_is_live_already_waits_for_nobody_after_a_restart() -> None:
+    driver = Driver(Saved(floor=version(2), live=target(2)))
+    driver.tell(Desired(target(2), waits=True), CheckedOut(version(2)))
+    assert (driver.plan.stage, driver.plan.placements) == ("compile", (Placement(target(2), serve=True),))
 
 
 @pytest.mark.parametrize("told", [0, 1, 2, 3, 4])
@@ -294,6 +371,21 @@ def test_a_first_release_under_which_workers_crash_is_taken_down() -> None:
     driver.bring(2)
     plan = driver.tell(*crashes(ROLLOUT_CRASH_COUNT_MAX))
     assert (plan.stage, plan.running, plan.placements) == ("reverted", 0, ())
+
+
+def test_what_was_refused_stays_so_when_the_one_before_it_is_taken_down() -> None:
+    """Found by the simulator: the node said of the newer one that it was idle, without a reason, for ever."""
+    driver = Driver()
+    driver.bring(2)
+    driver.tell(Desired(target(3)), Fetched(version(3)), CheckedOut(version(3)))
+    failure = driver.tell(failed(3)).message
+    plan = driver.tell(*crashes(ROLLOUT_CRASH_COUNT_MAX))
+    assert (plan.stage, plan.desired, plan.running, plan.placements) == ("reverted", 3, 0, ())
+    assert plan.message.startswith(failure)
+    assert "worker processes crashed" in plan.message
+    again = Driver(plan.saved)
+    assert again.tell(Desired(target(3))).stage == "reverted"
+    assert again.bring(4).running == 4
 
 
 def test_a_first_release_that_fails_requests_stays_since_nothing_is_better() -> None:

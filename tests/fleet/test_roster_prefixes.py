@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bgp.prefix import AllowList
-from edged.errors import RecordForbidden, RecordInvalid
+from edged.errors import RecordForbidden, RecordInvalid, RecordsUnusable
 from edged.fleet.record import Version
 from edged.fleet.roster import Roster
 from edged.fleet.roster_prefixes import allowed_prefixes, read_allowed
@@ -64,6 +64,21 @@ def test_from_disk(tmp_path: Path) -> None:
 
     assert held.accept(next_roster(second, prefixes=(), allow_removal=2).seal([root()]), NOW).kind == "accepted"
     assert list(read_allowed(tmp_path).allow_list) == []
+
+
+def test_a_roster_that_the_disk_does_not_give_is_not_as_if_it_were_not_there(tmp_path: Path) -> None:
+    """Found by the simulator: what the newest one had taken away stayed, and with the only one all went."""
+    first = roster(prefixes=(A, B))
+    held = state(tmp_path / "records", prefixes=(A, B))
+    assert held.accept(next_roster(first, prefixes=(A,)).seal([root()]), NOW).kind == "accepted"
+    newest = max((tmp_path / "records" / "roster" / ROSTER.name).iterdir())
+    aside = newest.rename(tmp_path / "aside")
+    newest.mkdir()  # which cannot be read as a file
+    with pytest.raises(RecordsUnusable, match="cannot be read"):
+        read_allowed(tmp_path)
+    newest.rmdir()
+    aside.rename(newest)
+    assert list(map(str, read_allowed(tmp_path).allow_list)) == [A]
 
 
 def test_a_roster_on_disk_that_the_one_before_has_not_signed(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import trio
 from edged.errors import LinkError, PeerUntrusted, ProtocolError, RemoteError, TlsError
 from edged.fleet.certificate import Identity, fingerprint, make_identity
 from edged.fleet.client import connect
+from edged.fleet.depth import Depth
 from edged.fleet.peer import ANYONE, Anchors, Peer
 from edged.fleet.server import Server, serve
 from edged.fleet.session import Hello
@@ -19,6 +20,7 @@ from edged.fleet.tls import ALPN
 from edged.limits import (
     LINK_ANYONE_COUNT_MAX,
     LINK_ANYONE_S_MAX,
+    LINK_COUNT_MAX,
     LINK_HANDSHAKE_TIMEOUT_S,
     LINK_PER_ADDRESS_MAX,
     LINK_PER_PEER_MAX,
@@ -47,6 +49,9 @@ async def test_both_ends_know_each_other() -> None:
         assert (client.peer.name, client.peer.kind) == ("one", "node")
         assert client.hello == HELLO
         assert served.server.statistics().peers == {"publisher": 1}
+        links, outbox = served.server.depths()
+        assert links == Depth("links", 1, 1, LINK_COUNT_MAX)
+        assert 0 < outbox.highest < outbox.limit
 
 
 async def test_without_a_certificate_one_is_anyone() -> None:

@@ -187,6 +187,7 @@ def test_ping_and_pong() -> None:
 def test_a_hello_that_is_none(change: dict[str, Any], why: str) -> None:
     hello = {"protocol": 1, "fleet": "fleet", "epoch": 0, "roster_version": 0, "name": "", "edged": ""}
     assert Session(HELLO).receive(encode_frame(hello))
+    assert Session(HELLO).receive(encode_frame(hello | {"epoch": 7})), "nodes of two epochs talk"
     with pytest.raises(ProtocolError, match=why):
         Session(HELLO).receive(encode_frame(hello | change))
 

@@ -41,6 +41,7 @@ from tests.fleet.kit import (
     signed,
     state,
 )
+from tests.simulator.memory_disk import MemoryDisk
 
 
 def refused(fleet: FleetState, data: bytes, code: str, kind: str = "refused") -> Outcome:
@@ -494,13 +495,14 @@ def test_a_ledger_that_is_damaged_is_alarmed(tmp_path: Path) -> None:
     assert [one.name for one in fleet.nodes()] == ["n1", "n2", "n3"]
 
 
-def test_nobody_comes_in_whom_the_ledger_would_forget(tmp_path: Path) -> None:
-    fleet = state(tmp_path)
-    (tmp_path / "ledger.new").mkdir()  # the file cannot be written
+def test_nobody_comes_in_whom_the_ledger_would_forget() -> None:
+    disk = MemoryDisk()
+    fleet = state(Path("/records"), disk=disk)
+    disk.full = True
     with pytest.raises(RecordsUnusable):
         admitted(fleet, Joining())
     assert [one.name for one in fleet.nodes()] == ["n1", "n2"]
-    (tmp_path / "ledger.new").rmdir()
+    disk.full = False
     admitted(fleet, Joining())
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import random
 from collections.abc import Callable
-from contextlib import suppress
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -12,59 +12,16 @@ import pytest
 from edged.errors import RecordsUnusable
 from edged.fleet.record import Key, Version
 from edged.fleet.state import FleetState
-from edged.fleet.store import FileOperations, RecordStore, Stored
+from edged.fleet.store import RecordStore, Stored
 from edged.limits import RECORD_HISTORY_COUNT_MAX
 from tests.fleet.kit import NOW, root, roster, signed, state
+from tests.simulator.crashes import crashes, failures
+from tests.simulator.memory_disk import MemoryDisk
 
 SHOP = Key("deployment", "shop")
 
 
-class Crash(BaseException):
-    """The machine lost its power."""
-
-
-class Faulty(FileOperations):
-    """Goes well until a step, then crashes there (before it, in the middle, after it) or fails for good."""
-
-    def __init__(self, step: int, how: str) -> None:
-        self.left = step
-        self.how = how
-        self.steps: list[str] = []
-
-    def _run(self, name: str, go: Callable[[], None], torn: Callable[[], None] | None = None) -> None:
-        self.left -= 1
-        self.steps.append(name)
-        if self.left > 0:
-            go()
-        elif self.how == "fails":
-            raise OSError(28, "No space left on device")
-        elif self.how == "before":
-            raise Crash
-        elif self.how == "torn":
-            (torn or go)()
-            raise Crash
-        else:
-            go()
-            raise Crash
-
-    def make_folder(self, path: Path) -> None:
-        self._run("make_folder", lambda: super(Faulty, self).make_folder(path))
-
-    def write(self, path: Path, data: bytes) -> None:
-        self._run(
-            "write",
-            lambda: super(Faulty, self).write(path, data),
-            lambda: super(Faulty, self).write(path, data[: len(data) // 2]),
-        )
-
-    def rename(self, source: Path, target: Path) -> None:
-        self._run("rename", lambda: super(Faulty, self).rename(source, target))
-
-    def sync_folder(self, path: Path) -> None:
-        self._run("sync_folder", lambda: super(Faulty, self).sync_folder(path))
-
-    def remove(self, path: Path) -> None:
-        self._run("remove", lambda: super(Faulty, self).remove(path))
+FOLDER = Path("/records")
 
 
 def record(sequence: int, envelope: bytes = b"record") -> Stored:
@@ -94,14 +51,18 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert file_of(tmp_path, 1).stat().st_mode & 0o777 == 0o600
 
 
-def test_order_of_steps(tmp_path: Path) -> None:
-    disk = Faulty(1_000, "after")
-    store = RecordStore(tmp_path, disk)
+def test_order_of_operations() -> None:
+    disk = MemoryDisk()
+    store = RecordStore(FOLDER, disk=disk)
+    store.load()
+    seen: list[str] = []
+    disk.seen = lambda name, path: seen.append(name if "." in path.name else f"{name} {path.name}")
     store.save(record(1))
-    assert disk.steps[:6] == ["make_folder", "sync_folder", "sync_folder", "write", "rename", "sync_folder"]
-    disk.steps.clear()
+    made = ["make_folder deployment", "sync records", "make_folder shop", "sync deployment", "sync shop"]
+    assert seen == [*made, "write", "sync", "rename", "sync shop"]
+    seen.clear()
     store.save(record(2))
-    assert disk.steps[:3] == ["write", "rename", "sync_folder"]
+    assert seen == ["write", "sync", "rename", "sync shop"]
 
 
 def test_history_is_bounded(tmp_path: Path) -> None:
@@ -114,52 +75,112 @@ def test_history_is_bounded(tmp_path: Path) -> None:
     assert kept == list(range(RECORD_HISTORY_COUNT_MAX + 1, 1, -1))
 
 
-@pytest.mark.parametrize("how", ["before", "torn", "after", "fails"])
-def test_at_every_step_of_a_save(tmp_path: Path, how: str) -> None:
+def saved_first(disk: MemoryDisk) -> RecordStore:
+    store = RecordStore(FOLDER, disk=disk)
+    store.load()
+    store.save(record(1, b"first"))
+    return store
+
+
+def test_a_crash_at_every_operation_of_a_save() -> None:
     """What was acknowledged is there; what was not is there whole or not at all; and the next save goes well."""
-    for step in count(1):
-        folder = tmp_path / str(step)
-        RecordStore(folder).save(record(1, b"first"))
-        disk = Faulty(step, how)
-        is_acknowledged = False
-        try:
-            RecordStore(folder, disk).save(record(2, b"second"))
-            is_acknowledged = True
-        except (Crash, RecordsUnusable):
-            pass
-        loaded = RecordStore(folder).load()
+
+    def work(store: RecordStore, promise: Callable[[int], None]) -> None:
+        store.save(record(2, b"second"))
+        promise(2)
+
+    first, second = record(1, b"first"), record(2, b"second")
+    for disk, promised in crashes(saved_first, work):
+        store = RecordStore(FOLDER, disk=disk)
+        loaded = store.load()
         assert loaded.damaged == ()
-        assert loaded.records in ((record(1, b"first"),), (record(2, b"second"),))
-        assert not is_acknowledged or loaded.records == (record(2, b"second"),)
-        assert not list(folder.rglob("*.new"))
-        RecordStore(folder).save(record(3, b"third"))
-        assert RecordStore(folder).load().records == (record(3, b"third"),)
-        if is_acknowledged and disk.left > 0:
-            break
-    assert step > 3
+        assert loaded.records in ([(second,)] if promised else [(first,), (second,)])
+        assert all("." not in path.name[:1] for path in disk.files())
+        store.save(record(3, b"third"))
+        assert RecordStore(FOLDER, disk=disk).load().records == (record(3, b"third"),)
 
 
-@pytest.mark.parametrize("how", ["before", "torn", "after", "fails"])
-def test_a_node_at_every_step(tmp_path: Path, how: str) -> None:
+def test_what_was_seen_after_a_kill_stays_after_a_power_cut() -> None:
+    """A node that told others of a sequence must not come back with a lower one, acknowledged or not."""
+
+    def work(store: RecordStore, promise: Callable[[int], None]) -> None:
+        store.save(record(2, b"second"))
+
+    for disk, _ in crashes(saved_first, work):
+        seen = RecordStore(FOLDER, disk=disk).load().records
+        for luck in range(4):
+            disk.power_cut(random.Random(luck))
+            assert RecordStore(FOLDER, disk=disk).load().records == seen
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_a_fault_at_every_operation_of_a_save(number: int) -> None:
+    for disk, store, raised in failures(saved_first, lambda store: store.save(record(2, b"second")), number):
+        assert raised is None or isinstance(raised, RecordsUnusable)
+        loaded = RecordStore(FOLDER, disk=disk).load()
+        assert loaded.damaged == ()
+        assert raised is not None or loaded.records == (record(2, b"second"),)
+        assert not [path for path in disk.files() if path.name.startswith(".")]
+        store.save(record(3, b"third"))
+        assert store.load().records == (record(3, b"third"),)
+
+
+def test_what_is_forgotten_keeps_its_number() -> None:
+    """A crash on the way leaves that number or a higher one: nothing older is ever accepted."""
+
+    def before(disk: MemoryDisk) -> RecordStore:
+        store = saved_first(disk)
+        for sequence in (2, 3):
+            store.save(record(sequence))
+        return store
+
+    def work(store: RecordStore, promise: Callable[[Version], None]) -> None:
+        store.forget(SHOP, Version(1, 3))
+        promise(Version(1, 3))
+
+    for disk, promised in crashes(before, work):
+        store = RecordStore(FOLDER, disk=disk)
+        loaded = store.load()
+        assert loaded.versions == {SHOP: Version(1, 3)}
+        assert not promised or loaded.records == ()
+        assert not promised or loaded.damaged == ((SHOP, Version(1, 3)),)
+        store.save(record(4))
+        assert store.load().records == (record(4),)
+
+
+def with_first(disk: MemoryDisk) -> FleetState:
+    fleet = state(FOLDER, disk=disk)
+    fleet.accept(signed(), NOW)
+    return fleet
+
+
+def test_a_node_that_crashes_at_every_operation() -> None:
     """Through the whole of `FleetState`: no sequence ever decreases, and every start succeeds."""
-    first, second, third = signed(), signed(sequence=2), signed(sequence=3)
-    for step in count(1):
-        folder = tmp_path / str(step)
-        state(folder).accept(first, NOW)
-        disk = Faulty(step, how)
-        outcome = None
-        with suppress(Crash, RecordsUnusable):
-            outcome = FleetState(RecordStore(folder, disk), now=NOW).accept(second, NOW)
-        fleet = FleetState(RecordStore(folder), now=NOW)
+
+    def work(fleet: FleetState, promise: Callable[[int], None]) -> None:
+        for sequence in (2, 3):
+            assert fleet.accept(signed(sequence=sequence), NOW).kind == "accepted"
+            promise(sequence)
+
+    for disk, promised in crashes(with_first, work, power_cuts=2):
+        fleet = state(FOLDER, disk=disk)
         head = fleet.head("shop")
         assert head is not None
-        assert head.head.version.sequence >= (2 if outcome is not None and outcome.kind == "accepted" else 1)
-        assert fleet.accept(third, NOW).kind == "accepted"
-        assert fleet.accept(second, NOW).kind == "stale"
+        assert head.head.version.sequence >= max(promised, default=1)
+        assert fleet.accept(signed(sequence=4), NOW).kind == "accepted"
+        assert fleet.accept(signed(sequence=3), NOW).kind == "stale"
         assert fleet.alarms() == ()
-        if outcome is not None and disk.left > 0:
-            break
-    assert step > 3
+
+
+def test_a_record_that_cannot_be_read_now_may_be_read_later() -> None:
+    disk = MemoryDisk()
+    store = saved_first(disk)
+    disk.failing = 1.0
+    with pytest.raises(RecordsUnusable):
+        store.save(record(2))
+    assert store.history(SHOP) == []
+    disk.failing = 0.0
+    assert store.history(SHOP) == [record(1, b"first")]
 
 
 def test_a_damaged_record_is_put_aside_and_fetched_again(tmp_path: Path) -> None:

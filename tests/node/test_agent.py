@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import trio.testing
 
 from edged.errors import HostTaken, ReleaseUnavailable, VariablesUnavailable
 from edged.fleet.deployment import Deployment
+from edged.fleet.report import AppReport, NodeReport, Seen
 from edged.limits import POOL_LOOK_INTERVAL_S, ROLLOUT_RETRY_S_MAX, ROLLOUT_WATCH_S
 from edged.node.agent import Agent, hosts_below
 from edged.node.app_rollout import Moved
@@ -23,7 +25,7 @@ from edged.worker.report import Failure, Traffic
 from edged.worker.table import Site
 from registry.checkout import Checkouts
 from registry.chunk_store import ChunkStore
-from registry.digest import Digest
+from registry.digest import Digest, digest_of
 from registry.dsse import sign
 from registry.keys import SigningKey
 from registry.release import RELEASE_TYPE, Entry, Release
@@ -44,15 +46,20 @@ class Node:
         self.sites: Sequence[Site] = ()
         self.handed_out = 0
         self.closed: tuple[str, ...] = ("203.0.113.0/24",)
+        self.held: dict[str, str] = {}
+        self.heard: list[tuple[str, Seen]] = []
         self.pool = FakePool()
+        self.checkouts = Checkouts(folder / "checkouts", self.chunks)
         self.agent = Agent(
             deployments=lambda: self.deployed,
+            removals_held=lambda: self.held,
+            heard=lambda: self.heard,
             region=lambda: "eu",
             domain=lambda: "demo.localhost",
             networks_closed=lambda: self.closed,
             fetch=self.fetch,
             releases=self.releases,
-            checkouts=Checkouts(folder / "checkouts", self.chunks),
+            checkouts=self.checkouts,
             store=RolloutStore(folder / "rollouts"),
             pool=self.pool,
             set_sites=self.set_sites,
@@ -328,3 +335,160 @@ async def test_an_app_that_was_removed_is_let_go(tmp_path: Path, mock_clock: tri
         node.agent.refresh()
         await settle()
         assert (list(node.sites), node.agent.reports(), node.agent.releases()) == ([], {}, set())
+
+
+# --- what the fleet says of others ---
+
+
+def heard(stage: str, running: int) -> tuple[str, Seen]:
+    """A node of the region `first`, by what it says of sequence 2 of shop."""
+    release = digest_of(b"two")
+    app = AppReport(desired=2, running=running, release=release, stage=stage, error_message="no", since=0.0)  # type: ignore[arg-type]
+    report = NodeReport("n0", "first", 1, 1, time=0.0, apps={"shop": app})
+    return "first", Seen("n0", report, "up", 0.0, 1.0, False)
+
+
+def in_waves(node: Node) -> Deployment:
+    release = node.put("shop", b"two")
+    regions = {"first": digest_of(b"two"), "eu": release}
+    return Deployment("demo", "shop", 1, 2, regions, waves=(("first",), ("eu",)), soak_s=5)
+
+
+async def test_a_release_waits_for_the_wave_before(tmp_path: Path, mock_clock: trio.testing.MockClock) -> None:
+    async with running(tmp_path) as node:
+        await bring(node, "shop", 1)
+        node.heard = [heard("compile", 1)]
+        node.deployed["shop"] = in_waves(node)
+        node.agent.refresh()
+        await settle()
+        assert len(node.fetched) == 2  # it is brought here meanwhile
+        await pass_time(mock_clock, 2 * POOL_LOOK_INTERVAL_S)
+        assert node.agent.reports()["shop"].stage == "compile"  # no worker has said yet that it serves what is live
+        node.pool.ready("shop@1.1")
+        report = node.agent.reports()["shop"]
+        assert (report.stage, report.desired, report.running) == ("waiting", 2, 1)
+        assert report.error_message == "first does not serve it yet: n0 (compile)"
+        node.heard = [heard("live", 2)]
+        await pass_time(mock_clock, 4.0)
+        node.agent.refresh()  # as any record does that is accepted: the time does not begin anew
+        await settle()
+        assert node.agent.reports()["shop"].error_message == "first has not served it for 5 s yet"
+        assert node.sites_of("shop") == [("shop@1.1", True)]
+        await pass_time(mock_clock, 3.0)
+        assert node.sites_of("shop") == [("shop@1.1", True), ("shop@1.2", False)]
+
+
+async def test_a_release_that_waits_is_kept(tmp_path: Path, mock_clock: trio.testing.MockClock) -> None:
+    """It may wait for days, and what nothing has a use for is collected every hour."""
+    async with running(tmp_path) as node:
+        await bring(node, "shop", 1)
+        node.heard = [heard("compile", 1)]
+        node.deployed["shop"] = waiting = in_waves(node)
+        node.agent.refresh()
+        await settle()
+        assert waiting.regions["eu"] in node.agent.releases()
+        node.checkouts.keep(node.agent.releases())
+        node.heard = [heard("live", 2)]
+        await pass_time(mock_clock, 10.0)
+        [folder] = [site.folder for site in node.sites if site.key == "shop@1.2"]
+        assert (Path(folder) / "spin.toml").read_bytes() == b"two"
+        node.agent.emit(SiteFailed("shop@1.2", 0, Failure("x", "cannot be loaded", "")))
+        await settle()
+        assert node.agent.reports()["shop"].stage == "failed"
+        assert waiting.regions["eu"] not in node.agent.releases()
+
+
+async def test_a_release_that_fails_elsewhere_is_not_loaded_here(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    async with running(tmp_path) as node:
+        await bring(node, "shop", 1)
+        node.heard = [heard("failed", 1)]
+        node.deployed["shop"] = in_waves(node)
+        node.agent.refresh()
+        await settle()
+        await pass_time(mock_clock, 100.0)
+        node.pool.ready("shop@1.1")
+        report = node.agent.reports()["shop"]
+        assert (report.stage, report.error_code) == ("held", "rollout.held")
+        assert report.error_message == "first/n0 failed: no"
+        assert node.sites_of("shop") == [("shop@1.1", True)]
+        await bring(node, "shop", 3)
+        assert node.sites_of("shop")[0] == ("shop@1.3", True)
+
+
+class Watched(list[tuple[str, Seen]]):
+    """What was heard of others, which tells when it is looked through."""
+
+    def __init__(self, nodes: list[tuple[str, Seen]], seen: list[str]) -> None:
+        super().__init__(nodes)
+        self._seen = seen
+
+    def __iter__(self) -> Iterator[tuple[str, Seen]]:
+        self._seen.append("judged")
+        return super().__iter__()
+
+
+async def test_however_many_releases_wait_others_have_their_turn_in_between(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    trace: list[str] = []
+
+    async def take_turns() -> None:
+        while True:
+            trace.append("turn")
+            await trio.lowlevel.checkpoint()
+
+    count = 20
+    async with running(tmp_path) as node, trio.open_nursery() as nursery:
+        for number in range(count):
+            each = in_waves(node)
+            node.deployed[f"app{number}"] = replace(each, app=f"app{number}")
+        node.heard = Watched([heard("failed", 1)], trace)
+        node.agent.refresh()
+        await settle()
+        trace.clear()
+        mock_clock.jump(POOL_LOOK_INTERVAL_S)
+        nursery.start_soon(take_turns)
+        with trio.fail_after(5):
+            while trace.count("judged") < count:
+                await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert "judged,judged,judged" not in ",".join(trace)
+
+
+async def test_a_removal_that_is_held_changes_nothing_but_an_alarm(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    async with running(tmp_path) as node:
+        await bring(node, "shop", 1)
+        node.deployed["shop"] = Deployment("demo", "shop", 1, 2, {})
+        node.deployed["never-here"] = Deployment("demo", "never-here", 1, 2, {})
+        node.held = {"shop": "too many", "never-here": "too many"}
+        node.agent.refresh()
+        await settle()
+        assert node.sites_of("shop") == [("shop@1.1", True)]
+        assert node.agent.alarms() == ("app shop: too many [app.removal-held]",)
+        report = node.agent.reports()["shop"]
+        assert (report.running, report.error_code, report.error_message) == (1, "app.removal-held", "too many")
+        node.held = {}
+        node.agent.refresh()
+        await settle()
+        assert (list(node.sites), node.agent.alarms(), node.agent.reports()) == ([], (), {})
+
+
+async def test_a_removal_that_is_held_is_held_after_a_restart(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    async with running(tmp_path) as node:
+        await bring(node, "shop", 1)
+        await pass_time(mock_clock, ROLLOUT_WATCH_S + 1)
+    async with running(tmp_path) as node:
+        node.deployed["shop"] = Deployment("demo", "shop", 1, 2, {})
+        node.held = {"shop": "too many"}
+        node.agent.refresh()
+        await settle()
+        assert node.sites_of("shop") == [("shop@1.1", True)]
+        assert len(node.agent.alarms()) == 1
+        await bring(node, "shop", 3)
+        assert (node.sites_of("shop")[0], node.agent.alarms()) == (("shop@1.3", True), ())

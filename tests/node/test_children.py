@@ -16,8 +16,8 @@ import trio
 import trio.testing
 
 from edged.errors import ListenError
+from edged.http.backoff import Backoff
 from edged.limits import CHILD_LINE_BYTES_MAX
-from edged.node.backoff import Backoff
 from edged.node.children import Child, Exit, Lines, Start, plain_start, reason_of
 
 WAIT = "import signal, sys; print('up', file=sys.stderr, flush=True); signal.pause()"
@@ -36,7 +36,7 @@ class Kept:
             partial(plain_start, [sys.executable, "-c", program]),
             line=self._line,
             ended=self._ended,
-            backoff=Backoff(0.0, 0.0),
+            backoff=Backoff(0.0, 0.0, 0.0),
             **options,  # type: ignore[arg-type]
         )
 
@@ -120,7 +120,7 @@ async def test_cancelled_it_is_killed() -> None:
 async def test_stopped_while_it_waits_for_its_next_start(autojump_clock: trio.testing.MockClock) -> None:
     kept = Kept("")
     kept.child._prepare = partial(plain_start, ["/nowhere/at-all"])
-    kept.child._backoff = Backoff(1_000.0, 1_000.0)
+    kept.child._backoff = Backoff(1_000.0, 1_000.0, 1_000.0)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(kept.child.run)
         await kept.until(lambda: len(kept.exits) == 1)

@@ -69,6 +69,7 @@ class Disk:
         self.running: set[Digest] = set()
         self.peer: dict[Digest, bytes] = {}
         self.asked: list[Digest] = []
+        self.turn = trio.Lock()
         self.keeping = Housekeeping(
             chunks=self.chunks,
             releases=self.releases,
@@ -76,6 +77,7 @@ class Disk:
             needed=lambda: self.needed,
             running=lambda: self.running,
             repair=self.repair,
+            turn=self.turn,
             clock=lambda: self.now,
         )
 
@@ -109,6 +111,17 @@ async def test_what_nothing_needs_goes_and_the_rest_stays(tmp_path: Path, mock_c
     assert not disk.chunks.has(digest_of(b"old"))
     assert disk.chunks.has(digest_of(b"new"))
     assert old != new
+
+
+async def test_what_is_being_laid_out_while_it_looks_stays(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    digest = disk.put(b"new")
+    async with trio.open_nursery() as nursery, disk.turn:
+        nursery.start_soon(disk.keeping.collect)
+        await trio.testing.wait_all_tasks_blocked()
+        disk.running = {digest}  # there is a use for it since just now
+        folder = disk.checkouts.make(digest, disk.releases.get(digest).release)
+    assert folder.exists()
 
 
 async def test_files_of_what_ran_lately_stay_one_round_longer(tmp_path: Path) -> None:

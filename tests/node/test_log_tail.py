@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import trio
 
 from edged.errors import Overloaded
+from edged.fleet.depth import Depth
 from edged.limits import (
     LOG_TAIL_APP_COUNT_MAX,
     LOG_TAIL_CHARS_MAX,
@@ -107,6 +109,7 @@ def test_all_lines_together_at_the_limit_and_over_it(over: int, kept: int) -> No
         tail.add(line("z", app="last"))
     assert len(tail.tail("first")) == kept
     assert tail._chars == LOG_TAIL_CHARS_MAX
+    assert tail.depths()[1] == Depth("log_tail_characters", *[LOG_TAIL_CHARS_MAX] * 3)
 
 
 async def test_followers_get_the_lines_of_their_app() -> None:
@@ -132,9 +135,13 @@ def test_a_slow_follower_loses_lines_and_is_told() -> None:
         assert subscription.dropped == 0
         tail.add(line("one more"))
         assert subscription.dropped == 1
+        lines, _ = tail.depths()
+        assert lines == Depth("log_lines", LOG_TAIL_QUEUE_COUNT_MAX, LOG_TAIL_QUEUE_COUNT_MAX, LOG_TAIL_QUEUE_COUNT_MAX)
         first = subscription.next_nowait()
         assert first is not None
         assert first.text == "0"
+        assert tail.depths()[0].now == LOG_TAIL_QUEUE_COUNT_MAX - 1
+    assert tail.depths()[0] == replace(lines, now=0)
 
 
 def test_as_many_followers_as_may() -> None:

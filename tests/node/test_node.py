@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from edged.fleet.certificate import load_identity
 from edged.fleet.folder import FleetFolder
 from edged.fleet.voucher import token_of
+from tests.docs.tables import names, rows
 from tests.fleets import HTTP_PORT, WAIT_S, Fleet, FleetNode, app_folder, fleet_on_loopback, saying
 
 HOST = "shop.edged.localhost"
@@ -59,6 +62,24 @@ def test_nothing_that_it_keeps_is_for_others(scene: Scene) -> None:
             yield path
 
     assert list(look(scene.node.state)) == []
+
+
+def test_how_full_its_queues_are_is_to_be_had(scene: Scene) -> None:
+    """All those to which the docs give a name."""
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(scene.node.state / "admin.sock"))) as client:
+        families = list(text_string_to_metric_families(client.get("http://node/metrics").text))
+    found: dict[str, dict[str, float]] = {}
+    for sample in (sample for family in families for sample in family.samples):
+        if "queue" in sample.labels:
+            found.setdefault(sample.name, {})[sample.labels["queue"]] = sample.value
+    named = {name for row in rows("metrics.md", "queue") for name in names(row[0])}
+    assert {name: depths.keys() for name, depths in found.items()} == dict.fromkeys(
+        ("edged_queue_depth", "edged_queue_depth_highest", "edged_queue_depth_limit"), named
+    )
+    for queue in named:
+        depth, highest, limit = (depths[queue] for depths in found.values())
+        assert 0 <= depth <= highest <= limit
+    assert found["edged_queue_depth_highest"]["links"] > 0  # who pushed
 
 
 def test_a_reload_that_is_wrong_changes_nothing(scene: Scene) -> None:

@@ -14,6 +14,7 @@ from edged.fleet.rollout_plan import Refused, Saved
 from edged.limits import ROLLOUT_FILE_BYTES_MAX
 from edged.node.rollout_store import Kept, RolloutStore
 from registry.digest import Digest, digest_of
+from registry.strict import decode
 
 RELEASE = digest_of(b"release")
 OTHER = digest_of(b"other")
@@ -71,6 +72,25 @@ def test_any_damage_is_noticed_and_concerns_one_app(tmp_path: Path) -> None:
     for extra in (data + b"\0", data.replace(b"format", b"fromat"), b"\0" * (ROLLOUT_FILE_BYTES_MAX + 1)):
         (tmp_path / "shop").write_bytes(extra)
         assert set(store.load()) == {"blog"}
+
+
+def test_every_bit_that_turns_is_noticed(tmp_path: Path) -> None:
+    """One in a sequence would freeze an app for ever, one in a variable would change what it does."""
+    store = RolloutStore(tmp_path)
+    store.save("shop", kept())
+    data = (tmp_path / "shop").read_bytes()
+    for index in range(len(data)):
+        (tmp_path / "shop").write_bytes(data[:index] + bytes([data[index] ^ 1 << index % 8]) + data[index + 1 :])
+        assert store.load() == {}, index
+
+
+def test_a_file_without_a_digest_is_read(tmp_path: Path) -> None:
+    store = RolloutStore(tmp_path)
+    store.save("shop", kept())
+    content = decode((tmp_path / "shop").read_bytes(), ROLLOUT_FILE_BYTES_MAX)
+    assert isinstance(content, dict)
+    (tmp_path / "shop").write_bytes(content["content"])
+    assert store.load() == {"shop": kept()}
 
 
 def test_a_target_without_its_deployment_is_damage(tmp_path: Path) -> None:

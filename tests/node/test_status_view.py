@@ -170,3 +170,30 @@ def test_it_travels_and_says_no_secret() -> None:
     assert msgpack.unpackb(packed)["apps"][0]["regions"] == {"eu": RELEASE}
     assert Key("deployment", "shop") == secret.key
     assert secret.version == Version(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("app", "found"),
+    [
+        (None, ("removed", "", "")),
+        (AppReport(), ("removed", "", "")),
+        (LIVE, ("waiting", "", "")),
+        (AppReport(desired=2), ("waiting", "", "")),
+        (replace(LIVE, error_code="app.removal-held", error_message="many"), ("held", "app.removal-held", "many")),
+    ],
+)
+def test_how_far_a_removal_is(app: AppReport | None, found: tuple[str, str, str]) -> None:
+    heard = board(report("a1"), report("a2", **({} if app is None else {"shop": app})))
+    views = rollout_views("shop", 3, view(deployment(3, ())), heard, Moment(TIME, 0.0))
+    assert {(each.node, (each.stage, each.error_code, each.error)) for each in views} == {
+        ("a1", ("removed", "", "")), ("a2", found), ("b1", ("waiting", "", ""))
+    }  # fmt: skip
+
+
+def test_waves_that_wait_and_that_are_held() -> None:
+    waits = replace(LIVE, desired=3, stage="waiting", error_message="eu is late")
+    held = replace(LIVE, desired=3, stage="held", error_message="eu/a1 failed: no", error_code="rollout.held")
+    for each, state in ((waits, "rolling"), (held, "failed")):
+        (app,) = status(board(report("b1", shop=each)), deployment(3, ("us",))).apps
+        (node,) = app.nodes
+        assert (app.state, node.stage, node.error_message) == (state, each.stage, each.error_message)

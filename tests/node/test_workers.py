@@ -21,16 +21,23 @@ import trustme
 
 from edged.bundle.lock import LOCK_ENTRY
 from edged.errors import LoadCrashed
-from edged.limits import LOAD_CRASH_COUNT_MAX, LOG_LINES_BURST_MAX, SOCKETS_WAIT_S_MAX
+from edged.limits import (
+    LOAD_CRASH_COUNT_MAX,
+    LOG_LINES_BURST_MAX,
+    REPORT_SILENCE_S_MAX,
+    SOCKETS_WAIT_S_MAX,
+    WORKER_START_S_MAX,
+)
 from edged.node.children import Exit
 from edged.node.log_tail import LogTail
 from edged.node.pool_event import PoolEvent, SiteFailed, SiteProbed, SiteReady, WorkerCrashed
 from edged.node.sockets import Addresses
 from edged.node.workers import WorkerPool
+from edged.worker.control import Control, control_pair
 from edged.worker.table import CertificateFiles, Settings, Site
 from tests.node.checkouts import checkout, site
 
-_LONGEST_S = 30.0  # a test that waits for longer hangs; nothing is measured with it
+_LONGEST_S = 120.0  # a test that waits for longer hangs; nothing is measured with it
 
 
 class Pool:
@@ -506,7 +513,7 @@ async def test_a_worker_that_says_nothing_or_nonsense_is_killed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """And the pool goes on: it starts another one."""
-    monkeypatch.setattr("edged.node.workers.REPORT_SILENCE_S_MAX", 0.5)
+    monkeypatch.setattr("edged.node.workers.WORKER_START_S_MAX", 0.5)
     monkeypatch.setattr("edged.node.workers.CONTROL_GONE_S_MAX", 0.5)
     monkeypatch.setattr(
         "edged.child.command", lambda *arguments: [sys.executable, "-c", _ANSWER.format(program), *arguments]
@@ -515,6 +522,36 @@ async def test_a_worker_that_says_nothing_or_nonsense_is_killed(
         await pool.until(lambda: len(pool.events) >= 2)
     assert {each.reason for each in pool.events if isinstance(each, WorkerCrashed)} == {"signal SIGKILL"}
     assert event.decode() in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("reported", "longest_s"), [(False, WORKER_START_S_MAX), (True, REPORT_SILENCE_S_MAX)], ids=["starting", "started"]
+)
+async def test_how_long_a_worker_may_say_nothing(
+    reported: bool,
+    longest_s: float,
+    cache: Path,
+    mock_clock: trio.testing.MockClock,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One that starts has longer: where many processes start at once, to kill those that are late makes all late."""
+    pool = Pool(cache, 1).workers
+    worker = pool._workers[0]
+    ours, theirs = control_pair()
+    worker._control, other_end = Control(ours), Control(theirs)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(worker._receive, worker._control)
+        if reported:
+            await other_end.send("loading", {"key": ""})
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(longest_s - 0.1)
+        await trio.testing.wait_all_tasks_blocked()
+        assert "worker.silent" not in "".join(capsys.readouterr())
+        mock_clock.jump(0.1)
+    assert f"seconds={longest_s}" in "".join(capsys.readouterr())
+    await worker._control.aclose()
+    await other_end.aclose()
+    pool.sockets.close()
 
 
 async def test_a_release_that_ends_workers_while_they_load_it_is_given_up(

@@ -173,6 +173,9 @@ class FakeNode:
         """Every region goes through all stages."""
         heads = [head for node in self.fleet.nodes.values() if (head := node.head(app)) is not None]
         head = max(heads, key=lambda head: head.sequence)  # as if it had spread
+        if not head.regions:
+            for node in self.fleet.roster.nodes:
+                yield progress(node.region, node.name, "removed")
         for stage in ("waiting", "fetch", "verify", "compile", "probe", "live"):
             for node in self.fleet.roster.nodes:
                 if node.region in head.regions:

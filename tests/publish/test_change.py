@@ -23,6 +23,9 @@ class FakeAuthor:
     def epoch_of(self, _app: str) -> int:
         return 1
 
+    def floor_of(self, _app: str) -> int:
+        return 0
+
 
 def deployment(sequence: int, release: Digest | None, variables: Mapping[str, str] | None = None) -> Deployment:
     return Deployment(

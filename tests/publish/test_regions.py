@@ -93,3 +93,27 @@ def test_a_region_without_nodes() -> None:
     board = Regions({"eu": []})
     assert board.stages() == {"eu": "silent"}
     assert board.is_settled
+
+
+def test_which_wave_a_region_is_of() -> None:
+    found = Regions({"eu": ["a"], "us": ["b"], "ap": ["c"]}, (("us",), ("eu", "ap")))
+    assert {event.region: event.wave for event in found.changes()} == {"us": 1, "eu": 2, "ap": 2}
+
+
+def test_what_is_held_has_no_reason_of_its_own() -> None:
+    found = Regions({"eu": ["a"], "us": ["b"]}, (("eu",), ("us",)))
+    found.update(NodeProgress("us", "b", "held", error="eu/a failed: bad"))
+    assert not found.is_settled
+    assert (found.held(), found.reasons()) == (["us"], {"eu/a failed: bad": ["us"]})
+    found.update(NodeProgress("eu", "a", "failed", error="bad"))
+    assert (found.is_settled, found.held(), found.failed()) == (True, ["us"], ["eu", "us"])
+    assert found.reasons() == {"bad": ["eu"]}
+
+
+def test_a_removed_app() -> None:
+    found = Regions({"eu": ["a", "b"]})
+    found.update(NodeProgress("eu", "a", "removed"))
+    assert (found.stages(), found.is_settled) == ({"eu": "waiting"}, False)
+    event = found.update(NodeProgress("eu", "b", "removed"))
+    assert event is not None
+    assert (event.stage, event.nodes_live, found.is_settled) == ("removed", 2, True)

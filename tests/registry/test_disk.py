@@ -34,7 +34,7 @@ def test_links_and_pipes_hold_nobody(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic"):
         Disk().read(tmp_path / "link", 10)
     assert Disk().read(tmp_path / "pipe", 10) == b""
-    assert [name for name, _ in regular_files(tmp_path)] == ["a"]
+    assert [name for name, _ in regular_files(Disk(), tmp_path)] == ["a"]
 
 
 @pytest.mark.parametrize(

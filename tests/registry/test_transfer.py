@@ -118,6 +118,18 @@ def test_a_source_is_given_up_when_nothing_comes_and_not_while_something_does() 
     assert transfer.dropped["a"].startswith("stalled")
 
 
+def test_who_wakes_when_it_is_time_finds_that_it_is_time() -> None:
+    times = (60 + step / 997 for step in range(10_000))
+    asked_at = next(at for at in times if (at + TRANSFER_STALL_S) - at < TRANSFER_STALL_S)  # floats round
+    transfer = Transfer(chunks(1))
+    transfer.add_source("a", 1)
+    transfer.asks(asked_at)
+    now = asked_at + TRANSFER_STALL_S
+    assert transfer.wake_s(now) == 0
+    transfer.expire(now)
+    assert transfer.is_stuck
+
+
 def test_a_source_that_was_not_asked_for_long_does_not_stall_at_once() -> None:
     transfer = Transfer(chunks(1), TokenBucket(1, 100_000, 0))
     transfer.add_source("a", 1)

@@ -129,6 +129,15 @@ def test_certificates(shape: dict[str, Any], days: float | None, found: list[Any
     assert said(shape) == found
 
 
+def test_a_certificate_that_its_node_speaks_of_is_said_once(shape: dict[str, Any]) -> None:
+    alarm = "certificate of node a: it expires in less than 7 days [fleet.certificate-expiring]"
+    shape["nodes"][0].update(certificate_days=6.5, alarms=[alarm])
+    [(severity, text)] = said(shape)
+    assert (severity, text.endswith(alarm)) == ("error", True)
+    shape["nodes"][0].update(alarms=[alarm.replace("node a:", "node abc:")])
+    assert ("warning", "the certificate of node a expires in 6 days") in said(shape)
+
+
 def test_a_publisher_s_certificate(shape: dict[str, Any]) -> None:
     shape["fleet"]["keys"][0]["certificate_days"] = 3.0
     assert said(shape) == [("warning", "the certificate of key ada expires in 3 days")]
@@ -160,10 +169,16 @@ def test_an_alarm_of_the_node_that_answers_is_said_once_and_each_with_the_remedy
     found = [(problem.text, problem.remedy) for problem in diagnose(parse_status(shape))]
     remedy = RecordOrphaned.default_remedy
     assert found == [
-        (f"node a in eu: {alarm}", remedy),
-        (f"node b in us: {alarm}", remedy),
+        (f"nodes a, b: {alarm}", remedy),
         ("roster: of no code [no.such-code]", ""),
     ]
+
+
+@pytest.mark.parametrize(("count", "named"), [(5, "a, n1, n2, n3, n4"), (6, "a, n1, n2, n3, n4 and 1 more")])
+def test_an_alarm_of_many_nodes_is_one_problem(shape: dict[str, Any], count: int, named: str) -> None:
+    first = shape["nodes"][0] | {"alarms": ["two records"]}
+    shape["nodes"] = [first, *(first | {"name": f"n{number}"} for number in range(1, count))]
+    assert said(shape) == [("error", f"nodes {named}: two records")]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,7 +17,7 @@ from edged.errors import EdgedError, GuestTrap
 from edged.limits import CRON_CLOCK_CHECK_S, CRON_GRACE_S
 from edged.manifest.model import CronTrigger as Model
 from edged.manifest.schedule import parse_schedule
-from edged.triggers.cron import CronClock, CronTrigger, Due, NodeGate
+from edged.triggers.cron import CronClock, CronTrigger, Due, OrderedCron
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -153,7 +154,7 @@ async def test_calls_at_each_tick_and_never_early(autojump_clock: MockClock, wal
         assert all(called >= tick for called, tick in zip(guest.called, guest.ticks, strict=True))
         statistics = trigger.statistics()
     assert (statistics.last_tick, statistics.next_tick) == (at(60), at(80))
-    assert (statistics.served, statistics.failed, statistics.missed, statistics.elsewhere) == (3, 0, 0, 0)
+    assert (statistics.served, statistics.failed, statistics.missed) == (3, 0, 0)
 
 
 async def test_ticks_before_it_was_started_are_not_missed(autojump_clock: MockClock, wall: Wall, guest: Guest) -> None:
@@ -283,48 +284,86 @@ async def test_no_tick_ever(autojump_clock: MockClock, wall: Wall, guest: Guest)
     assert trigger.statistics().next_tick is None
 
 
-# --- the gate ---
+# --- with a scope ---
 
 
-async def test_node_gate_grants_all() -> None:
-    assert await NodeGate().claim("hourly", START)
-
-
-class SharedGate:
-    """Grants each tick once, as a gate over a fleet does."""
+class News:
+    """What whoever gives orders is told."""
 
     def __init__(self) -> None:
-        self.claimed: set[tuple[str, datetime]] = set()
+        self.said: list[tuple[str, str, int]] = []
 
-    async def claim(self, trigger_id: str, tick: datetime) -> bool:
+    async def begun(self, trigger: str, tick: int) -> None:
         await trio.lowlevel.checkpoint()
-        if (trigger_id, tick) in self.claimed:
-            return False
-        self.claimed.add((trigger_id, tick))
-        return True
+        self.said.append(("begun", trigger, tick))
+
+    async def ended(self, trigger: str, tick: int) -> None:
+        await trio.lowlevel.checkpoint()
+        self.said.append(("ended", trigger, tick))
 
 
-async def test_two_nodes_share_the_ticks(autojump_clock: MockClock, wall: Wall) -> None:
-    gate, guests = SharedGate(), [Guest(wall), Guest(wall)]
-    triggers = [CronTrigger("app", model("0 * * * * *"), guest, gate=gate, now=wall) for guest in guests]
-    async with running(triggers[0]), running(triggers[1]):
-        await trio.sleep(301)
-    assert sorted(guests[0].ticks + guests[1].ticks) == [60, 120, 180, 240, 300]
-    assert gate.claimed == {("hourly", at(seconds)) for seconds in (60, 120, 180, 240, 300)}
-    assert sum(trigger.statistics().elsewhere for trigger in triggers) == 5
-    assert sum(trigger.statistics().missed for trigger in triggers) == 0
+@dataclass
+class Ordering:
+    """An `OrderedCron` of a guest, and what it says."""
+
+    trigger: OrderedCron
+    news: News
+    calls: trio.Nursery
+
+    def order(self, seconds: int) -> int:
+        tick = int(at(seconds).timestamp())
+        self.trigger.order(tick, self.calls)
+        return tick
 
 
-async def test_gate_that_fails(autojump_clock: MockClock, wall: Wall, guest: Guest) -> None:
-    class Failing:
-        async def claim(self, _trigger_id: str, _tick: datetime) -> bool:
-            raise EdgedError("nobody knows")
+@pytest.fixture
+async def ordering(guest: Guest, nursery: trio.Nursery) -> Ordering:
+    news = News()
+    shared = Model("hourly", "worker", schedule=parse_schedule("@hourly"), scope="fleet")
+    return Ordering(OrderedCron("app", shared, guest, news), news, nursery)
 
-    trigger = CronTrigger("app", model("0 * * * * *"), guest, gate=Failing(), now=wall)
+
+async def test_an_order_is_told_of_before_and_after(
+    autojump_clock: MockClock, guest: Guest, ordering: Ordering
+) -> None:
+    guest.run_s = 20
+    tick = ordering.order(60)
+    await trio.sleep(1)
+    assert ordering.news.said == [("begun", "hourly", tick)]
+    assert ordering.trigger.counts.active == 1
+    await ordering.trigger.counts.wait_idle()
+    await trio.testing.wait_all_tasks_blocked()
+    assert ordering.news.said == [("begun", "hourly", tick), ("ended", "hourly", tick)]
+    assert guest.ticks == [60]
+
+
+async def test_nothing_runs_without_an_order(autojump_clock: MockClock, guest: Guest, ordering: Ordering) -> None:
+    await trio.sleep(7200)
+    assert (guest.ticks, ordering.news.said) == ([], [])
+    assert (ordering.trigger.scope, ordering.trigger.expression) == ("fleet", "@hourly")
+
+
+async def test_an_order_during_a_run_is_none(autojump_clock: MockClock, guest: Guest, ordering: Ordering) -> None:
+    guest.run_s = 20
+    ordering.order(60)
+    ordering.order(60)
+    await trio.sleep(10)
+    ordering.order(120)
+    await trio.sleep(60)
+    assert guest.ticks == [60]
+    ordering.order(60)  # the clock was set back, and whoever gives orders means it
+    await trio.sleep(60)
+    assert guest.ticks == [60, 60]
+
+
+@pytest.mark.parametrize("failure", [GuestTrap("it trapped"), RuntimeError("a mistake")], ids=["guest", "ours"])
+async def test_a_call_that_fails_has_ended(
+    autojump_clock: MockClock, guest: Guest, ordering: Ordering, failure: Exception
+) -> None:
+    guest.failure = failure
     with structlog.testing.capture_logs() as logs:
-        async with running(trigger):
-            await trio.sleep(61)
-    assert guest.ticks == []
+        tick = ordering.order(60)
+        await trio.sleep(1)
+    assert ordering.news.said == [("begun", "hourly", tick), ("ended", "hourly", tick)]
     assert [line["event"] for line in logs] == ["tick.failed"]
-    assert trigger.statistics().failed == 1
-    assert trigger.statistics().last_tick is None
+    assert (ordering.trigger.counts.served, ordering.trigger.counts.failed) == (0, 1)

@@ -28,7 +28,7 @@ from edged.manifest.model import RedisTrigger as Model
 from edged.manifest.template import parse_template
 from edged.triggers.component import TriggerComponent
 from edged.triggers.exports import Entry
-from edged.triggers.redis import Backoff, RedisTrigger, Subscription, guest_call, subscription
+from edged.triggers.redis import RedisTrigger, Subscription, backoff_of, guest_call, subscription
 from tests.host.fakes import invocation
 from tests.host.redis.fakes import LOCAL, Played
 from tests.services import Service
@@ -270,13 +270,11 @@ async def test_a_silent_server_is_asked_and_given_up(autojump_clock: MockClock) 
 
 
 def test_waiting_grows_to_its_limit_and_begins_anew() -> None:
-    backoff = Backoff(lambda: 1.0)
-    waits = [backoff.next(0) for _ in range(10)]
-    assert waits[:3] == [REDIS_TRIGGER_BACKOFF_S_MIN * factor for factor in (1, 2, 4)]
-    assert waits[-1] == REDIS_TRIGGER_BACKOFF_S_MAX
-    assert backoff.next(REDIS_TRIGGER_BACKOFF_S_MAX - 1) == REDIS_TRIGGER_BACKOFF_S_MAX, "it did not last"
-    assert backoff.next(REDIS_TRIGGER_BACKOFF_S_MAX) == REDIS_TRIGGER_BACKOFF_S_MIN
-    assert Backoff(lambda: 0.0).next(0) == REDIS_TRIGGER_BACKOFF_S_MIN / 2
+    backoff = backoff_of(lambda: 1.0)
+    waits = [backoff.ended() for _ in range(10)]
+    assert (waits[0], waits[-1]) == (REDIS_TRIGGER_BACKOFF_S_MIN, REDIS_TRIGGER_BACKOFF_S_MAX)
+    assert backoff.ended(REDIS_TRIGGER_BACKOFF_S_MAX - 1) == REDIS_TRIGGER_BACKOFF_S_MAX, "it did not last"
+    assert backoff.ended(REDIS_TRIGGER_BACKOFF_S_MAX) == REDIS_TRIGGER_BACKOFF_S_MIN
 
 
 # --- the end ---

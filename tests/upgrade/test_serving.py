@@ -33,6 +33,9 @@ def test_as_before() -> None:
         ({"apps": {"shop": ("live", 6)}}, ("the app shop runs the deployment 6, and ran 7",)),
         ({"apps": {"shop": ("compile", 7)}}, ("the app shop is not live: compile",)),
         ({"apps": {"shop": ("failed", 7)}}, ("the app shop is not live: it does not compile",)),
+        ({"apps": {"shop": ("waiting", 7)}}, ()),  # with what is newer
+        ({"apps": {"shop": ("held", 7)}}, ()),
+        ({"apps": {"shop": ("held", 0)}}, ("the app shop is not live: eu failed",)),
         ({"apps": {}}, ()),  # removed from the fleet meanwhile
         ({"apps": {"shop": ("live", 7), "new": ("fetch", 1)}}, ()),
         ({"sessions": {"ams": "active"}}, ("the session with ams is not established",)),

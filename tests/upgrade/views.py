@@ -51,5 +51,5 @@ def view(
 
 
 def _app(node: str, stage: Stage, sequence: int) -> AppNodeView:
-    message = "it does not compile" if stage == "failed" else ""
+    message = {"failed": "it does not compile", "waiting": "eu is late", "held": "eu failed"}.get(stage, "")
     return AppNodeView(node, "eu", "up", sequence, sequence, "", stage, "", message, None, 0, 0)

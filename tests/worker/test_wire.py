@@ -18,16 +18,24 @@ from edged.worker.report import (
     Loading,
     Report,
     SiteState,
+    Tick,
     Traffic,
+    TriggerState,
     parse_loading,
     parse_report,
+    parse_tick,
     report_wire,
+    tick_wire,
 )
 from edged.worker.table import (
     CertificateFiles,
+    Orders,
     Settings,
     Site,
     Table,
+    TriggerOrder,
+    orders_wire,
+    parse_orders,
     parse_settings,
     parse_table,
     settings_wire,
@@ -51,7 +59,11 @@ SITE = Site(
 TABLE = Table(7, (SITE, replace(SITE, key="blog@1.1")), (CertificateFiles(("a.test",), "/crt", "/key"),), 2, True)
 LATENCY = Latency([(3, 1), (100, 7)])
 FAILURE = Failure("component.invalid", "it is none", "Build it.")
-REPORT = Report(7, True, 1, 2, FAILURE, {"shop@1.2": SiteState("failed", False, FAILURE, Traffic(3, 5, LATENCY))})
+TRIGGERS = {"nightly": TriggerState("fleet", "@daily"), "news": TriggerState("region", listening=True)}
+STATE = SiteState("failed", False, FAILURE, Traffic(3, 5, LATENCY), TRIGGERS)
+REPORT = Report(7, True, 1, 2, FAILURE, {"shop@1.2": STATE})
+ORDERS = Orders({"shop": {"nightly": TriggerOrder(1_700_000_000, 7), "news": TriggerOrder(listen=True)}, "blog": {}})
+TICK = Tick("shop", "nightly", 1_700_000_000, ended=True)
 
 
 def through(kind: str, wire: Mapping[str, Any], size: int = 1 << 20) -> object:
@@ -70,6 +82,8 @@ def test_records_come_out_as_they_went_in(size: int) -> None:
     assert parse_table(through("table", table_wire(Table()), size)) == Table()
     assert parse_report(through("report", report_wire(REPORT), size)) == REPORT
     assert parse_loading(through("loading", {"key": "shop@1.2"}, size)) == Loading("shop@1.2")
+    assert parse_orders(through("orders", orders_wire(ORDERS), size)) == ORDERS
+    assert parse_tick(through("tick", tick_wire(TICK), size)) == TICK
 
 
 def test_several_frames_in_one_piece() -> None:
