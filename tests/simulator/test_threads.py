@@ -121,3 +121,29 @@ def test_a_thread_may_speak_to_the_loop() -> None:
         assert await trio.to_thread.run_sync(ask) == world.now  # of the world outside
 
     run_world(1, main)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_who_waited_for_a_place_ends_with_the_process(seed: int) -> None:
+    """It gets the place of a work that ended with the process."""
+
+    async def main(world: World) -> None:
+        done: list[int] = []
+        limiter = trio.CapacityLimiter(1)
+
+        async def program(_machine: Machine) -> None:
+            async with trio.open_nursery() as nursery:
+                for _ in range(3):
+                    nursery.start_soon(look)
+
+        async def look() -> None:
+            await trio.to_thread.run_sync(work, done, limiter=limiter)
+
+        machine = world.machine("one")
+        machine.thread_s = 1000.0
+        world.agenda.after(0.001, machine.kill)
+        if await machine.live(program) == "killed":
+            assert len(done) < 3
+        assert limiter.borrowed_tokens == 0
+
+    run_world(seed, main)

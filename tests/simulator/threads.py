@@ -10,7 +10,7 @@ import outcome
 import trio
 from outcome import Outcome
 
-from tests.simulator.machine import Process, current_process
+from tests.simulator.machine import Died, Process, current_process
 
 _INLINE_CHANCE = 0.5  # of works that take no time: most of what disks do is done in their caches
 
@@ -73,6 +73,9 @@ class Work:
     async def result(self) -> Any:
         """Until it is there."""
         process, machine = self._process, self._process.machine
+        if not process.is_alive:  # the place in the limiter was that of a work which ended with the process
+            self._limiter.release_on_behalf_of(self)
+            raise Died
         if machine.rng.random() < _INLINE_CHANCE and not self._is_abandoned:
             try:
                 await trio.lowlevel.cancel_shielded_checkpoint()
