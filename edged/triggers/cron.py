@@ -219,9 +219,10 @@ class OrderedCron:
     async def _run_tick(self, tick: int) -> None:
         try:
             await _run(self._begin, datetime.fromtimestamp(tick, UTC), self._app, self.model, self.counts)
-            await self._news.ended(self.model.id, tick)
         finally:
             self._is_running = False
+        # It is told last: who hears of it gives the next order at once, which may be here before this returns.
+        await self._news.ended(self.model.id, tick)
 
     async def _begin(self, tick: int) -> None:
         await self._news.begun(self.model.id, tick)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -292,14 +293,17 @@ class News:
 
     def __init__(self) -> None:
         self.said: list[tuple[str, str, int]] = []
+        self.next_order: Callable[[], object] = lambda: None
+        """What it does when it hears of an end."""
 
     async def begun(self, trigger: str, tick: int) -> None:
         await trio.lowlevel.checkpoint()
         self.said.append(("begun", trigger, tick))
 
     async def ended(self, trigger: str, tick: int) -> None:
-        await trio.lowlevel.checkpoint()
         self.said.append(("ended", trigger, tick))
+        self.next_order()
+        await trio.lowlevel.checkpoint()
 
 
 @dataclass
@@ -335,6 +339,18 @@ async def test_an_order_is_told_of_before_and_after(
     await trio.testing.wait_all_tasks_blocked()
     assert ordering.news.said == [("begun", "hourly", tick), ("ended", "hourly", tick)]
     assert guest.ticks == [60]
+
+
+async def test_the_next_order_comes_while_the_end_is_being_told(
+    autojump_clock: MockClock, guest: Guest, ordering: Ordering
+) -> None:
+    """Whoever gives orders has heard of the end before the one that tells it knows that it has."""
+    following = iter((120, 180))
+    ordering.news.next_order = lambda: [ordering.order(seconds) for seconds in itertools.islice(following, 1)]
+    told = [ordering.order(60), int(at(120).timestamp()), int(at(180).timestamp())]
+    await trio.sleep(1)
+    assert guest.ticks == [60, 120, 180]
+    assert ordering.news.said == [(what, "hourly", tick) for tick in told for what in ("begun", "ended")]
 
 
 async def test_nothing_runs_without_an_order(autojump_clock: MockClock, guest: Guest, ordering: Ordering) -> None:
