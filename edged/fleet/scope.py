@@ -270,7 +270,7 @@ class Shares:
         if tick is None or now - share.here_at < SCOPE_SETTLE_S:
             share.duty = Duty()
             return given_up
-        if any(tick <= each.triggers[share.key].active <= wall + SCOPE_SKEW_S_MAX for each in others if each.is_up):
+        if any(_is_at(each.triggers[share.key], tick, wall) for each in others if each.is_up):
             share.moved_at = now
         wait_s = rank * SCOPE_TAKEOVER_S
         # Others that get on, however late, are left to it: calls that take long must not be made by ever more nodes.
@@ -319,6 +319,11 @@ def _learn(share: _Share, others: Sequence[Heard], now: float, wall: float) -> G
         return None
     tick = share.next_tick(before)
     return None if tick is None or tick > oldest else GivenUp(share.trigger, before, oldest)
+
+
+def _is_at(report: TriggerReport, tick: int, wall: float) -> bool:
+    """Whether a node calls that tick, or a later one after it. One that came later than the tick never gets to it."""
+    return report.since < tick <= report.active <= wall + SCOPE_SKEW_S_MAX
 
 
 def _rank(share: _Share, others: Sequence[Heard]) -> int:

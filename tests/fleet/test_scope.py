@@ -211,6 +211,14 @@ def test_what_another_is_at_is_left_to_it_as_long_as_it_is_heard_of() -> None:
     assert view.tick(late, node(FIRST, done(0, active=60), is_up=False)) == 60
 
 
+@pytest.mark.parametrize(("since", "expected"), [(59, 0), (60, 60)], ids=["its-own", "before-it-came"])
+def test_one_that_came_after_the_tick_is_at_others_only(since: int, expected: int) -> None:
+    """It never gets to that one, however long it is at later ones."""
+    view, busy = View(SECOND), node(FIRST, done(since, since=since, active=120))
+    assert {view.tick(at, busy) for at in range(60, int(60 + SCOPE_TAKEOVER_S))} == {0}
+    assert view.tick(60 + SCOPE_TAKEOVER_S, busy) == expected
+
+
 def test_one_that_is_silent_is_not_waited_for() -> None:
     view = View(SECOND)
     assert view.tick(60, node(FIRST, done(0), is_up=False)) == 60

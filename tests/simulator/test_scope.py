@@ -314,6 +314,23 @@ def test_one_that_joins_takes_its_turn_and_no_tick_is_called_twice() -> None:
     assert all(world.heard_by[SETTLED_S:]), "a message was lost while a node joined"
 
 
+def test_one_that_joins_and_is_always_at_a_call_costs_no_tick() -> None:
+    """It comes right after a tick, which the other node did not call yet because it is new itself."""
+    first, second = order(TICKS.key, [name for name, _ in fleet(2)])
+    world = World(9, [(second, "r0")], run_s=0)
+    world.kill(second)
+    world.run(EVERY_S - 5)
+    world.start(second)
+    world.run(6)
+    world.nodes[first] = Node(first, "r0")
+    world.start(first)
+    world.run_s = 3 * EVERY_S
+    world.run(int(SCOPE_LATE_S_MAX) + 100)
+    world.end()
+    world.check_each_tick_was_called()
+    assert [call.node for call in world.calls if (call.trigger, call.tick) == ("ticks", EVERY_S)] == [second]
+
+
 def test_one_that_no_longer_has_the_app_leaves_it_to_the_next() -> None:
     world = World(5, fleet(5))
     world.run(SETTLED_S)
