@@ -28,10 +28,16 @@ def nobody(_text: str) -> None:
     return
 
 
+@pytest.fixture
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that leaves room for the path of a socket, 108 bytes; `tmp_path` has the name of the test in it."""
+    return tmp_path_factory.mktemp("chaos")
+
+
 @pytest.mark.skipif(bool(may_run()), reason=may_run())
-def test_nothing_is_lost_and_all_come_together(tmp_path: Path) -> None:
+def test_nothing_is_lost_and_all_come_together(short: Path) -> None:
     """What fails is what was with a node that was killed; afterwards all have and run the same."""
-    with staged(tmp_path, nodes={NODE: "eu", OTHER: "us"}, workers=1) as stage:
+    with staged(short, nodes={NODE: "eu", OTHER: "us"}, workers=1) as stage:
         stage.fleet.push(stage.app(APPS[0])[1])  # so that there is an old record
         striking = Striking(stage, nobody)
         found = judged(striking, STRIKES, 12, rate=10)
@@ -45,9 +51,9 @@ def test_nothing_is_lost_and_all_come_together(tmp_path: Path) -> None:
     assert [set(each.values()) for each in said if each["what"] == "old"] == [{"old", "fleet.record-stale"}]
 
 
-def test_a_supervisor_is_killed_again_and_again(tmp_path: Path) -> None:
+def test_a_supervisor_is_killed_again_and_again(short: Path) -> None:
     """While releases arrive: nothing on its disk is damaged, lost or older, and it starts each time."""
-    found = killed(tmp_path, 3, 2, nobody)
+    found = killed(short, 3, 2, nobody)
     assert found["problems"] == []
     assert sum(found["kills"].values()) == 3
     assert found["acknowledged"] > 0
