@@ -14,7 +14,7 @@ import trio
 from trio.testing import MockClock
 
 from bgp.kernel_settings import SettingProblem
-from bgp.limits import DRAIN_CLOSE_S, GATE_WARM_S
+from bgp.limits import DRAIN_CLOSE_S, GATE_PARTIAL_S, GATE_WARM_S
 from bgp.metadata.provider_sessions import ProviderSessions
 from bgp.peer import Peer
 from bgp.wire import NotificationSeen
@@ -146,7 +146,8 @@ async def test_withdrawn_for_lag_and_for_an_address_that_is_gone(
 async def test_one_worker_of_two_is_the_last_resort_after_a_while(mock_clock: MockClock, world: World) -> None:
     async with running(world) as anycast:
         await warm(anycast)
-        for _ in range(15):
+        for _ in range(int(GATE_PARTIAL_S / 0.5)):
+            assert world.announced == PLAIN
             anycast.observe(answers(True, False))
             await pass_s(0.5)
         assert world.announced == SHUNNED

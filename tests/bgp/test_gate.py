@@ -19,6 +19,8 @@ NONE = Evidence("none", detail="connection refused")
 FULL = Evidence("all", impaired="the disk is full")
 UNAPPLIED = Evidence("all", applied=False)
 TIMES = GateTimes()
+PARTIAL_LOOKS = int(TIMES.partial_s / 0.5)
+"""Of a `Player`, in as long as a worker may be away."""
 
 
 def passing(gate: Gate, start: float, end: float) -> Iterable[float]:
@@ -91,7 +93,7 @@ def test_what_is_not_applied_keeps_it_warm_and_takes_nothing_away(player: Player
 
 
 def test_a_node_of_which_a_part_never_serves_is_a_last_resort(player: Player) -> None:
-    player.see(SOME, 10).at("warming", "withdrawn").see(SOME).at("degraded", "last-resort")
+    player.see(SOME, PARTIAL_LOOKS).at("warming", "withdrawn").see(SOME).at("degraded", "last-resort")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_a_suspicion_leads_back_to_where_it_came_from(up: Player) -> None:
 
 
 def test_some_for_long_and_not_for_long(up: Player) -> None:
-    up.see(SOME, 9).at("up", "plain").see(GOOD).see(SOME, 10).at("up", "plain")
+    up.see(SOME, PARTIAL_LOOKS - 1).at("up", "plain").see(GOOD).see(SOME, PARTIAL_LOOKS).at("up", "plain")
     up.wait(0.5).at("degraded", "last-resort")
 
 
