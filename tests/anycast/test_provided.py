@@ -101,14 +101,16 @@ async def test_it_is_asked_until_it_answers(autojump_clock: MockClock) -> None:
 async def test_a_password_that_the_metadata_does_not_say_may_come_late(
     autojump_clock: MockClock, tmp_path: Path
 ) -> None:
-    autojump_clock.autojump_threshold = 0.1  # real seconds: a thread that reads takes none of the clock's
+    # Real seconds: a thread that reads takes none of the clock's. Where it takes longer, it is asked once more.
+    autojump_clock.autojump_threshold = 0.1
     file = tmp_path / "password"
     table = BgpTable(metadata=MetadataTable("vultr", password_file=file))
     provider = Provider(ProviderSessions(65000, (replace(ONE, password=""), TWO)), table)
     provided = provider.make()
 
     async def write() -> None:
-        await trio.sleep(1.5 * ANYCAST_METADATA_RETRY_S)
+        while not provided.failure:  # noqa: ASYNC110 - nobody tells of it, and the clock is the test's
+            await trio.sleep(ANYCAST_METADATA_RETRY_S)
         assert provided.failure == f"{file} cannot be read: No such file or directory [anycast.password-unusable]"
         file.touch(mode=0o600)
         file.write_text("of the console\n")

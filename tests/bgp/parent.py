@@ -29,6 +29,8 @@ from tests.bgp.sink import Router
 
 ROOT = Path(__file__).parents[2]
 ASN = 65200
+HANG_S = 120.0
+"""Far beyond anything that a test waits for, on a slow and busy machine, too: a hang is a failure, not a stop."""
 E = TypeVar("E", bound=Event)
 
 
@@ -185,7 +187,7 @@ async def speaking(
                 await child.say(Configure(config))
             if beats:
                 nursery.start_soon(_beat, child)
-            with trio.fail_after(30):  # far beyond anything that a test waits for: a hang is a failure, not a stop
+            with trio.fail_after(HANG_S):
                 yield child
         finally:
             nursery.cancel_scope.cancel()  # first: a beat to a process that is gone is a broken pipe

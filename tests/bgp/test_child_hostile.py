@@ -21,7 +21,7 @@ from bgp.limits import CEASE_READ_BYTES_MAX, COMMUNITY_COUNT_MAX
 from bgp.peer import Peer
 from bgp.wire import Applied, NotificationSeen, PeerChanged, Query, Rib, Sent, SetAnnouncements
 from tests.bgp import sink
-from tests.bgp.parent import announcement, config_of, peer_of, speaking
+from tests.bgp.parent import Child, announcement, config_of, peer_of, speaking
 from tests.bgp.sink import Keepalive, Other, Session, Update
 
 V4 = "203.0.113.0/24"
@@ -100,33 +100,40 @@ async def test_the_last_of_many_refreshes_is_answered_too() -> None:
 async def test_a_router_that_takes_nothing_is_left_and_others_are_not() -> None:
     """RFC 9687: it says that it lives, and reads nothing, so no withdrawal would ever reach it."""
     listener = trio.socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # the least that there is
+    # The least that there is: with segments like loopback's, the kernel would keep megabytes for who takes nothing.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
     await listener.bind(("127.0.0.1", 0))
     listener.listen()
     address, port = listener.getsockname()
     deaf_peer = Peer("deaf", ip_address(address), 65102, ip_address("127.0.0.3"), port=port, hold_s=3)
-    async with sink.listening() as router, speaking(config_of(deaf_peer, peer_of(router)), beats=True) as child:
-        deaf, _ = await listener.accept()
-        await deaf.send(sink.open_message(65102, 3, "192.0.2.2", ("ipv4",)) + sink.message(sink.KEEPALIVE))
-        session = await router.session()
-        await child.event(PeerChanged, lambda event: event.name == "deaf" and event.state == "established")
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_live, deaf)
-            before, number = len(child.got), 0
-            while not [each for each in child.got[before:] if isinstance(each, PeerChanged) and each.name == "deaf"]:
-                number += 1
-                after = len(child.got)
-                await child.say(SetAnnouncements(number, (announcement(V4, med=number, **LONG),)))
-                await child.event(Applied, after=after)
-            nursery.cancel_scope.cancel()
-        down = await child.event(PeerChanged, lambda event: event.name == "deaf", after=before)
-        assert down.state == "idle"
-        assert "what was sent was not taken" in down.error
-        await child.say(SetAnnouncements(99, ()))
-        await session.update(withdraws=V4)
-        assert not session.over
-        deaf.close()
-    listener.close()
+    with listener:
+        async with sink.listening() as router, speaking(config_of(deaf_peer, peer_of(router)), beats=True) as child:
+            deaf, _ = await listener.accept()
+            with deaf:
+                await deaf.send(sink.open_message(65102, 3, "192.0.2.2", ("ipv4",)) + sink.message(sink.KEEPALIVE))
+                session = await router.session()
+                await child.event(PeerChanged, lambda event: event.name == "deaf" and event.state == "established")
+                down = await _told_until_it_is_left(child, deaf)
+            assert down.state == "idle"
+            assert "what was sent was not taken" in down.error
+            await child.say(SetAnnouncements(99, ()))
+            await session.update(withdraws=V4)
+            assert not session.over
+
+
+async def _told_until_it_is_left(child: Child, deaf: trio.socket.SocketType) -> PeerChanged:
+    """One set after another, until the buffers are full and its time is up."""
+    before, number = len(child.got), 0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_live, deaf)
+        while not [each for each in child.got[before:] if isinstance(each, PeerChanged) and each.name == "deaf"]:
+            number += 1
+            after = len(child.got)
+            await child.say(SetAnnouncements(number, (announcement(V4, med=number, **LONG),)))
+            await child.event(Applied, after=after)
+        nursery.cancel_scope.cancel()
+    return await child.event(PeerChanged, lambda event: event.name == "deaf", after=before)
 
 
 async def _live(connection: trio.socket.SocketType) -> None:

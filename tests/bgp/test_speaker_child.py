@@ -17,14 +17,12 @@ from bgp.peer import SpeakerConfig
 from bgp.speaker import Speaker
 from bgp.status import PeerStatus
 from tests.bgp import sink
-from tests.bgp.parent import ROOT, config_of, peer_of
+from tests.bgp.parent import HANG_S, ROOT, config_of, peer_of
 
 V4 = ip_network("203.0.113.10/32")
 V6 = ip_network("2001:db8:a::10/128")
 OUTSIDE = ip_network("192.0.2.0/24")
 PLAIN = [Announcement(V4), Announcement(V6)]
-HANG_S = 60.0
-"""Far beyond anything that a test waits for: a hang is a failure, not a stop."""
 
 
 def command(descriptor: int) -> list[str]:

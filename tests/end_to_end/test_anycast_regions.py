@@ -199,7 +199,8 @@ def unmoved(stage: Stage) -> Iterator[None]:
         yield
     moved = [change for watch in watches for prefix in prefixes for change in watch.changes(prefix)]
     why = [event for node, mark in zip(nodes, marks, strict=True) for event in node.events[mark:]]
-    assert not moved, (moved, [event for event in why if str(event.get("event")).startswith(("anycast", "bgp"))])
+    said = [event for event in why if str(event.get("event")).startswith(("anycast", "bgp"))]
+    assert not moved, "\n".join(map(str, [*moved, *said]))
 
 
 @contextmanager

@@ -55,10 +55,6 @@ def test_the_router_alone_demands_a_ttl(net: AnycastNet) -> None:
     for router in ROUTERS:
         peer = wait_peer(net, router, "TTL")
         assert "ttl_security" in peer["remedy"]
-    # BIRD hears nothing of the end either, and would turn the next connections away for minutes.
-    for router, node in ROUTERS.items():
-        net.lab.disable(router, node)
-        net.lab.enable(router, node)
 
 
 def test_the_router_is_of_another_network(net: AnycastNet) -> None:
@@ -112,7 +108,11 @@ def test_the_router_is_dead(net: AnycastNet) -> None:
 
 def restart(net: AnycastNet, mistake: Callable[[str], tuple[str, str]] | None) -> None:
     """Starts the nodes with something of their node.toml in place of something else; None for all as it should be.
-    A node that has this already goes on."""
+    A node that has this already goes on.
+
+    While a node is away, its router forgets it: where the TTL is wrong, BIRD hears nothing of the end of a connection
+    either, and would turn the next ones away for minutes.
+    """
     changed = []
     for router, name in ROUTERS.items():
         node = net.fleet[name]
@@ -124,6 +124,8 @@ def restart(net: AnycastNet, mistake: Callable[[str], tuple[str, str]] | None) -
         if text != node.config.read_text():
             changed.append((node, node.mark()))
             node.kill()
+            net.lab.disable(router, name)
+            net.lab.enable(router, name)
             node.config.write_text(text)
             node.start(wait=False)
     for node, mark in changed:

@@ -27,7 +27,7 @@ from tests.lab.internet import Internet, Neighbor
 from tests.lab.router_output import Seen, Session, bird_routes, bird_session, frr_routes, frr_session
 from tests.lab.routers import render, render_bfdd, session_name
 
-WAIT_S = 60.0
+WAIT_S = 120.0
 _FRR = "/usr/lib/frr"
 _POLL_S = 0.05
 

@@ -42,7 +42,7 @@ rtt_ms = 10
 """
 # Far: by way of a router between.
 FAR = TOPOLOGY.replace('between = ["node", "router"]\nrtt_ms = 1\n[[link]]\n', "")
-WAIT_S = 20.0
+WAIT_S = 120.0
 
 reason = labs.may_run("bird", "birdc", "vtysh", f"{FRR}/zebra", f"{FRR}/bfdd")
 pytestmark = pytest.mark.skipif(bool(reason), reason=reason or "-")
