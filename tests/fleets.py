@@ -30,8 +30,10 @@ from tests.lab.lab import Lab, favour
 
 FLEET_PORT, HTTP_PORT = 7400, 8080
 DOMAIN = "edged.localhost"
-WAIT_S = 120.0
-"""Whatever takes longer on two busy cores does not come."""
+WAIT_S = 240.0
+"""Whatever takes longer on two slow and busy cores does not come."""
+STATUS_SHOWN_MAX = 8000
+"""Characters of a status that was not the one."""
 
 Event = dict[str, Any]
 
@@ -319,13 +321,15 @@ class Fleet:
         process = self.popen("status", "--json", "--watch")
         timer = threading.Timer(WAIT_S, process.kill)
         timer.start()
+        last = "none"
         try:
             assert process.stdout is not None
             for line in process.stdout:
                 status: Event = json.loads(line)
                 if wanted(status):
                     return status
-            raise AssertionError("the status did not come")
+                last = line
+            raise AssertionError(f"the status did not come; the last: {last[:STATUS_SHOWN_MAX]}")
         finally:
             timer.cancel()
             process.kill()
