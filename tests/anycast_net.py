@@ -102,7 +102,7 @@ class AnycastNet:
         ordered = sorted(self.internet.prefixes, key=lambda prefix: prefix.version)
         return tuple(str(prefix.network_address) for prefix in ordered)
 
-    def ask(self, place: str, *, v6: bool = False, timeout_s: float = 3.0) -> Answer:
+    def ask(self, place: str, *, v6: bool = False, timeout_s: float = 10.0) -> Answer:
         """One request of a client to the anycast address."""
         command = ["env", "-C", str(_HERE), sys.executable, "-m", "tests.lab.client"]
         command += [self.addresses[1 if v6 else 0], str(PORT), "--host", self.host]

@@ -27,6 +27,12 @@ from tests.anycast.listeners import HOST, group
 HERE = [ip_address(HOST)]
 
 
+@pytest.fixture(autouse=True)
+def patient(autojump_clock: trio.testing.MockClock) -> None:
+    """Packets on the loopback take none of the clock's time, and on a busy machine some real time."""
+    autojump_clock.autojump_threshold = 0.02  # real seconds
+
+
 @pytest.fixture
 def tls_files(tmp_path: Path) -> TlsFiles:
     """For a name that is none of the canary's."""

@@ -58,7 +58,7 @@ class Bird:
     def control(self, *command: str, patient: bool = False) -> str:
         script = f"until birdc -s {self.folder}/bird.ctl {' '.join(command)}; do sleep 0.05; done"
         if patient:
-            return self.lab.run("router", ["timeout", "20", "sh", "-c", script])
+            return self.lab.run("router", ["timeout", "120", "sh", "-c", script])
         return self.lab.run("router", ["birdc", "-s", self.folder / "bird.ctl", *command])
 
     def signal(self, number: signal.Signals) -> None:

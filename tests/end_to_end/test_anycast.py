@@ -18,12 +18,11 @@ import trio
 
 from edged.limits import ANYCAST_PREPEND_COUNT
 from tests.bgp import sink
-from tests.fleets import Done, Event, Fleet, FleetNode, Loopback, descendants, made, set_prefixes
+from tests.fleets import WAIT_S, Done, Event, Fleet, FleetNode, Loopback, descendants, made, set_prefixes
 
 ASN, ROUTER_ASN = 65200, 65101
 GRACEFUL_SHUTDOWN = (65535, 0)
 CEASE_SHUTDOWN = (6, 2)
-WAIT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
