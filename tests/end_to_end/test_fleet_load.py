@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import GuestPath
-from tests.fleets import HTTP_PORT, Fleet, FleetNode, app_folder, descendants, saying
+from tests.fleets import HTTP_PORT, WAIT_S, Fleet, FleetNode, app_folder, descendants, saying
 from tests.open_loop import OpenLoop
 
 APP = "asked"
@@ -116,7 +116,7 @@ def test_a_compiler_is_killed_under_load(fleet: Fleet, app: Path, guest_path: Gu
 def compiler_of(node: FleetNode) -> int:
     """The `edged compile` of a node, as soon as there is one."""
     assert node.process is not None
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         for pid in descendants(node.process.pid):
             with contextlib.suppress(OSError):

@@ -63,7 +63,7 @@ def url(guest_path: GuestPath, guest: str, folder: Path) -> Iterator[str]:
 
 
 def ask(url: str, body: bytes = b"") -> tuple[int, str]:
-    answer = httpx.post(url, content=body, timeout=30)
+    answer = httpx.post(url, content=body, timeout=120)
     return answer.status_code, answer.text
 
 

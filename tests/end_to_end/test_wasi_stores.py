@@ -39,7 +39,7 @@ def url(guest_path: GuestPath, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def ask(url: str, body: object = None) -> tuple[int, str]:
-    answer = httpx.post(url, content=json.dumps(body), timeout=30)
+    answer = httpx.post(url, content=json.dumps(body), timeout=120)
     return answer.status_code, answer.text
 
 

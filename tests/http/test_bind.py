@@ -25,7 +25,7 @@ def bound(host: str, port: int, **options: bool) -> Iterator[list[socket.socket]
 
 
 def reach(host: str, port: int) -> None:
-    socket.create_connection((host, port), timeout=5).close()
+    socket.create_connection((host, port), timeout=60).close()
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_any_free_port() -> None:
     with bound("127.0.0.1", 0) as sockets:
         (sock,) = sockets
         assert not sock.getblocking()
-        with socket.create_connection(sock.getsockname(), timeout=5):
+        with socket.create_connection(sock.getsockname(), timeout=60):
             accepted, _ = sock.accept()
             with accepted:
                 assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

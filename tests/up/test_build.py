@@ -65,7 +65,7 @@ async def test_cancelling_ends_the_command_and_what_it_started(
     # The inner shell would outlive the outer one. Both hold `alive` open, so that its end is theirs.
     ignore = "trap '' TERM; " if stubborn else ""
     command = f"exec 3> alive; {ignore}sh -c 'echo started >&3; cat never'; true"
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(build, tmp_path, command)
             alive = await trio.to_thread.run_sync((tmp_path / "alive").open, abandon_on_cancel=True)

@@ -25,7 +25,7 @@ from edged.manifest.outbound import AllowedHosts, parse_host
 from tests.host.fakes import err, invocation
 from tests.services import Mosquitto, free_port
 
-_WAIT_S = 30.0
+_WAIT_S = 120.0
 QUALITIES = ("at-most-once", "at-least-once", "exactly-once")
 
 
