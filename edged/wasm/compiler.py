@@ -25,7 +25,15 @@ import wasmtime
 from wasmtime import component
 
 from edged import child
-from edged.errors import CompileFailed, ComponentInvalid, ComponentUnsupported, DigestMismatch, EdgedError, from_json
+from edged.errors import (
+    CacheError,
+    CompileFailed,
+    ComponentInvalid,
+    ComponentUnsupported,
+    DigestMismatch,
+    EdgedError,
+    from_json,
+)
 from edged.limits import COMPILE_CPU_S_MAX, COMPILE_MEMORY_BYTES_MAX, COMPILE_TIMEOUT_S, KiB, MiB
 from edged.wasm.engine import Engine
 from edged.wasm.plan.artefact import PlanArtefact, write_artefact
@@ -64,6 +72,7 @@ async def compile_in_child(
     Raises:
         DigestMismatch: the file changed since it was hashed.
         ComponentInvalid, ComponentUnsupported, ComponentTooLarge: as the child says.
+        CacheError: the folder cannot be written.
         CompileFailed: the child met a limit or crashed.
     """
     options = ["--kind", kind, "--memory-max", str(memory_bytes_max), "--cpu-max", str(cpu_s_max)]
@@ -113,12 +122,15 @@ def compile_here(
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes_max, memory_bytes_max))
     binary = _binary(source, digest, kind)
     engine = Engine().wasmtime
-    if kind == "module":
-        _compile_module(engine, source.name, binary, output)
-    elif form == "plan":
-        _compile_plan(engine, source.name, binary, output)
-    else:
-        _compile_component(engine, source.name, binary, output)
+    try:
+        if kind == "module":
+            _compile_module(engine, source.name, binary, output)
+        elif form == "plan":
+            _compile_plan(engine, source.name, binary, output)
+        else:
+            _compile_component(engine, source.name, binary, output)
+    except OSError as error:  # all that is left of files is to write: on a full disk, for one
+        raise CacheError(f"what {source.name} was compiled to cannot be written: {error.strerror}") from error
 
 
 def _compile_module(engine: wasmtime.Engine, name: str, binary: bytes, output: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edged.errors import CompileFailed, ComponentInvalid, ComponentUnsupported, DigestMismatch
+from edged.errors import CacheError, CompileFailed, ComponentInvalid, ComponentUnsupported, DigestMismatch
 from edged.limits import MiB
 from edged.wasm.compiler import COMPONENT, PLAN, Form, Kind, compile_in_child, kind_of
 from edged.wasm.plan.artefact import read_artefact
@@ -169,6 +169,13 @@ def bomb(path: Path, functions: int) -> Path:
     function = f"(func (param i64 i64) {body})"
     path.write_text(f"(component (core module $m {function * functions}) (core instance (instantiate $m)))")
     return path
+
+
+@pytest.mark.parametrize("form", [None, "plan"])
+async def test_a_full_disk_is_said_to_be_one(output: Path, form: Form | None) -> None:
+    (output / (form or COMPONENT)).symlink_to("/dev/full")
+    with pytest.raises(CacheError, match="No space left on device"):
+        await compile_in_child(GUEST, digest(GUEST), output, form=form)
 
 
 @pytest.mark.parametrize("form", [None, "plan"])
