@@ -48,7 +48,7 @@ READER = """
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     more = '[network]\nallow = ["loopback"]\n'
     regions = {"eu-1": "eu", "us-1": "us", "ap-1": "ap"}
-    with fleet_on_loopback(tmp_path_factory.mktemp("fleet"), regions, workers=2, config=more) as fleet:
+    with fleet_on_loopback(tmp_path_factory.mktemp("fleet"), regions, config=more) as fleet:
         yield fleet
 
 
