@@ -17,8 +17,8 @@ import os
 import random
 import signal
 import statistics
+import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -31,6 +31,7 @@ from typing import Any
 from benchmarks.chaos.moments import MOMENTS, Arrivals, Writes, is_said, until
 from benchmarks.chaos.on_disk import OnDisk, below, older, read
 from benchmarks.chaos.releases import Releases
+from benchmarks.chaos.run_folder import run_folder
 from edged.fleet.record import Key, Version
 from tests.fleets import Event, Fleet, FleetNode, app_folder, descendants, fleet_on_loopback, saying
 
@@ -93,7 +94,10 @@ class Kills:
         """The releases have ended: both nodes come to the same, and serve it."""
         for app in APPS:
             folder = app_folder(self.fleet.folder / "last" / app, app, saying("last"))
-            self.fleet.push(folder)
+            try:
+                self.fleet.push(folder)
+            except (AssertionError, subprocess.TimeoutExpired) as error:
+                self._problem(f"the last release of {app} did not get around: {error}; {self.fleet.status()}")
         for node in self.fleet.nodes.values():
             for app in APPS:
                 if (answer := node.get(host=f"{app}.edged.localhost")) != (200, b"last"):
@@ -207,12 +211,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=200, help="how many kills")
     parser.add_argument("--seed", type=int, default=1, help="the same seed is the same moments and releases")
     parser.add_argument("--json", action="store_true", help="the verdict as JSON")
+    parser.add_argument("--logs", type=Path, metavar="FOLDER", help="keep all files of the run there")
 
 
 def measure(arguments: argparse.Namespace) -> int:
     """0 if nothing was that must not be."""
-    with tempfile.TemporaryDirectory(prefix="edged-kills-") as name:
-        verdict = killed(Path(name), arguments.count, arguments.seed, _to_stderr)
+    with run_folder(arguments.logs) as folder:
+        verdict = killed(folder, arguments.count, arguments.seed, _to_stderr)
     if arguments.json:
         print(json.dumps(verdict, indent=2))
     else:

@@ -8,17 +8,16 @@ at the end: all is mended; every node has the same records, runs what they say, 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.anycast.chaos import hogs
 from benchmarks.chaos.picture import to_svg
 from benchmarks.chaos.plan import Strike, plan
+from benchmarks.chaos.run_folder import run_folder
 from benchmarks.chaos.stage import NODES, may_run, staged
 from benchmarks.chaos.striking import Striking
 from benchmarks.chaos.verdict import ended, to_markdown, verdict
@@ -41,7 +40,7 @@ def measure(arguments: argparse.Namespace) -> int:
         raise SystemExit(f"no lab here: {reason}")
     seconds = arguments.minutes * 60
     strikes = plan(arguments.seed, seconds, tuple(NODES), arguments.pause)
-    with _folder(arguments.logs) as folder, hogs(arguments.hogs):
+    with run_folder(arguments.logs) as folder, hogs(arguments.hogs):
         found = struck(folder, strikes, seconds, rate=arguments.rate, said=_to_stderr)
     found = {"seed": arguments.seed, "minutes": arguments.minutes, **found}
     if arguments.picture is not None:
@@ -70,16 +69,6 @@ def judged(striking: Striking, strikes: Sequence[Strike], seconds: float, *, rat
     converged_s = striking.settle()
     answers = striking.stage.end_load()
     return verdict(striking, answers, ended(striking), converged_s)
-
-
-@contextlib.contextmanager
-def _folder(kept: Path | None) -> Iterator[Path]:
-    if kept is not None:
-        kept.mkdir(parents=True)
-        yield kept.absolute()
-        return
-    with tempfile.TemporaryDirectory(prefix="edged-chaos-") as name:
-        yield Path(name)
 
 
 def _to_stderr(text: str) -> None:

@@ -260,6 +260,8 @@ class Link:
                 message = await trio.to_thread.run_sync(frame.decode, limiter=self._decoding)
             else:
                 message = frame.decode()
+            if self.reason is not None:
+                return  # closed while a long one was decoded; who asked may have left, and the session was not told
             event = self._session.take(message)
             if event is not None:
                 self._received(event, nursery)

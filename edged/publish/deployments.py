@@ -166,7 +166,7 @@ async def publish(call: Call, author: Author, deployment: Deployment, head: Head
     """Give the fleet a deployment that was made after `head`.
 
     Raises:
-        PushConflict: there is another one by now.
+        PushConflict: there is another one by now; or the node lacks what `head` has, so that nobody can tell.
         EdgedError: as `call`: the node refuses it.
     """
     # A record with the same sequence as somebody else's would be an alarm on every node, so it is looked first.
@@ -174,16 +174,26 @@ async def publish(call: Call, author: Author, deployment: Deployment, head: Head
     if now.signed is not None and now.signed.deployment == deployment:
         return  # an earlier try arrived after all
     if now.sequence != head.sequence:
-        assert now.signed is not None
-        raise PushConflict(
-            f"{now.signed.signed_by or 'somebody'} changed {deployment.app} meanwhile: sequence {now.sequence} is there"
-        )
+        raise _conflict(head, now)
     try:
         await call("put_record", envelope=author.sign_deployment(deployment))
     except RemoteError as error:
         if error.code in _CONFLICTS:
             raise PushConflict(f"somebody changed {deployment.app} in the same moment: {error.message}") from None
         raise
+
+
+def _conflict(head: Head, now: Head) -> PushConflict:
+    app, before = head.app, head.signed
+    if before is not None and (now.signed is None or now.signed.deployment.version < before.deployment.version):
+        return PushConflict(
+            f"sequence {head.sequence} of {app} was there, and the node that is asked now has {now.sequence}",
+            remedy="Do it again in a moment: nodes learn from each other within seconds.",
+        )
+    assert now.signed is not None
+    return PushConflict(
+        f"{now.signed.signed_by or 'somebody'} changed {app} meanwhile: sequence {now.sequence} is there"
+    )
 
 
 def _after(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -12,7 +13,8 @@ import trio
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from edged.errors import CallForbidden, LinkError, ProtocolError, RemoteError
-from edged.fleet.frame import FrameReader, encode_frame
+from edged.fleet import frame
+from edged.fleet.frame import Frame, FrameReader, encode_frame
 from edged.fleet.link import OUTBOX_BYTES_MOST, Link, Outboxes
 from edged.fleet.peer import Peer
 from edged.fleet.session import Session
@@ -287,6 +289,32 @@ async def test_a_long_frame_keeps_its_place() -> None:
             await other.say(b"".join(map(encode_frame, frames)))
         link.close("done")
     assert heard == said
+
+
+async def test_a_long_answer_that_nobody_waits_for_when_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The link was closed meanwhile, and whoever asked has left."""
+    decoding, go = trio.Event(), threading.Event()
+
+    class Slow(Frame):
+        def decode(self) -> dict[str, Any]:
+            if self.is_long:
+                trio.from_thread.run_sync(decoding.set)
+                assert go.wait(120)
+            return super().decode()
+
+    monkeypatch.setattr(frame, "Frame", Slow)
+    async with trio.open_nursery() as nursery:
+        link, other = await played(nursery)
+        with trio.CancelScope() as asking:
+            async with trio.open_nursery() as callers:
+                callers.start_soon(link.call, "news")
+                number = (await other.hear("call"))["id"]
+                await other.say(encode_frame({"id": number, "ok": [[]] * (2 * FRAME_INLINE_VALUE_COUNT_MAX)}))
+                await decoding.wait()
+                link.close("done")
+                asking.cancel()
+        go.set()
+        assert (await link.wait_closed()).message.endswith("done")
 
 
 async def test_a_long_frame_that_is_none_cuts_the_link() -> None:

@@ -224,6 +224,25 @@ async def test_somebody_else_in_the_same_moment(fleet: FakeFleet) -> None:
         await Publisher(fleet).push(fleet.package(files={"a": b"new"}))
 
 
+async def test_the_node_that_is_asked_lacks_what_was_there(fleet: FakeFleet) -> None:
+    """It lost its disk, or another one was asked before: a number that may be somebody else's is not signed."""
+    await Publisher(fleet).push()
+    first = fleet.first
+
+    async def nothing(_peer: object, **_args: object) -> dict[str, object]:
+        return {}
+
+    def meanwhile(call: str) -> None:
+        if call == "put_release":
+            first.handlers["head"] = nothing
+
+    first.before = meanwhile
+    with pytest.raises(PushConflict, match="sequence 1 .* now has 0") as behind:
+        await Publisher(fleet).push(fleet.package(files={"a": b"new"}))
+    assert "again" in behind.value.remedy
+    assert "put_record" not in first.calls[first.calls.index("put_release") + 3 :]
+
+
 def replaced(head: Any) -> Any:
     from dataclasses import replace  # noqa: PLC0415
 
