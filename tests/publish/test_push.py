@@ -237,7 +237,7 @@ async def test_the_node_that_is_asked_lacks_what_was_there(fleet: FakeFleet) -> 
             first.handlers["head"] = nothing
 
     first.before = meanwhile
-    with pytest.raises(PushConflict, match="sequence 1 .* now has 0") as behind:
+    with pytest.raises(PushConflict, match=r"sequence 1 .* now has 0") as behind:
         await Publisher(fleet).push(fleet.package(files={"a": b"new"}))
     assert "again" in behind.value.remedy
     assert "put_record" not in first.calls[first.calls.index("put_release") + 3 :]

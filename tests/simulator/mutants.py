@@ -20,6 +20,7 @@ from edged.fleet.gossip import Gossip
 from edged.fleet.node_calls import NodeCalls
 from edged.fleet.rollout import Rollout
 from edged.fleet.store import RecordStore
+from edged.node import fleet_part
 from edged.node.app_rollout import AppRollout
 from edged.node.membership import Membership
 from tests.simulator.memory_disk import MemoryDisk
@@ -126,6 +127,11 @@ def _rules_without_a_fall() -> Any:
     return stays
 
 
+def _no_removal_held(_records: object) -> dict[str, str]:
+    """However many apps were removed together, and whatever count that was signed with."""
+    return {}
+
+
 MUTANTS: Mapping[str, tuple[Patch, ...]] = {
     "save-nothing": ((RecordStore, "save", _save_nothing),),
     "sync-no-files": ((MemoryDisk, "sync", _sync_no_files),),
@@ -139,6 +145,7 @@ MUTANTS: Mapping[str, tuple[Patch, ...]] = {
     "never-fall": ((gate, "_RULES", _rules_without_a_fall()),),
     "compare-nothing": ((Gossip, "compare_with", _compare_nothing),),
     "acknowledge-first": ((NodeCalls, "put_record", _acknowledge_first),),
+    "remove-uncounted": ((fleet_part, "removals_held", _no_removal_held),),
     "forget-what-failed": ((Rollout, "_revert", _forget_what_failed),),
 }
 """By name."""
