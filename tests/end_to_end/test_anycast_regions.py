@@ -44,6 +44,9 @@ def settled(stage: Stage) -> Iterator[None]:
     """Before each test; and a test that failed leaves nothing for the next."""
     stage.wait_settled()
     yield
+    process = stage.node.process
+    if process is None or process.poll() is not None:
+        stage.start()
     if (stage.node.state / "drained").exists():
         stage.undrain()
 
