@@ -76,7 +76,13 @@ def _listen_unix(path: Path) -> socket.socket:
         os.replace(beside, path)
     except OSError as error:
         sock.close()
-        raise ListenError(f"the admin API cannot listen on {path}: {error.strerror or error}") from None
+        is_too_long = error.errno is None  # Python says so before it asks the kernel, which takes 107 bytes
+        raise ListenError(
+            f"the admin API cannot listen on {path}: {error.strerror or error}",
+            remedy="Choose a shorter state folder."
+            if is_too_long
+            else "See who owns its folder, and whether it is full.",
+        ) from None
     except ListenError:
         sock.close()
         raise

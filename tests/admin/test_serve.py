@@ -56,6 +56,17 @@ async def test_a_file_in_the_way_is_left_alone(tmp_path: Path, well: StatusView)
     assert os.listdir(tmp_path) == [path.name]
 
 
+@pytest.mark.parametrize(
+    ("folder", "said"), [("s" * 120, "shorter state folder"), ("a-file", "who owns its folder")], ids=["long", "a file"]
+)
+async def test_a_socket_that_cannot_be_made(tmp_path: Path, well: StatusView, folder: str, said: str) -> None:
+    (tmp_path / "a-file").touch()
+    with pytest.raises(ListenError) as error:
+        async with open_admin(source(well), str(tmp_path / folder / "admin.sock")):
+            raise AssertionError("it listens")
+    assert said in error.value.remedy
+
+
 async def test_a_port_that_is_taken_is_said(well: StatusView) -> None:
     with pytest.raises(ListenError):
         async with open_admin(source(well), "192.0.2.1:1"):
