@@ -76,10 +76,11 @@ def _listen_unix(path: Path) -> socket.socket:
         os.replace(beside, path)
     except OSError as error:
         sock.close()
-        is_too_long = error.errno is None  # Python says so before it asks the kernel, which takes 107 bytes
+        # Python says that it is too long before it asks the kernel, which takes 107 bytes.
+        remedy = "Choose a shorter state folder." if error.errno is None else "See who owns its folder, and if it is full."
         raise ListenError(
             f"the admin API cannot listen on {path}: {error.strerror or error}",
-            remedy="Choose a shorter state folder."
+            remedy=remedy,
             if is_too_long
             else "See who owns its folder, and whether it is full.",
         ) from None
