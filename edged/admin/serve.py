@@ -76,19 +76,20 @@ def _listen_unix(path: Path) -> socket.socket:
         os.replace(beside, path)
     except OSError as error:
         sock.close()
-        # Python says that it is too long before it asks the kernel, which takes 107 bytes.
-        remedy = "Choose a shorter state folder." if error.errno is None else "See who owns its folder, and if it is full."
         raise ListenError(
-            f"the admin API cannot listen on {path}: {error.strerror or error}",
-            remedy=remedy,
-            if is_too_long
-            else "See who owns its folder, and whether it is full.",
+            f"the admin API cannot listen on {path}: {error.strerror or error}", remedy=_remedy(error)
         ) from None
     except ListenError:
         sock.close()
         raise
     sock.setblocking(False)
     return sock
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno is None:  # a path of more than 107 bytes, of which Python does not ask the kernel
+        return "Choose a shorter state folder."
+    return "See who owns its folder, and whether it is full."
 
 
 def _refuse_if_alive(path: Path) -> None:
