@@ -24,16 +24,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.chaos.moments import MOMENTS, Arrivals, Writes, is_said, until
+from benchmarks.chaos.moments import MOMENTS, NOT_COME, has_come
 from benchmarks.chaos.on_disk import OnDisk, below, older, read
+from benchmarks.chaos.probed_app import probed_app
 from benchmarks.chaos.releases import Releases
 from benchmarks.chaos.run_folder import run_folder
 from edged.fleet.record import Key, Version
-from tests.fleets import Event, Fleet, FleetNode, app_folder, descendants, fleet_on_loopback, saying
+from tests.fleets import Event, Fleet, FleetNode, descendants, fleet_on_loopback, saying
 
 REGIONS = {"eu-1": "eu", "us-1": "us"}
 VICTIM, OTHER = REGIONS
@@ -84,7 +84,7 @@ class Kills:
         for number in range(1, count + 1):
             name = self.rng.choice([*MOMENTS, AT_RANDOM, STARTING])
             mark = self.node.mark()
-            self._kill(name)
+            name = self._kill(name)
             self.done[name] += 1
             self._look(number, mark)
             self._start()
@@ -93,7 +93,7 @@ class Kills:
     def settle(self) -> None:
         """The releases have ended: both nodes come to the same, and serve it."""
         for app in APPS:
-            folder = app_folder(self.fleet.folder / "last" / app, app, saying("last"))
+            folder = probed_app(self.fleet.folder / "last" / app, app, saying("last"))
             try:
                 self.fleet.push(folder)
             except (AssertionError, subprocess.TimeoutExpired) as error:
@@ -116,8 +116,8 @@ class Kills:
 
     # --- one kill ---
 
-    def _kill(self, name: str) -> None:
-        """At a moment, the supervisor; its children with it or not."""
+    def _kill(self, name: str) -> str:
+        """At a moment, the supervisor; its children with it or not. What it was, where the moment did not come."""
         if name == STARTING:
             self.node.kill()
             self.node.start(wait=False)
@@ -126,12 +126,8 @@ class Kills:
         moment = MOMENTS.get(name)
         with_children, later_s = self.rng.random() < 0.5, self.rng.uniform(0, _LATER_S)
         children = descendants(pid)
-        if isinstance(moment, Writes):
-            with Arrivals(self.node.state / moment.folder) as arrivals:
-                arrivals.wait(moment.happens, until(_MOMENT_S))
-        elif moment is not None:
-            with suppress(AssertionError):  # it did not say it
-                self.node.wait_for(partial(is_said, moment), since=self.node.mark(), timeout_s=_MOMENT_S)
+        if moment is not None:
+            name = name if has_come(self.node, moment, _MOMENT_S) else NOT_COME.format(name)
         else:
             later_s = self.rng.uniform(0, _STARTING_S if name == STARTING else _RANDOM_S)
         time.sleep(later_s)
@@ -140,6 +136,7 @@ class Kills:
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
         self.node.kill()  # there is nothing left to kill; it is waited for
+        return name
 
     def _look(self, number: int, mark: int) -> None:
         """At the disk of the dead, and at what it had said."""
@@ -188,7 +185,7 @@ def killed(folder: Path, count: int, seed: int, said: Callable[[str], None]) -> 
     """The verdict of one run."""
     with fleet_on_loopback(folder / "fleet", REGIONS) as fleet:
         for app in APPS:
-            fleet.push(app_folder(folder / "first" / app, app, saying("0000")))
+            fleet.push(probed_app(folder / "first" / app, app, saying("0000")))
         releases = Releases(fleet, folder / "apps", APPS, seed=seed, pause_s=_PAUSE_S)
         kills = Kills(fleet, releases, random.Random(seed), said)
         with releases:

@@ -15,11 +15,12 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from tests.fleets import Event
+from tests.fleets import Event, FleetNode
 
 _IN_MOVED_TO, _IN_CREATE, _IN_ISDIR = 0x80, 0x100, 0x40000000
 _EVENT = struct.Struct("iIII")
@@ -44,6 +45,9 @@ class Says:
 
 
 Moment = Writes | Says
+
+NOT_COME = "{}: the moment did not come"
+"""How such a strike is counted."""
 
 MOMENTS: dict[str, Moment] = {
     "a record is written": Writes("records", "begun"),
@@ -119,6 +123,18 @@ class Arrivals:
             if number in self._watches:  # -1: events were lost, of which one was enough
                 found.append((mask, self._watches[number] / os.fsdecode(name)))
         return found
+
+
+def has_come(node: FleetNode, moment: Moment, seconds: float) -> bool:
+    """Wait for it, so long at most; whether it came."""
+    if isinstance(moment, Writes):
+        with Arrivals(node.state / moment.folder) as arrivals:
+            return arrivals.wait(moment.happens, until(seconds)) is not None
+    try:
+        node.wait_for(partial(is_said, moment), since=node.mark(), timeout_s=seconds)
+    except AssertionError:  # it was not said
+        return False
+    return True
 
 
 def is_said(moment: Says, event: Event) -> bool:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
+from benchmarks.chaos.moments import NOT_COME
+
 _TITLE = "A fleet under faults"
 _WIDTH, _LEFT, _RIGHT, _TOP, _ROW, _FOOT = 960, 64, 24, 76, 74, 96
 _LANES = ("ended", "disk and clock", "link", "peers and records")
@@ -62,8 +64,10 @@ def to_svg(found: Mapping[str, Any]) -> str:
 
 def _summary(found: Mapping[str, Any]) -> str:
     never = "never" if found["converged_s"] is None else f"{found['converged_s']} s after the last was mended"
+    missed = NOT_COME.format("")
+    strikes = sum(count for name, count in found["strikes"].items() if not name.endswith(missed))
     return (
-        f"{sum(found['strikes'].values())} strikes; {found['failed']} of {found['requests']} requests failed;"
+        f"{strikes} strikes; {found['failed']} of {found['requests']} requests failed;"
         f" {found['records_lost']} of {found['published']} records lost; together again {never}"
     )
 
@@ -82,8 +86,7 @@ def _node(timeline: Mapping[str, Any], node: str, top: float, scale: float) -> I
                 f"<title>{escape(what)}</title></rect>"
             )
     foot = top + _LANE * len(_LANES) + 12
-    for at_s in sorted({each["at_s"] for each in timeline["failed"] if each["node"] == node}):
-        x = round(_LEFT + at_s * scale, 1)
+    for x in sorted({round(_LEFT + each["at_s"] * scale) for each in timeline["failed"] if each["node"] == node}):
         yield f'<line class="ink-line" x1="{x}" x2="{x}" y1="{foot - 8}" y2="{foot}"/>'
     yield f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{foot + 2}" y2="{foot + 2}"/>'
 

@@ -10,11 +10,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 
 from benchmarks.chaos.keeper import Keeper
-from benchmarks.chaos.moments import MOMENTS, Arrivals, Writes, is_said, until
+from benchmarks.chaos.moments import MOMENTS, NOT_COME, has_come
 from benchmarks.chaos.plan import Action, Strike
 from benchmarks.chaos.publishing import Pushes
 from benchmarks.chaos.stage import APPS, LIAR, Stage
@@ -159,18 +158,11 @@ class Striking:
     def _kill_at(self, strike: Strike, name: str) -> None:
         """In a thread: the supervisor, at a moment, if it comes."""
         node, moment = self.stage.nodes[strike.node], MOMENTS[name]
-        if isinstance(moment, Writes):
-            with Arrivals(node.state / moment.folder) as arrivals:
-                has_come = arrivals.wait(moment.happens, until(_MOMENT_S)) is not None
-        else:
-            has_come = False
-            with suppress(AssertionError):  # it was not said
-                node.wait_for(partial(is_said, moment), since=node.mark(), timeout_s=_MOMENT_S)
-                has_come = True
-        if has_come:
+        if has_come(node, moment, _MOMENT_S):
             self.keeper.kill(strike.node, strike.action, everything=False)
         else:
-            self.done[f"{strike.action}: the moment did not come"] += 1
+            self.done[strike.action] -= 1
+            self.done[NOT_COME.format(strike.action)] += 1
 
     def _renew(self, strike: Strike, seconds: int) -> None:
         """In a thread: another certificate for a node, which is started with it."""
