@@ -195,13 +195,14 @@ def temporary(folder: Path) -> Path:
 
 
 def make_folders(disk: Disk, root: Path, names: Iterable[str]) -> None:
-    """A folder and those in it, durable; what is there already may have been made just before a power cut.
+    """A folder and those in it, durable; what is there already may have been made just before a power cut, or by a try
+    that failed.
 
     Raises:
         OSError: the disk's.
     """
-    missing = [folder for folder in (root, *root.parents) if not disk.is_folder(folder)]
-    for folder in reversed(missing):
+    missing = [folder for folder in root.parents if not disk.is_folder(folder)]
+    for folder in (*reversed(missing), root):
         disk.make_folder(folder)
         disk.sync_folder(folder.parent)
     for name in names:

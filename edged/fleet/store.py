@@ -85,6 +85,8 @@ class RecordStore:
         """
         self._folder = folder
         self._disk = Disk() if disk is None else disk
+        self._durable: set[Path] = set()
+        """Folders of records whose own names are: what is there may have been made by a try that failed."""
 
     def load(self) -> Loaded:
         """Everything that counts. Files that are damaged are put aside, half-written ones removed."""
@@ -98,6 +100,7 @@ class RecordStore:
                 self._settle(self._folder / kind)
             for key in self._keys():
                 self._settle(self._folder_of(key))
+                self._durable.add(self._folder_of(key))
                 names = self._versions(key)
                 if names:
                     versions[key] = max(names)
@@ -117,8 +120,7 @@ class RecordStore:
         folder = self._folder_of(record.key)
         target = folder / _name_of(record.version)
         with _unusable(folder):
-            if not self._disk.is_folder(folder):
-                make_folders(self._disk, folder, ())
+            self._make(folder)
             self._replace(target, _encode(record))
         # Room for the next; what is left over by a fault is removed by the one after.
         with suppress(OSError):
@@ -157,7 +159,7 @@ class RecordStore:
         """Accept nothing older than this version of a record, whatever of it is here. Durable when this returns."""
         folder = self._folder_of(key)
         with _unusable(folder):
-            make_folders(self._disk, folder, ())
+            self._make(folder)
             marker = folder / (_name_of(version) + _DAMAGED)
             if not self._disk.exists(marker):
                 self._replace(marker, b"")
@@ -254,6 +256,13 @@ class RecordStore:
                 continue
             with suppress(OSError):  # then it is found damaged again the next time
                 self._disk.rename(path, path.with_name(path.name + _DAMAGED))
+
+    def _make(self, folder: Path) -> None:
+        """The folder of a record, durable with all its names."""
+        if folder not in self._durable or not self._disk.is_folder(folder):
+            make_folders(self._disk, folder.parent, ())
+            make_folders(self._disk, folder, ())
+            self._durable.add(folder)
 
     def _settle(self, folder: Path) -> None:
         """What a process that was killed left here: half-written files go, names are durable from now on."""
