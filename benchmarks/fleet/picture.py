@@ -13,7 +13,7 @@ from tests.simulator.spread import MESH
 
 Rows = Sequence[Mapping[str, Any]]
 
-_WIDTH, _HEIGHT = 960, 440
+_WIDTH, _HEIGHT = 1000, 440
 _TOP, _FOOT = 84, 372
 _TITLE = "How news spread, against the size of the fleet"
 # Told apart by people who see colours differently, and against either background.
