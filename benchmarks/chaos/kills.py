@@ -17,7 +17,6 @@ import os
 import random
 import signal
 import statistics
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -43,6 +42,7 @@ _MOMENT_S = 15.0
 """Until a moment that does not come is given up, and the node killed as it is."""
 _RANDOM_S, _STARTING_S, _LATER_S = 2.0, 4.0, 0.03
 _PAUSE_S = 0.3
+_PUSHES_MAX, _PUSH_S = 3, 120
 _STARTS_MAX = 3
 """Tries to start it, of which each that fails is a problem, until the run is given up."""
 ALARMS = {"rollout.damaged", "rollout.broken", "alarm.raised", "link.handler-failed", "storage.chunk-corrupt"}
@@ -63,6 +63,7 @@ class Kills:
         done: kills by moment.
         conflicts: numbers that two records had.
         started_s: how long each start took.
+        pushed_anew: why the last release of an app had to be pushed again.
     """
 
     fleet: Fleet
@@ -73,6 +74,7 @@ class Kills:
     done: Counter[str] = field(default_factory=Counter)
     conflicts: int = 0
     started_s: list[float] = field(default_factory=list)
+    pushed_anew: list[str] = field(default_factory=list)
     _found: OnDisk | None = None
 
     @property
@@ -94,10 +96,7 @@ class Kills:
         """The releases have ended: both nodes come to the same, and serve it."""
         for app in APPS:
             folder = probed_app(self.fleet.folder / "last" / app, app, saying("last"))
-            try:
-                self.fleet.push(folder)
-            except (AssertionError, subprocess.TimeoutExpired) as error:
-                self._problem(f"the last release of {app} did not get around: {error}; {self.fleet.status()}")
+            self._push_last(app, folder)
         for node in self.fleet.nodes.values():
             for app in APPS:
                 if (answer := node.get(host=f"{app}.edged.localhost")) != (200, b"last"):
@@ -113,6 +112,16 @@ class Kills:
             self.problems += [f"{node.name}: {problem}" for problem in lost]
         if found[VICTIM].digests != found[OTHER].digests:
             self._problem(f"the two have different records: {found[VICTIM].versions}, {found[OTHER].versions}")
+
+    def _push_last(self, app: str, folder: Path) -> None:
+        """Until it is live at both. The node that is pushed to may lack the newest of the other one yet, and sign its
+        number again; then each keeps the one that it had first, and the next push gives both the same."""
+        for _ in range(_PUSHES_MAX):
+            done = self.fleet.push(folder, "--timeout", str(_PUSH_S), check=False)
+            if done.status == 0:
+                return
+            self.pushed_anew.append(f"{app}: {done.stderr.strip()}")
+        self._problem(f"the last release of {app} did not get around: {self.fleet.status()}")
 
     # --- one kill ---
 
@@ -197,6 +206,7 @@ def killed(folder: Path, count: int, seed: int, said: Callable[[str], None]) -> 
         "acknowledged": len(releases.acknowledged),
         "refused": dict(releases.refused),
         "conflicts": kills.conflicts,
+        "pushed_anew": kills.pushed_anew,
         "sequences": {key.name: version.sequence for key, version in releases.newest().items()},
         "start_s_median": round(statistics.median(kills.started_s), 2),
         "start_s_max": round(max(kills.started_s), 2),
@@ -232,6 +242,7 @@ def to_markdown(verdict: Mapping[str, Any]) -> str:
         f"{sum(verdict['kills'].values())} kills, {verdict['acknowledged']} releases acknowledged: {sequences};"
         f" {sum(verdict['refused'].values())} tries came to nothing, {verdict['conflicts']} numbers had two records.",
         f"A start took {verdict['start_s_median']} s (median), {verdict['start_s_max']} s at most.",
+        *(f"Pushed again at the end: {why}." for why in verdict["pushed_anew"]),
         *(verdict["problems"] or ["Nothing was damaged, lost or older than before, and every start succeeded."]),
     ]
     return "\n".join(lines)
