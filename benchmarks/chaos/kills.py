@@ -28,11 +28,10 @@ from typing import Any
 
 from benchmarks.chaos.moments import MOMENTS, NOT_COME, has_come
 from benchmarks.chaos.on_disk import OnDisk, below, older, read
-from benchmarks.chaos.probed_app import probed_app
 from benchmarks.chaos.releases import Releases
 from benchmarks.chaos.run_folder import run_folder
 from edged.fleet.record import Key, Version
-from tests.fleets import Event, Fleet, FleetNode, descendants, fleet_on_loopback, saying
+from tests.fleets import Event, Fleet, FleetNode, app_folder, descendants, fleet_on_loopback, saying
 
 REGIONS = {"eu-1": "eu", "us-1": "us"}
 VICTIM, OTHER = REGIONS
@@ -95,7 +94,7 @@ class Kills:
     def settle(self) -> None:
         """The releases have ended: both nodes come to the same, and serve it."""
         for app in APPS:
-            folder = probed_app(self.fleet.folder / "last" / app, app, saying("last"))
+            folder = app_folder(self.fleet.folder / "last" / app, app, saying("last"))
             self._push_last(app, folder)
         for node in self.fleet.nodes.values():
             for app in APPS:
@@ -194,7 +193,7 @@ def killed(folder: Path, count: int, seed: int, said: Callable[[str], None]) -> 
     """The verdict of one run."""
     with fleet_on_loopback(folder / "fleet", REGIONS) as fleet:
         for app in APPS:
-            fleet.push(probed_app(folder / "first" / app, app, saying("0000")))
+            fleet.push(app_folder(folder / "first" / app, app, saying("0000")))
         releases = Releases(fleet, folder / "apps", APPS, seed=seed, pause_s=_PAUSE_S)
         kills = Kills(fleet, releases, random.Random(seed), said)
         with releases:

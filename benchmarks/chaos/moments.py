@@ -58,7 +58,6 @@ MOMENTS: dict[str, Moment] = {
     "a release is laid out": Writes("checkouts", "begun"),
     "an app is fetched": Says("fetch"),
     "an app is compiled": Says("compile"),
-    "an app is probed": Says("probe"),
     "an app is live": Says("live"),
 }
 

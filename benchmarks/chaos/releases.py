@@ -17,7 +17,6 @@ from typing import Self
 
 import trio
 
-from benchmarks.chaos.probed_app import PROBE, probed_app
 from edged import manifest
 from edged.errors import EdgedError
 from edged.event import Event
@@ -31,7 +30,7 @@ from edged.publish.signer import Signer
 from edged.publish.upload import Upload
 from registry.digest import Digest
 from registry.errors import RegistryError
-from tests.fleets import Fleet, saying
+from tests.fleets import Fleet, app_folder, saying
 
 _NOISE_BYTES = 150_000
 _TRY_S = 20.0
@@ -120,13 +119,13 @@ class Releases:
 
     async def _one(self, signer: Signer, number: int) -> None:
         app, node = self._rng.choice(self._apps), self._rng.choice(list(self._fleet.nodes.values()))
-        folder = probed_app(self._folder / app, app, saying(f"{number % 3:04}"), files='["noise"]')
+        folder = app_folder(self._folder / app, app, saying(f"{number % 3:04}"), files='["noise"]')
         (folder / "noise").write_bytes(self._rng.randbytes(_NOISE_BYTES))
         made, _ = await package(manifest.load(folder), signer, self._folder / "cache", _ignore)
         async with connector(signer)(node.address) as client:
             head = await read_head(client.call, signer, app)
             regions = [region.name for region in signer.roster.regions]
-            wish = Wish(made.digest, probe=PROBE, pace=self._rng.choice((ALL_AT_ONCE, Pace(soak_s=0))))
+            wish = Wish(made.digest, pace=self._rng.choice((ALL_AT_ONCE, Pace(soak_s=0))))
             deployment = wished(signer, head, wish, regions, int(time.time()))
             await Upload(client.call, made.frames, made.chunks, made.digest, _ignore).run()
             await client.call("put_release", envelope=made.envelope)

@@ -19,9 +19,8 @@ from pathlib import Path
 
 from benchmarks.chaos import clock
 from benchmarks.chaos.clock import Clocks
-from benchmarks.chaos.probed_app import probed_app
 from edged.fleet.certificate import Identity, certificate_pem, make_identity, save_identity
-from tests.fleets import HTTP_PORT, Event, Fleet, FleetNode, InLab, made, saying
+from tests.fleets import HTTP_PORT, Event, Fleet, FleetNode, InLab, app_folder, made, saying
 from tests.lab import client, lab
 from tests.lab.client import Answer
 from tests.lab.lab import Lab
@@ -111,7 +110,7 @@ class Stage:
     def app(self, name: str) -> tuple[str, Path]:
         """A new release of an app, with bytes that nobody has: what it answers, and its folder."""
         body = f"{next(self._numbers):04}"
-        folder = probed_app(self.folder / "apps" / body, name, saying(body), files='["noise"]')
+        folder = app_folder(self.folder / "apps" / body, name, saying(body), files='["noise"]')
         (folder / "noise").write_bytes(os.urandom(_NOISE_BYTES))
         return body, folder
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from benchmarks.chaos.keeper import Keeper
-from benchmarks.chaos.moments import MOMENTS, NOT_COME, has_come
+from benchmarks.chaos.moments import MOMENTS, NOT_COME, Says, has_come
 from benchmarks.chaos.plan import Action, Strike
 from benchmarks.chaos.publishing import Pushes
 from benchmarks.chaos.stage import APPS, LIAR, Stage
@@ -25,6 +25,8 @@ _PUSHES_MAX = 3
 _RELEASES_AWAY = 3
 _AWAY_S_MAX = 120.0
 _MOMENT_S = 40.0
+_SWAPPED_S = 0.06
+"""From compiling an app as small as these to serving it."""
 _EXPIRES_S, _YEAR_S = 25, 365 * 86_400
 _AHEAD_S, _BACK_S = 400 * 86_400, -400 * 86_400
 """Beyond the end, and before the begin, of every certificate here."""
@@ -37,7 +39,7 @@ _KILLED_AT: dict[Action, str] = {
     "kill while a record is written": "a record is written",
     "kill while chunks arrive": "chunks arrive",
     "kill while a rollout is saved": "a rollout is saved",
-    "kill while an app is swapped": "an app is probed",
+    "kill while an app is swapped": "an app is compiled",
 }
 _HOSTILE: dict[Action, str] = {
     "an old record": "old",
@@ -159,6 +161,8 @@ class Striking:
         """In a thread: the supervisor, at a moment, if it comes."""
         node, moment = self.stage.nodes[strike.node], MOMENTS[name]
         if has_come(node, moment, _MOMENT_S):
+            if isinstance(moment, Says):
+                time.sleep(strike.pick * _SWAPPED_S)
             self.keeper.kill(strike.node, strike.action, everything=False)
         else:
             self.done[strike.action] -= 1

@@ -63,8 +63,8 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_what_a_node_says() -> None:
-    moment = MOMENTS["an app is probed"]
+    moment = MOMENTS["an app is compiled"]
     assert isinstance(moment, Says)
-    assert is_said(moment, {"event": "rollout.stage", "stage": "probe"})
+    assert is_said(moment, {"event": "rollout.stage", "stage": "compile"})
     assert not is_said(moment, {"event": "rollout.stage", "stage": "fetch"})
-    assert not is_said(moment, {"text": "probe"})
+    assert not is_said(moment, {"text": "compile"})
