@@ -20,10 +20,11 @@ import trio
 
 from edged.errors import EdgedError
 from edged.fleet.beats import encode_beats, parse_beats
+from edged.fleet.board import Board
 from edged.fleet.depth import Depth, HighWater
 from edged.fleet.link import Link
 from edged.fleet.record import Key
-from edged.fleet.report import Board, NodeReport, parse_reports
+from edged.fleet.report import NodeReport, parse_reports
 from edged.fleet.state import FleetState
 from edged.fleet.sync import Ask, Round
 from edged.fleet.view import Record

@@ -16,12 +16,13 @@ import trio
 
 from edged.errors import CallForbidden, NotHere
 from edged.fleet.beats import Beat, encode_beats
+from edged.fleet.board import Board
 from edged.fleet.calls import Handler, check_may_change
 from edged.fleet.certificate import Identity
 from edged.fleet.deployment import Deployment
 from edged.fleet.peer import Peer
 from edged.fleet.record import Key
-from edged.fleet.report import Board, NodeReport
+from edged.fleet.report import NodeReport
 from edged.fleet.servable import Servable
 from edged.fleet.state import FleetState
 from edged.fleet.sync import Answers

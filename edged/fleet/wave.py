@@ -18,8 +18,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from edged.fleet.board import Seen
 from edged.fleet.deployment import Deployment
-from edged.fleet.report import AppReport, Seen
+from edged.fleet.report import AppReport
 from edged.limits import WAVE_SILENCE_S
 
 _FAILED = ("failed", "reverted")

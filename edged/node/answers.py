@@ -16,11 +16,12 @@ import structlog
 import trio
 
 from edged.errors import EdgedError
+from edged.fleet.board import Board
 from edged.fleet.calls import Handler
 from edged.fleet.depth import Depth, HighWater
 from edged.fleet.link import Link
 from edged.fleet.peer import Peer
-from edged.fleet.report import Board, NodeReport
+from edged.fleet.report import NodeReport
 from edged.fleet.state import FleetState
 from edged.limits import LOG_MERGE_LINE_COUNT_MAX, WATCH_ASK_INTERVAL_S, WATCH_LOOK_INTERVAL_S
 from edged.node.log_tail import LogLine, LogTail, Subscription

@@ -22,6 +22,7 @@ import trio
 
 from bgp.status import AnycastStatus
 from edged.errors import EdgedError
+from edged.fleet.board import Board
 from edged.fleet.calls import Dispatcher, Handler
 from edged.fleet.certificate import Identity
 from edged.fleet.client import Connect, Peers, connect
@@ -32,7 +33,7 @@ from edged.fleet.gossip import Gossip
 from edged.fleet.node_calls import NodeCalls
 from edged.fleet.peer import Peer
 from edged.fleet.removal import removals_held
-from edged.fleet.report import Board, NodeReport
+from edged.fleet.report import NodeReport
 from edged.fleet.scope import Heard
 from edged.fleet.servable import Servable
 from edged.fleet.server import Server

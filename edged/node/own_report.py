@@ -77,7 +77,7 @@ class OwnReport:
         anycast: how announcing does; None where nothing is announced.
         install_alarm: why new machines are not given the one file; "" where nothing is wrong.
         triggers: what is to be known of those that nodes share.
-        outdone: incarnation that others take for this node's, see `edged.fleet.report.Board`.
+        outdone: incarnation that others take for this node's, see `edged.fleet.board.Board`.
     """
 
     def __init__(

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 
 from edged.errors import RemovalHeld
 from edged.fleet.alarm import Alarm
+from edged.fleet.board import Board, Seen
 from edged.fleet.certificate import days_left
 from edged.fleet.deployment import Deployment
-from edged.fleet.report import AppReport, Board, NodeReport, Seen
+from edged.fleet.report import AppReport, NodeReport
 from edged.fleet.roster import Node, Roster
 from edged.fleet.view import View
 from edged.limits import REPORT_UP_S

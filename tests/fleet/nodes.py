@@ -11,13 +11,14 @@ from typing import Any
 import trio
 from trio.testing import memory_stream_pair
 
+from edged.fleet.board import Board
 from edged.fleet.calls import Dispatcher
 from edged.fleet.fetch import Fetcher
 from edged.fleet.gossip import Gossip
 from edged.fleet.link import Dispatch, Link
 from edged.fleet.node_calls import NodeCalls
 from edged.fleet.peer import Peer
-from edged.fleet.report import Board, NodeReport
+from edged.fleet.report import NodeReport
 from edged.fleet.servable import Servable
 from edged.fleet.session_event import Hello
 from edged.fleet.state import FleetState

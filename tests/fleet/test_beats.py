@@ -9,7 +9,8 @@ import pytest
 
 from edged.errors import RequestInvalid
 from edged.fleet.beats import Beat, encode_beats, parse_beats
-from edged.fleet.report import AppReport, Board, NodeReport
+from edged.fleet.board import Board
+from edged.fleet.report import AppReport, NodeReport
 from edged.limits import (
     REPORT_COUNT_MAX,
     REPORT_DIRECT_S,

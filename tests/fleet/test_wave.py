@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from edged.fleet.report import AppReport, NodeReport, Seen
+from edged.fleet.board import Seen
+from edged.fleet.report import AppReport, NodeReport
 from edged.fleet.wave import Go, Held, Verdict, Wait, Wave
 from edged.limits import WAVE_SILENCE_S
 from tests.fleet.kit import OTHER_RELEASE, RELEASE, deployment

@@ -13,8 +13,9 @@ import trio
 import trio.testing
 
 from edged.errors import HostTaken, ReleaseUnavailable, VariablesUnavailable
+from edged.fleet.board import Seen
 from edged.fleet.deployment import Deployment
-from edged.fleet.report import AppReport, NodeReport, Seen
+from edged.fleet.report import AppReport, NodeReport
 from edged.limits import POOL_LOOK_INTERVAL_S, ROLLOUT_RETRY_S_MAX, ROLLOUT_WATCH_S
 from edged.node.agent import Agent, hosts_below
 from edged.node.app_rollout import Moved

@@ -14,12 +14,12 @@ import trio
 from trio.testing import MockClock
 
 from edged.errors import LinkError, NodeRemoved
+from edged.fleet.board import Board
 from edged.fleet.calls import Dispatcher
 from edged.fleet.certificate import Identity, make_identity
 from edged.fleet.client import PeerState, connect
 from edged.fleet.link import Link
 from edged.fleet.node_calls import NodeCalls
-from edged.fleet.report import Board
 from edged.fleet.roster import Node, Roster
 from edged.fleet.servable import Servable
 from edged.fleet.session import Hello

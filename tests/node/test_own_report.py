@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from trio.testing import MockClock
 
-from edged.fleet.report import Board
+from edged.fleet.board import Board
 from edged.limits import REPORT_AGE_S_MAX
 from edged.node.own_report import OwnReport
 from edged.node.pool_state import PoolStatistics

@@ -7,10 +7,11 @@ from dataclasses import replace
 import msgpack
 import pytest
 
+from edged.fleet.board import Board
 from edged.fleet.certificate import make_identity
 from edged.fleet.deployment import Deployment
 from edged.fleet.record import Head, Key, Version
-from edged.fleet.report import AppReport, Board, NodeReport
+from edged.fleet.report import AppReport, NodeReport
 from edged.fleet.roster import Key as RosterKey
 from edged.fleet.roster import Node, Region, Roster
 from edged.fleet.view import Record, View

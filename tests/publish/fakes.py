@@ -14,12 +14,12 @@ import trio
 
 from edged.errors import EdgedError, LinkError, RemoteError
 from edged.event import Event
+from edged.fleet.board import Board
 from edged.fleet.calls import arguments
 from edged.fleet.certificate import Identity, make_identity
 from edged.fleet.deployment import Deployment
 from edged.fleet.node_calls import NodeCalls
 from edged.fleet.peer import Peer, fingerprint_of
-from edged.fleet.report import Board
 from edged.fleet.roster import Key, Node, Region, Roster
 from edged.fleet.servable import Servable
 from edged.fleet.state import FleetState

@@ -26,13 +26,14 @@ from typing import Any, cast
 import msgpack
 
 from edged.fleet.beats import encode_beats
+from edged.fleet.board import Board
 from edged.fleet.certificate import Identity, make_identity
 from edged.fleet.deployment import Deployment
 from edged.fleet.frame import encode_frame
 from edged.fleet.neighbours import Neighbours
 from edged.fleet.peer import Peer
 from edged.fleet.record import Key as RecordKey
-from edged.fleet.report import AppReport, Board, NodeReport
+from edged.fleet.report import AppReport, NodeReport
 from edged.fleet.roster import Key, Node, Region, Roster
 from edged.fleet.state import FleetState
 from edged.fleet.store import RecordStore, Stored

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from edged.fleet.report import Board, NodeReport
+from edged.fleet.board import Board
+from edged.fleet.report import NodeReport
 from edged.fleet.scope import Heard, ScopedTrigger, Shares, order
 from edged.limits import (
     REPORT_INTERVAL_S_HIGHEST,
