@@ -147,5 +147,5 @@ async def apply(
         seconds=trio.current_time() - started,
     )
     show(finished)
-    check(deployment.app, deployment.sequence, regions, remedy)
+    await check(fleet.link, deployment.app, deployment.sequence, regions, remedy)
     return finished

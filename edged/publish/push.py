@@ -110,7 +110,7 @@ class Push:
                 await watch(self._link, deployment.app, deployment.sequence, regions, self._show)
         if self._interrupts.first.is_set() and not regions.is_settled:
             await self._put_back(before, deployment)
-        return self._end(view, before, deployment, regions)
+        return await self._end(view, before, deployment, regions)
 
     async def _publish(self) -> tuple[Head, Deployment, StatusView]:
         """Everything until the fleet has the record; begun again at the next node if one goes away."""
@@ -206,7 +206,7 @@ class Push:
             return removed(self._author, head, now, message)
         return again(self._author, head, before.live, now, message)
 
-    def _end(self, view: StatusView, before: Head, deployment: Deployment, regions: Regions) -> Finished:
+    async def _end(self, view: StatusView, before: Head, deployment: Deployment, regions: Regions) -> Finished:
         stages = regions.stages()
         finished = Finished(
             app=deployment.app,
@@ -219,7 +219,7 @@ class Push:
             seconds=trio.current_time() - self._started,
         )
         self._show(finished)
-        check(deployment.app, deployment.sequence, regions, _remedy(before))
+        await check(self._link, deployment.app, deployment.sequence, regions, _remedy(before))
         return finished
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from contextlib import aclosing
 
-from edged.errors import PushConflict, RolloutFailed, RolloutHeld, RolloutUnfinished
+from edged.errors import EdgedError, PushConflict, RecordConflict, RolloutFailed, RolloutHeld, RolloutUnfinished
 from edged.fleet.deployment import Deployment
 from edged.publish.event import Show
 from edged.publish.link import Link
 from edged.publish.regions import SILENT, NodeProgress, Regions
 from edged.status.answer import Answer
+from edged.status.parse import parse_status
 from edged.status.view import StatusView
 
 
@@ -42,7 +43,7 @@ async def watch(link: Link, app: str, sequence: int, regions: Regions, show: Sho
                 return
 
 
-def check(app: str, sequence: int, regions: Regions, remedy: str | None = None) -> None:
+async def check(link: Link, app: str, sequence: int, regions: Regions, remedy: str | None = None) -> None:
     """What a command ends with, if not every region is live.
 
     Args:
@@ -51,7 +52,7 @@ def check(app: str, sequence: int, regions: Regions, remedy: str | None = None) 
     Raises:
         RolloutFailed: a region did not take it, or went back.
         RolloutHeld: and others do not get it for that.
-        PushConflict: somebody published another one.
+        PushConflict: somebody published another one, be it with the same number.
         RolloutUnfinished: a region is still on its way, or none of its nodes is heard of.
     """
     if failed := regions.failed():
@@ -68,14 +69,29 @@ def check(app: str, sequence: int, regions: Regions, remedy: str | None = None) 
         raise PushConflict(f"{app} {sequence} was overtaken: somebody published a newer one")
     stages = regions.stages()
     if not regions.is_settled:
-        left = [f"{region} ({stage})" for region, stage in stages.items() if stage != "live"]
-        raise RolloutUnfinished(f"{app} {sequence} is published, and not live yet in {', '.join(left)}")
+        left = ", ".join(f"{region} ({stage})" for region, stage in stages.items() if stage != "live")
+        if dispute := await _dispute(link, app):
+            raise PushConflict(
+                f"{app} {sequence} is not live in {left}, and will not be: {dispute}",
+                remedy="Do it again: the next number ends it. See who else signs, if you do not know.",
+            )
+        raise RolloutUnfinished(f"{app} {sequence} is published, and not live yet in {left}")
     silent = [region for region, stage in stages.items() if stage == SILENT]
     if silent:
         raise RolloutUnfinished(
             f"{app} {sequence} is published, and no node in {', '.join(silent)} is heard of",
             remedy="They take it when they are back; see `edged status`.",
         )
+
+
+async def _dispute(link: Link, app: str) -> str:
+    """That two records of an app have one number, of which each node keeps the one that it had first; "" if not."""
+    try:
+        view = parse_status(await link.call("status"))
+    except EdgedError:
+        return ""  # then nothing is known of it
+    begin, end = f"deployment {app}: ", f"[{RecordConflict.code}]"
+    return next((alarm for alarm in view.alarms if alarm.startswith(begin) and alarm.endswith(end)), "")
 
 
 def _progress(item: Answer) -> NodeProgress:

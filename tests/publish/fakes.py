@@ -131,6 +131,7 @@ class FakeNode:
         lose: name of a call -> how many of them are answered before the link breaks.
         calls: names of those that were made.
         before: called with the name of a call before it is answered.
+        alarms: of its status.
         rollout: what becomes of a deployment here: items of `watch`.
     """
 
@@ -165,6 +166,7 @@ class FakeNode:
         self.rollout: Callable[[str, int], AsyncIterator[dict[str, object]]] = self.all_live
         self.lines: list[dict[str, object]] = []
         self.silent: set[str] = set()
+        self.alarms: list[str] = []
 
     def head(self, app: str = "shop") -> Deployment | None:
         return self.state.deployments().get(app)
@@ -183,7 +185,8 @@ class FakeNode:
         await trio.sleep_forever()
 
     async def _status(self, _peer: Peer) -> dict[str, object]:
-        return status(self.fleet, self.state.deployments(), answered_by=self.node.name, silent=self.silent)
+        found = status(self.fleet, self.state.deployments(), answered_by=self.node.name, silent=self.silent)
+        return found | {"alarms": list(self.alarms)}
 
     def _watch(self, _peer: Peer, app: str, sequence: int) -> AsyncIterator[dict[str, object]]:
         return self.rollout(app, sequence)

@@ -280,6 +280,18 @@ async def test_a_region_that_takes_too_long(fleet: FakeFleet, autojump_clock: Mo
     assert fleet.first.head() is not None
 
 
+@pytest.mark.parametrize(("app", "is_it"), [("shop", True), ("shop-2", False)], ids=["of this app", "of another one"])
+async def test_a_region_has_another_record_of_the_number(
+    fleet: FakeFleet, autojump_clock: MockClock, app: str, *, is_it: bool
+) -> None:
+    """It stays with that one, however long it is waited for."""
+    fleet.first.rollout = on_its_way
+    fleet.first.alarms = [f"deployment {app}: two different records have the number 1.1 [fleet.record-conflict]"]
+    with pytest.raises(PushConflict if is_it else RolloutUnfinished) as error:
+        await Publisher(fleet).push(timeout_s=60)
+    assert error.value.remedy.startswith("Do it again") is is_it
+
+
 async def test_a_node_that_goes_away_while_a_region_takes_too_long(fleet: FakeFleet, autojump_clock: MockClock) -> None:
     fleet.first.lose = {"watch": 0}
     second = fleet.nodes[fleet.addresses[1]]
