@@ -86,8 +86,9 @@ def _of_node(node: Node, oracle: Oracle, settled: Collection[str]) -> list[str]:
         why = _of_app(node, deployment, reports.get(app), settled)
         if why:
             found.append(f"{node.name}: {app} {_shown(deployment.version)}: {why}")
-    if node.is_answering and not node.watch.prefixes and roster.prefixes:
-        found.append(f"{node.name} announces nothing")
+    missing = set(roster.prefixes) - set(map(str, node.watch.prefixes))
+    if node.is_answering and missing:
+        found.append(f"{node.name} announces no {', '.join(sorted(missing))}")
     return found
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import trio
 
+from edged.fleet.record import Key
 from edged.fleet.rollout_event import NONE
 from edged.publish.pace import ALL_AT_ONCE, IN_WAVES
 from tests.simulator import parties
@@ -271,7 +272,16 @@ class Scenario:
 
     def _members(self) -> list[Node]:
         names = {node.name for node in self._oracle.newest_roster.nodes}
-        return [node for name, node in self._nodes.items() if name in names or node.is_vouched]
+        return [
+            node for name, node in self._nodes.items() if name in names or (node.is_vouched and self._is_let_in(name))
+        ]
+
+    def _is_let_in(self, name: str) -> bool:
+        """Whether others know of the admission of a node. Those with disks that lie may have forgotten it."""
+        if self._oracle.are_disks_true:
+            return True
+        others = [node.state for other, node in self._nodes.items() if other != name and node.state is not None]
+        return any(head.key == Key("admission", name) for state in others for head in state.heads())
 
     async def _look_forever(self) -> None:
         while True:

@@ -21,6 +21,7 @@ from bgp.prefix import Network
 from bgp.status import PeerStatus, SpeakerStatus
 from edged.anycast.probe import Probe, Round, Target
 from edged.errors import CacheError
+from edged.limits import SITE_RETRY_S
 from edged.node.pool_event import PoolEvent, SiteFailed, SiteProbed, SiteReady, WorkerCrashed
 from edged.node.pool_state import PoolStatistics, SiteSummary
 from edged.worker.report import Failure, Stage, Traffic
@@ -152,6 +153,7 @@ class Workers:
         except OSError as error:
             self._stages[site.key] = "failed"
             self.emit(SiteFailed(site.key, 0, Failure.of(CacheError(f"{site.folder}: {error.strerror}"))))
+            await self._load_later(site.key)
             return
         self._told.loaded(site, {path: digest_of(data) for path, data in files.items()})
         behaviour = files[BEHAVIOUR].decode()
@@ -169,6 +171,14 @@ class Workers:
         self.emit(SiteReady(site.key))
         if site.key in self._served_since:
             self._misbehave(site)
+
+    async def _load_later(self, key: str) -> None:
+        """What is to be served is tried again, as `edged.worker.sites` does."""
+        await trio.sleep(SITE_RETRY_S)
+        site = self._sites.get(key)
+        if site is not None and site.serve and self._stages[key] == "failed":
+            self._stages[key] = "loading"
+            await self._load(site)
 
     def _misbehave(self, site: Site) -> None:
         if self._behaviours[site.key] == "crashes" and site.key not in self._crashed:
