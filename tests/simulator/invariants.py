@@ -229,8 +229,9 @@ class Watch:
         for app, (version, site) in served.items():
             self._check_signed_for(app, version, site)
             self._check_not_back(app, version)
+            went_back = version < self._placed_this_life.get(app, version)
+            self._floors[app] = version if went_back else max(version, self._floors.get(app, version))
             self._placed_this_life[app] = version
-            self._floors[app] = max(version, self._floors.get(app, version))
         for app in self._placed_this_life.keys() - served.keys():
             self._check_taken_away(app)
             del self._placed_this_life[app]
@@ -385,6 +386,8 @@ class Watch:
             "2",
             f"{app} was served as {_version(floor)}, and {_version(live)} is what is live on the disk",
         )
+        if live is not None:
+            self._floors[app] = live  # what took the newer one back may be forgotten after the next that fails
 
     def _check_taken_away(self, app: str) -> None:
         """By a deployment; or because the first release that it ever had ends worker processes."""
