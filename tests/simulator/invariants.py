@@ -395,6 +395,8 @@ class Watch:
         if self.took_back(app, placed) or self._removals.has_meant(app, placed):
             return
         deployment = None if self._state is None else self._state.deployments().get(app)
+        if not self.is_disk_true and deployment is not None and deployment.version == placed:
+            return  # its record was lost, nobody else had it, and another one got the number
         self._demand(
             deployment is None or bool(deployment.regions),
             "11",
