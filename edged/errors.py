@@ -347,7 +347,7 @@ class AppUnknown(EdgedError):
 
 
 class PushConflict(EdgedError):
-    """Somebody else changed the app at the same time. Nothing of this push is live."""
+    """Somebody else changed the app at the same time. Nothing of this push is live, unless the message says where."""
 
     code = "push.conflict"
     exit_status = 75
